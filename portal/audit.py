@@ -1,0 +1,110 @@
+"""What happened: a closed vocabulary, append-only. Every staff write and security event leaves one row; the account's
+timeline is read from here too."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ForeignKey, Index, insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.db import Base, By, Id, choice
+
+
+class Happened(StrEnum):
+    """Everything that can be told of. A new kind of event is a new word here (and in the migration's CHECK)."""
+
+    ACCOUNT_CREATED = "account_created"
+    ACCOUNT_CHANGED = "account_changed"
+    ACCOUNT_CHURNED = "account_churned"
+    CONTACT_CHANGED = "contact_changed"
+    CONSULTANT_ASSIGNED = "consultant_assigned"
+    STAFF_CHANGED = "staff_changed"
+    DEALS_IMPORTED = "deals_imported"
+    JOURNEY_OPENED = "journey_opened"
+    STAGE_ENTERED = "stage_entered"
+    JOURNEY_APPROVED = "journey_approved"
+    JOURNEY_LOST = "journey_lost"
+    USE_STARTED = "use_started"
+    FIRST_CONTACT = "first_contact"
+    CONTACT_SETTLED = "contact_settled"
+    CONTACT_MISSED = "contact_missed"
+    CONTACT_CONVERTED = "contact_converted"
+    SURVEY_SENT = "survey_sent"
+    SURVEY_REMINDED = "survey_reminded"
+    SURVEY_ANSWERED = "survey_answered"
+    CONVERSATION_LOGGED = "conversation_logged"
+    FLAG_OPENED = "flag_opened"
+    FLAG_ACTED_ON = "flag_acted_on"
+    FLAG_CLOSED = "flag_closed"
+    FLAG_REOPENED = "flag_reopened"
+    FLAG_LATE = "flag_late"
+    ACTIVITY_CREATED = "activity_created"
+    ACTIVITY_COMPLETED = "activity_completed"
+    STAGNATED = "stagnated"
+    MILESTONE_DONE = "milestone_done"
+    MILESTONE_UNDONE = "milestone_undone"
+    GOAL_SET = "goal_set"
+    GOAL_MET = "goal_met"
+    ISSUE_NOTED = "issue_noted"
+    ISSUE_SOLVED = "issue_solved"
+    MEETING_BOOKED = "meeting_booked"
+    MEETING_MOVED = "meeting_moved"
+    MEETING_CANCELLED = "meeting_cancelled"
+    MEETING_HELD = "meeting_held"
+    MEETING_MISSED = "meeting_missed"
+    TUTORIAL_FINISHED = "tutorial_finished"
+    MAIL_SENT = "mail_sent"
+    MAIL_FAILED = "mail_failed"
+    NOTE_WRITTEN = "note_written"
+    REFERRAL_PROMPTED = "referral_prompted"
+    REFERRAL_PROMPT_CLOSED = "referral_prompt_closed"
+    REFERRAL_INVITED = "referral_invited"
+    REFERRAL_ACCEPTED = "referral_accepted"
+    REFERRAL_MOVED = "referral_moved"
+    SIGNED_IN = "signed_in"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    SIGNED_OUT = "signed_out"
+    TOKEN_CREATED = "token_created"
+    TOKEN_REVOKED = "token_revoked"
+    PERMISSION_REFUSED = "permission_refused"
+
+
+class AuditEvent(Base):
+    """One thing that happened, by whom, to whom; never changed, never deleted but by retention."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_account_id", "account_id", "at", "id"),)
+
+    id: Mapped[Id]
+    at: Mapped[datetime]
+    what: Mapped[Happened] = mapped_column(choice(Happened, "what"))
+    by: Mapped[By]
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    journey_id: Mapped[int | None] = mapped_column()
+    contact_id: Mapped[int | None] = mapped_column()
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Event(NamedTuple):
+    """An event about to be written; `detail` holds plain values (from, to, words), never secrets."""
+
+    what: Happened
+    by: str
+    at: datetime
+    account_id: int | None = None
+    journey_id: int | None = None
+    contact_id: int | None = None
+    detail: dict[str, Any] = {}
+
+
+def note(db: Session, event: Event) -> None:
+    """Writes one event in the caller's transaction."""
+    note_all(db, [event])
+
+
+def note_all(db: Session, events: Sequence[Event]) -> None:
+    """Writes many events in one statement, in the order given."""
+    if events:
+        db.execute(insert(AuditEvent), [event._asdict() for event in events])

@@ -1,0 +1,209 @@
+"""Base, column types, the two engines, and the one unit of work: the only place that commits.
+
+SQLite is driven as `BEGIN IMMEDIATE` with WAL and a fair writer lock a process; PostgreSQL reads in AUTOCOMMIT, since
+a BEGIN and a ROLLBACK around single statements double the work of a page.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    Date,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Insert,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+from portal.places import MIGRATIONS
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware in, aware (UTC) out, on both databases; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a zone")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+Id = Annotated[int, mapped_column(BigId, primary_key=True)]
+Words = Annotated[str, mapped_column(String(200))]
+"""A name or a title: at most 200 characters."""
+Prose = Annotated[str, mapped_column(String(10_000))]
+Key = Annotated[str, mapped_column(String(80))]
+By = Annotated[str, mapped_column(String(120))]
+"""Who did it: `staff:12`, `contact:7`, `rule:contact_settled:30`, `api:crm`, `import`, `system`."""
+
+
+class Base(DeclarativeBase):
+    """Every table's base; constraint names are fixed by a convention so that migrations can name them."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {
+        datetime: UtcDateTime(),
+        date: Date(),
+        dict[str, Any]: Json,
+        list[str]: Json,
+        list[dict[str, Any]]: Json,
+        Decimal: Numeric(14, 2),
+        int: BigId,
+    }
+
+
+def choice(kind: type[StrEnum], name: str) -> Enum:
+    """A closed set as text with a CHECK: `choice(Role, "role")`."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        length=40,
+        name=name,
+        values_callable=lambda members: [m.value for m in members],
+    )
+
+
+class DeploymentFact(Base):
+    """What is true of this database as a whole: that it is the demo's, how far its clock has moved."""
+
+    __tablename__ = "deployment_facts"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200))
+
+
+def insert_for(db: Session | Connection, table: Any) -> Any:
+    """`INSERT` that knows `on_conflict_do_nothing` / `…_do_update`, on either database."""
+    dialect = db.get_bind().dialect.name if isinstance(db, Session) else db.dialect.name
+    made: Insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return made
+
+
+class Database:
+    """The two engines of a process and its unit of work.
+
+    `with database.write() as db:` commits when the block ends and rolls back when it raises; `with database.read()`
+    can't write at all. Nothing else commits.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = make_url(url)
+        self.dialect = self.url.get_backend_name()
+        if self.dialect == "sqlite":
+            if self.url.database in (None, "", ":memory:"):
+                raise ValueError("SQLite needs a file: a database in memory can't be shared")
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            self._writer: Any = threading.Lock()
+            options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 40}
+        else:
+            self._writer = nullcontext()
+            options = {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True}
+        self.write_engine = create_engine(self.url, **options)
+        self.read_engine = create_engine(self.url, isolation_level="AUTOCOMMIT", **options)
+        if self.dialect == "sqlite":
+            event.listen(self.write_engine, "connect", _open_sqlite_to_write)
+            event.listen(self.write_engine, "begin", _begin_immediate)
+            event.listen(self.read_engine, "connect", _open_sqlite_to_read)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One unit of work: commits at the end, rolls back if the block raises."""
+        # One SQLite writer at a time within the process: SQLite's own waiting sleeps and is unfair (p99 of seconds).
+        with self._writer, Session(self.write_engine, expire_on_commit=False) as db, db.begin():
+            yield db
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that only reads; each statement sees what is committed by then."""
+        with Session(self.read_engine, expire_on_commit=False) as db:
+            yield db
+
+    def close(self) -> None:
+        self.write_engine.dispose()
+        self.read_engine.dispose()
+
+
+def _open_sqlite_to_write(connection: Any, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # BEGIN is ours: sqlite3's own deferred one loses updates
+    for pragma in ("journal_mode=wal", "synchronous=full", "busy_timeout=15000", "foreign_keys=on", "cache_size=-32768"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _open_sqlite_to_read(connection: Any, _record: ConnectionPoolEntry) -> None:
+    for pragma in ("busy_timeout=15000", "cache_size=-32768", "query_only=on"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _alembic_config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Brings the database at `url` to a revision; safe to run again, and by several processes at once on PostgreSQL."""
+    database = Database(url)
+    try:
+        with database.write_engine.connect() as connection:
+            command.upgrade(_alembic_config(connection), revision)
+    finally:
+        database.close()
+
+
+def is_migrated(db: Session) -> bool:
+    """Whether the tables are those that this code was written for."""
+    heads = ScriptDirectory.from_config(_alembic_config()).get_heads()
+    return set(MigrationContext.configure(db.connection()).get_current_heads()) == set(heads)

@@ -1,0 +1,1 @@
+"""Tutorials and who has done them."""

@@ -1,0 +1,1 @@
+"""Availability, bookings and calendars."""

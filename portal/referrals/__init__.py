@@ -1,0 +1,1 @@
+"""Friends that happy customers bring."""

@@ -1,0 +1,1 @@
+"""One file per place a person visits, grouped by who they are."""

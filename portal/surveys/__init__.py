@@ -1,0 +1,1 @@
+"""Questions, invitations, answers, outcomes."""
