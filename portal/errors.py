@@ -1,0 +1,40 @@
+"""Refusals people can read: named errors with a sentence and a status. Wrong input is not one; it is returned beside the value."""
+
+from typing import Any
+
+
+def N_(message: str) -> str:
+    """Marks an English sentence for the catalogues; it is translated where it is shown."""
+    return message
+
+
+class Refused(Exception):
+    """Something a person asked for that the rules don't allow. `message` is a msgid with %(name)s places for `values`."""
+
+    status = 409
+
+    def __init__(self, message: str, **values: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.message % self.values if self.values else self.message
+
+
+class NotFound(Refused):
+    """There is nothing there, or nothing that this person may know of."""
+
+    status = 404
+
+    def __init__(self, message: str = N_("We couldn't find that. It may have moved, or the link is incomplete.")) -> None:
+        super().__init__(message)
+
+
+class NotAllowed(Refused):
+    """The person is known, and may not do this."""
+
+    status = 403
+
+    def __init__(self, message: str = N_("You don't have permission to do that. Ask an administrator.")) -> None:
+        super().__init__(message)

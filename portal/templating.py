@@ -1,0 +1,91 @@
+"""One Jinja environment a language, for pages and mails alike: autoescaped, strict, translated, dates in the reader's zone."""
+
+import hashlib
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+
+from portal import words
+from portal.accounts.rules import initials
+from portal.places import STATIC, TEMPLATES
+
+
+@lru_cache(maxsize=512)
+def static(path: str) -> str:
+    """The address of a static file with its content's hash, so that it can be cached for ever."""
+    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
+    return f"/static/{path}?v={digest}"
+
+
+@lru_cache(maxsize=8)
+def environment(locale: str) -> Environment:
+    """The environment of `en` or `pt-BR`. Pages hand in `zone` (the reader's) for the date filters."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_translations(words.translations(locale), newstyle=True)  # type: ignore[attr-defined]
+    made.globals.update(static=static, locale=locale, initials=initials)
+
+    def reader_zone(context: Context) -> str:
+        return str(context.get("zone", "UTC"))
+
+    @pass_context
+    def day(context: Context, value: date | datetime, *, year: bool = False) -> str:
+        if isinstance(value, datetime):
+            return words.day_in(value, reader_zone(context), locale, year=year)
+        return words.day(value, locale, year=year)
+
+    @pass_context
+    def short_day(context: Context, value: date | datetime) -> str:
+        if isinstance(value, datetime):
+            value = value.astimezone(words.zone(reader_zone(context))).date()
+        return words.short_day(value, locale)
+
+    @pass_context
+    def day_time(context: Context, value: datetime) -> str:
+        return words.day_hour_in(value, reader_zone(context), locale)
+
+    @pass_context
+    def time(context: Context, value: datetime) -> str:
+        return words.hour_in(value, reader_zone(context), locale)
+
+    def money(amount: Decimal, currency: str) -> str:
+        return words.money(amount, currency, locale)
+
+    def number(value: int | float | Decimal) -> str:
+        return words.number(value, locale)
+
+    def percent(share: float, decimals: int = 0) -> str:
+        return words.percent(share, locale, decimals=decimals)
+
+    def translated(message: str, **values: object) -> str:
+        return words.translate(locale, message, **values)
+
+    made.filters.update(
+        day=day, short_day=short_day, day_time=day_time, time=time, money=money, number=number, percent=percent,
+        translated=translated,
+    )
+    return made
+
+
+def render(template: str, locale: str, values: dict[str, Any]) -> str:
+    """A whole template as text."""
+    return environment(locale).get_template(template).render(values)
+
+
+def render_block(template: str, block: str, locale: str, values: dict[str, Any]) -> str:
+    """One named block of a page, as htmx asks for it. The file's top-level imports aren't seen inside it: import there."""
+    found = environment(locale).get_template(template)
+    return "".join(found.blocks[block](found.new_context(values)))

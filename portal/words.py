@@ -1,0 +1,135 @@
+"""Catalogues: English is the message itself, pt-BR is complete; dates, numbers and money in the reader's language."""
+
+import gettext
+import io
+from collections.abc import Iterable
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, format_percent
+
+from portal.clock import zone
+from portal.places import LOCALE
+
+LOCALES = ("en", "pt-BR")
+
+
+def _babel(locale: str) -> str:
+    return locale.replace("-", "_")
+
+
+def merged_catalogue(locale: str) -> Catalog:
+    """All of a language's area catalogues as one; two areas may repeat a message, but not disagree on it."""
+    merged = Catalog(locale=_babel(locale))
+    for path in sorted((LOCALE / _babel(locale)).glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale=_babel(locale), abort_invalid=True):
+                if not message.id:
+                    continue
+                known = merged.get(message.id, message.context)
+                if known is not None and known.string != message.string:
+                    raise ValueError(f"{path.name} translates {message.id!r} differently: {message.string!r}")
+                merged.add(message.id, message.string, context=message.context)
+    return merged
+
+
+@lru_cache(maxsize=8)
+def translations(locale: str) -> gettext.NullTranslations:
+    """The language's messages: compiled (in a wheel), else read from the catalogues themselves (in a checkout)."""
+    if locale == "en":
+        return gettext.NullTranslations()
+    areas = LOCALE / _babel(locale)
+    compiled = areas / "LC_MESSAGES" / "messages.mo"
+    if compiled.exists() and not any(p.stat().st_mtime > compiled.stat().st_mtime for p in areas.glob("*.po")):
+        with compiled.open("rb") as file:
+            return gettext.GNUTranslations(file)
+    made = io.BytesIO()
+    write_mo(made, merged_catalogue(locale))
+    made.seek(0)
+    return gettext.GNUTranslations(made)
+
+
+def translate(locale: str, message: str, **values: object) -> str:
+    """The sentence in that language, with its places filled."""
+    text = translations(locale).gettext(message)
+    return text % values if values else text
+
+
+def best_locale(wanted: Iterable[str]) -> str:
+    """The first language we have among those asked for (`pt`, `pt-PT` and `pt_BR` read pt-BR); else English."""
+    for tag in wanted:
+        language = tag.replace("_", "-").split("-")[0].strip().lower()
+        if language in ("pt", "en"):
+            return "pt-BR" if language == "pt" else "en"
+    return "en"
+
+
+def accepted_locales(header: str) -> list[str]:
+    """The tags of an Accept-Language header, most wanted first."""
+    ranked = []
+    for part in header[:500].split(","):
+        tag, _, q = part.partition(";q=")
+        try:
+            ranked.append((-float(q or 1), tag.strip()))
+        except ValueError:
+            continue
+    return [tag for _, tag in sorted(ranked, key=lambda pair: pair[0]) if tag]
+
+
+@lru_cache(maxsize=4096)
+def day(value: date, locale: str, *, year: bool = False) -> str:
+    """`Tue 23 June` · `ter., 23 de junho`; with the year where it matters."""
+    pattern = {"en": "EEE d MMMM", "pt-BR": "EEE, d 'de' MMMM"}[locale] + ({"en": " y", "pt-BR": " 'de' y"}[locale] if year else "")
+    return format_date(value, pattern, locale=_babel(locale))
+
+
+@lru_cache(maxsize=4096)
+def short_day(value: date, locale: str) -> str:
+    """`23 June` · `23 de junho`."""
+    return format_date(value, {"en": "d MMMM", "pt-BR": "d 'de' MMMM"}[locale], locale=_babel(locale))
+
+
+@lru_cache(maxsize=4096)
+def hour(value: time, locale: str) -> str:
+    """`14:30` · `14h30`."""
+    return format_time(value, {"en": "HH:mm", "pt-BR": "HH'h'mm"}[locale], locale=_babel(locale))
+
+
+def day_in(moment: datetime, zone_name: str, locale: str, *, year: bool = False) -> str:
+    return day(moment.astimezone(zone(zone_name)).date(), locale, year=year)
+
+
+def hour_in(moment: datetime, zone_name: str, locale: str) -> str:
+    local = moment.astimezone(zone(zone_name))
+    return hour(local.time().replace(second=0, microsecond=0), locale)
+
+
+def day_hour_in(moment: datetime, zone_name: str, locale: str) -> str:
+    """`Tue 23 June, 10:00` · `ter., 23 de junho, 10h00`."""
+    return f"{day_in(moment, zone_name, locale)}, {hour_in(moment, zone_name, locale)}"
+
+
+def number(value: int | float | Decimal, locale: str) -> str:
+    return format_decimal(value, locale=_babel(locale))
+
+
+def percent(share: float, locale: str, *, decimals: int = 0) -> str:
+    return format_percent(share, "#,##0" + ("." + "0" * decimals if decimals else "") + "%", locale=_babel(locale))
+
+
+def money(amount: Decimal, currency: str, locale: str) -> str:
+    """`R$ 1.240,00` · `£99.00`; without a currency the plain number."""
+    if not currency:
+        return format_decimal(amount, "#,##0.00", locale=_babel(locale))
+    return format_currency(amount, currency, locale=_babel(locale))
+
+
+def language_name(locale: str) -> str:
+    """The language's name in itself: `English`, `Português (Brasil)`."""
+    return {"en": "English", "pt-BR": "Português (Brasil)"}.get(locale) or str(Locale.parse(_babel(locale)).display_name)
