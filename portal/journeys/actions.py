@@ -1,0 +1,692 @@
+"""What people do to journeys, and what journeys hear from the rooms above: sign-ins, answers, bookings, conversations.
+
+Every verb takes the session (the caller's unit of work), says who does it and when, and ends by asking the rules what
+moves now. Texts are clean already (forms and API own that).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from portal import audit
+from portal.accounts.models import Contact
+from portal.accounts.rules import Channel
+from portal.audit import Event, Happened
+from portal.clock import local_date
+from portal.db import insert_for
+from portal.errors import N_, NotFound, Refused
+from portal.house import House
+from portal.journeys import cases, conduct, rules
+from portal.journeys.models import (
+    Activity,
+    Conversation,
+    DueAction,
+    Flag,
+    FollowUpRow,
+    GoalRow,
+    JourneyRow,
+    Milestone,
+    PendingIssue,
+    PipelineRow,
+    StageRow,
+    Touchpoint,
+    Visit,
+)
+from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome, SettledBy, Status, Whose
+from portal.journeys.shipped import AFTER_SALE
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A customer who was on the road before we knew them: since when they use it, where they stand. No mail for the past."""
+
+    use_started_on: date | None = None
+    stage: str = ""
+
+
+def open_after_sale(
+    db: Session,
+    house: House,
+    *,
+    account_id: int,
+    owner_id: int | None,
+    by: str,
+    now: datetime,
+    under_way: UnderWay | None = None,
+    zone: str | None = None,
+) -> int:
+    """Opens the After-sale journey of an account, with its whole plan, and gives its id.
+
+    Without `under_way` it begins at stage 1; with it, at the stage given or the one its day of use says. Contacts whose
+    day lies behind are marked missed (they have to be made good), and the current one becomes a call.
+    Errors: Refused if one is open already, or the stage can't be begun in.
+    """
+    owner_id = owner_id if owner_id is not None else conduct.choose_consultant(db)
+    journey_id = conduct.open_journey(
+        db, house, account_id=account_id, pipeline_key=AFTER_SALE, owner_id=None, by=by, now=now, zone=zone
+    )
+    if journey_id is None:
+        raise Refused(N_("This customer already has a journey under way."))
+    if owner_id is not None:
+        conduct.assign(db, journey_id=journey_id, staff_id=owner_id, by="rule:assign_consultant", now=now)
+    lay_out_plan(db, journey_id)
+    change = conduct.load(db, [journey_id])[journey_id]
+    if under_way is None:
+        change.after, effects = rules.enter(change.pipeline, change.after, now, house.holidays)
+        change.add(effects)
+        conduct.fold(change, now=now, house=house)
+        conduct.store(db, house, changes=[change], now=now)
+    else:
+        _take_in(db, house, change, under_way, by=by, now=now)
+    return journey_id
+
+
+def _take_in(db: Session, house: House, change: conduct.Change, under_way: UnderWay, *, by: str, now: datetime) -> None:
+    pipeline, journey_id = change.pipeline, change.after.id
+    today = local_date(now, change.after.zone)
+    keys = [s.key for s in pipeline.stages]
+    started = under_way.use_started_on
+    if under_way.stage:
+        if under_way.stage not in keys:
+            raise Refused(N_("There is no stage called %(stage)s."), stage=under_way.stage)
+        position = keys.index(under_way.stage)
+    else:
+        position = rules.position_on_day(pipeline, (today - started).days if started else 0)
+    if pipeline.stages[position].ends is not None:
+        raise Refused(N_("A customer can't be taken in as approved: the contacts of day 30, 60 and 90 come first."))
+    if position >= rules.position_on_day(pipeline, 0) and started is None:
+        started = today
+    values: dict[str, Any] = {"position": position, "stage_id": pipeline.stages[position].id}
+    if position > 0:
+        values["analysed_at"] = now
+    if started is not None:
+        values |= {"first_contact_at": now}
+    old_stage = pipeline.stages[0].id
+    db.execute(update(JourneyRow).where(JourneyRow.id == journey_id).values(**values))
+    db.execute(
+        update(Visit)
+        .where(Visit.journey_id == journey_id, Visit.left_at.is_(None))
+        .values(stage_id=pipeline.stages[position].id, reason="taken in under way")
+    )
+    owner_id = change.after.owner_id
+    conduct.tally(db, stage_id=old_stage, owner_id=owner_id, journeys=-1)
+    conduct.tally(db, stage_id=pipeline.stages[position].id, owner_id=owner_id, journeys=1)
+    change = conduct.load(db, [journey_id])[journey_id]
+    if started is not None:
+        change.after, effects = rules.start_use(change.after, started, house.holidays)
+        change.add(effects)
+        _date_plan(db, journey_id, started)
+    change.after, effects = rules.take_in(pipeline, change.after, now, house.holidays)
+    change.add(effects)
+    conduct.store(db, house, changes=[change], now=now)
+
+
+def lay_out_plan(db: Session, journey_id: int) -> None:
+    """Writes the plan's milestones and touchpoints onto the journey, as its pipeline's version has them."""
+    plan = db.scalar(
+        select(PipelineRow.plan).join(JourneyRow, JourneyRow.pipeline_id == PipelineRow.id).where(JourneyRow.id == journey_id)
+    )
+    milestones = [entry for entry in plan or [] if entry["is"] == "milestone"]
+    touchpoints = [entry for entry in plan or [] if entry["is"] == "touchpoint"]
+    if milestones:
+        db.execute(
+            insert(Milestone),
+            [
+                {
+                    "journey_id": journey_id,
+                    "key": m["key"],
+                    "position": n,
+                    "title_en": m["title"][0],
+                    "title_pt": m["title"][1],
+                    "help_en": m["help"][0],
+                    "help_pt": m["help"][1],
+                    "whose": Whose(m["whose"]),
+                    "day": m["day"],
+                }
+                for n, m in enumerate(milestones)
+            ],
+        )
+    if touchpoints:
+        db.execute(
+            insert(Touchpoint),
+            [
+                {
+                    "journey_id": journey_id,
+                    "key": t["key"],
+                    "position": n,
+                    "title_en": t["title"][0],
+                    "title_pt": t["title"][1],
+                    "objective_en": t["objective"][0],
+                    "objective_pt": t["objective"][1],
+                    "channel": t["channel"],
+                    "day": t["day"],
+                }
+                for n, t in enumerate(touchpoints)
+            ],
+        )
+
+
+def _date_plan(db: Session, journey_id: int, started: date) -> None:
+    """Gives the plan its dates, or moves the pending ones: day N of use is the start plus N days (invariant 8)."""
+    for table in (Milestone, Touchpoint):
+        rows = db.execute(
+            select(table.id, table.day).where(
+                table.journey_id == journey_id, table.day.is_not(None), table.done_at.is_(None)
+            )
+        ).all()
+        for row_id, day in rows:
+            db.execute(update(table).where(table.id == row_id).values(due_on=started + timedelta(days=day or 0)))
+
+
+def move_by_hand(
+    db: Session, house: House, *, journey_id: int, stage: str, reason: str, by: str, now: datetime
+) -> None:
+    """Moves a journey to the stage with that key, forward or back, with a reason that is kept.
+
+    Errors: Refused without a reason, for an unknown stage, or where approval has an obstacle; NotFound.
+    """
+    if not reason.strip():
+        raise Refused(N_("Please say why: the reason stays with the move."))
+    change = conduct.load(db, [journey_id])[journey_id]
+    position = next((s.position for s in change.pipeline.stages if s.key == stage), None)
+    if position is None:
+        raise Refused(N_("There is no stage called %(stage)s."), stage=stage)
+    move = rules.move_by_hand(change.pipeline, change.after, position, by=by, reason=reason)
+    started_before = change.after.use_started_on
+    change.after, effects = rules.apply(change.pipeline, change.after, move, now, house.holidays)
+    change.add(effects)
+    _work(db, change, now=now)
+    conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=[change], now=now)
+    if started_before is None and change.after.use_started_on is not None:
+        _date_plan(db, journey_id, change.after.use_started_on)
+
+
+def _work(db: Session, change: conduct.Change, *, now: datetime) -> None:
+    """Work by people resets the stagnation limit."""
+    change.after = rules.worked(change.after, now)
+    db.execute(update(JourneyRow).where(JourneyRow.id == change.after.id).values(worked_at=now))
+
+
+def correct_use_start(
+    db: Session, house: House, *, journey_id: int, on: date, by: str, now: datetime
+) -> None:
+    """Sets or corrects day 0 of use; every pending date of the plan moves with it, and no past one (invariant 8).
+
+    Errors: Refused for a date more than two years away.
+    """
+    change = conduct.load(db, [journey_id])[journey_id]
+    if abs((on - local_date(now, change.after.zone)).days) > 730:
+        raise Refused(N_("That date is more than two years away. Check the year."))
+    was = change.after.use_started_on
+    if was == on:
+        return
+    change.after, effects = rules.start_use(change.after, on, house.holidays)
+    change.add(effects)
+    _work(db, change, now=now)
+    _reschedule_surveys(db, change, now=now)
+    conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=[change], now=now)
+    _date_plan(db, journey_id, on)
+    detail = {"from": was.isoformat() if was else None, "to": on.isoformat()}
+    audit.note(db, Event(Happened.USE_STARTED, by, now, change.account_id, journey_id, None, detail))
+
+
+def _reschedule_surveys(db: Session, change: conduct.Change, *, now: datetime) -> None:
+    for contact in change.after.follow_ups:
+        if contact.due_at is not None and not contact.is_asked:
+            db.execute(
+                update(DueAction)
+                .where(
+                    DueAction.journey_id == change.after.id,
+                    DueAction.key == f"survey:{contact.day}",
+                    DueAction.done_at.is_(None),
+                )
+                .values(due_at=max(contact.due_at, now))
+            )
+
+
+# What journeys hear
+
+
+def hear_sign_in(db: Session, house: House, *, contact_id: int, now: datetime) -> None:
+    """A customer signed in: that is first contact, and work by people."""
+    for journey_id in open_journeys_of(db, contact_id):
+        conduct.lock(db, journey_id)
+        _first_contact(db, journey_id, contact_id=contact_id, how="sign_in", now=now)
+        conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def hear_sign_of_life(
+    db: Session, house: House, *, journey_id: int, contact_id: int | None, how: str, now: datetime
+) -> None:
+    """The customer got in touch (`reply`, `message`, `booking`): first contact, and reminders stop at once."""
+    conduct.lock(db, journey_id)
+    _first_contact(db, journey_id, contact_id=contact_id, how=how, now=now)
+    cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def open_journeys_of(db: Session, contact_id: int) -> Sequence[int]:
+    """The open journeys of a contact's account, oldest first."""
+    return db.scalars(
+        select(JourneyRow.id)
+        .join(Contact, Contact.account_id == JourneyRow.account_id)
+        .where(Contact.id == contact_id, JourneyRow.status == Status.OPEN)
+        .order_by(JourneyRow.id)
+    ).all()
+
+
+def _first_contact(db: Session, journey_id: int, *, contact_id: int | None, how: str, now: datetime) -> None:
+    db.execute(update(JourneyRow).where(JourneyRow.id == journey_id).values(worked_at=now))
+    first = db.execute(
+        update(JourneyRow)
+        .where(JourneyRow.id == journey_id, JourneyRow.first_contact_at.is_(None))
+        .values(first_contact_at=now)
+        .returning(JourneyRow.account_id)
+    ).first()
+    if first is not None:
+        by = f"contact:{contact_id}" if contact_id else "system"
+        audit.note(db, Event(Happened.FIRST_CONTACT, by, now, first.account_id, journey_id, contact_id, {"how": how}))
+
+
+@dataclass(frozen=True)
+class HeardAnswer:
+    """A verified answer to a survey, as the journey needs to know it."""
+
+    journey_id: int
+    answer_id: int
+    contact_id: int
+    day: int | None
+    outcome: Outcome
+    by: str
+    words: str = ""
+    scores: dict[str, Any] | None = None
+    wants_help: bool = False
+    is_promoter: bool = False
+
+
+def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime) -> int | None:
+    """An answer settles its contact or flags the stage; gives the flag's id if it flagged.
+
+    A satisfied or neutral one settles the contact unless another person's flag on the same contact is still open.
+    """
+    conduct.lock(db, answer.journey_id)
+    journey_id = answer.journey_id
+    _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
+    cases.drop_reminders(db, journey_id, why="answer", now=now)
+    if answer.outcome is Outcome.DISSATISFIED:
+        flag_id = cases.open_flag(
+            db,
+            house,
+            journey_id=journey_id,
+            origin=FlagOrigin.HELP if answer.wants_help else FlagOrigin.ANSWER,
+            by=answer.by,
+            now=now,
+            contact_id=answer.contact_id,
+            answer_id=answer.answer_id,
+            day=answer.day,
+            words=answer.words,
+            scores=answer.scores,
+        )
+        conduct.advance(db, house, ids=[journey_id], now=now)
+        return flag_id
+    if answer.day is not None and not _is_disputed(db, journey_id, answer.day):
+        cases.settle(db, journey_id, days=(answer.day,), by=SettledBy.ANSWER, who=answer.by, now=now)
+        db.execute(
+            update(Touchpoint)
+            .where(Touchpoint.journey_id == journey_id, Touchpoint.key == f"day{answer.day}", Touchpoint.done_at.is_(None))
+            .values(done_at=now)
+        )
+    if answer.outcome is Outcome.NEUTRAL:
+        add_activity(
+            db,
+            journey_id=journey_id,
+            kind=ActivityKind.ASK_WHAT_IS_MISSING,
+            key=f"ask_what_is_missing:answer:{answer.answer_id}",
+            due_at=now + timedelta(days=2),
+            by="system",
+            now=now,
+        )
+    if answer.is_promoter:
+        ask_for_referral(db, journey_id=journey_id, why=f"answer_{answer.answer_id}", now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
+    return None
+
+
+def _is_disputed(db: Session, journey_id: int, day: int) -> bool:
+    return (
+        db.scalar(select(Flag.id).where(Flag.journey_id == journey_id, Flag.day == day, Flag.closed_at.is_(None)).limit(1))
+        is not None
+    )
+
+
+def ask_for_referral(db: Session, *, journey_id: int, why: str, now: datetime) -> None:
+    """Leaves a due action: the referrals room decides whether the consultant is prompted."""
+    db.execute(
+        insert_for(db, DueAction)
+        .values(
+            journey_id=journey_id,
+            kind="referral_prompt",
+            key=f"referral_prompt:{why}",
+            what=why,
+            day=0,
+            due_at=now,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def hear_surveys_sent(
+    db: Session, house: House, *, sent: Sequence[tuple[int, int]], now: datetime
+) -> None:
+    """Surveys went out: pairs of (journey, day). Plans the reminder and the call that follow silence.
+
+    The journeys' rows are held by the caller (the worker claimed them).
+    """
+    changes = conduct.load(db, [journey_id for journey_id, _ in sent])
+    rows = []
+    for journey_id, day in sent:
+        change = changes[journey_id]
+        change.after = rules.was_sent(change.after, day, now)
+        change.add(rules.reminders(change.after, day, now, house.holidays))
+        rows.append({"the_journey_id": journey_id, "the_day": day, "the_at": now})
+    db.connection().execute(_SENT, rows)
+    conduct.store(db, house, changes=list(changes.values()), now=now)
+    audit.note_all(
+        db, [Event(Happened.SURVEY_SENT, "system", now, changes[j].account_id, j, None, {"day": day}) for j, day in sent]
+    )
+
+
+_SENT = conduct.update_follow_up("sent_at")
+
+
+def hear_meeting(
+    db: Session,
+    house: House,
+    *,
+    journey_id: int,
+    contact_id: int | None,
+    held_until: datetime | None,
+    booked_by_customer: bool,
+    flag_id: int | None,
+    by: str,
+    now: datetime,
+) -> None:
+    """A meeting was booked, moved or cancelled: `held_until` is the end of the last one planned, which holds the limit.
+
+    A booking by the customer is a sign of life; one that belongs to a flag is an action on it.
+    """
+    conduct.lock(db, journey_id)
+    db.execute(update(JourneyRow).where(JourneyRow.id == journey_id).values(held_until=held_until, worked_at=now))
+    if booked_by_customer:
+        _first_contact(db, journey_id, contact_id=contact_id, how="booking", now=now)
+        cases.drop_reminders(db, journey_id, why="booking", now=now)
+    if flag_id is not None:
+        cases.act_on_flag(db, flag_id=flag_id, how="meeting", by=by, now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def hear_meeting_held(
+    db: Session, house: House, *, journey_id: int, kind: str, by: str, now: datetime
+) -> None:
+    """A meeting took place: first contact, and the touchpoint of that name (kickoff, day14) is done."""
+    conduct.lock(db, journey_id)
+    _first_contact(db, journey_id, contact_id=None, how="meeting", now=now)
+    cases.drop_reminders(db, journey_id, why="meeting", now=now)
+    for table in (Touchpoint, Milestone):
+        db.execute(
+            update(table)
+            .where(table.journey_id == journey_id, table.key == kind, table.done_at.is_(None))
+            .values(done_at=now, **({"done_by": by} if table is Milestone else {}))
+        )
+    conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def log_conversation(
+    db: Session,
+    house: House,
+    *,
+    journey_id: int,
+    channel: Channel,
+    result: Outcome,
+    note: str,
+    by: str,
+    now: datetime,
+    contact_id: int | None = None,
+) -> int | None:
+    """A conversation with its result: it settles every contact whose day has come, missed ones too, or flags.
+
+    Gives the flag's id if the customer was dissatisfied. Errors: Refused without a note.
+    """
+    if not note.strip():
+        raise Refused(N_("Please write a line about what was said."))
+    conduct.lock(db, journey_id)
+    account_id = db.scalar(select(JourneyRow.account_id).where(JourneyRow.id == journey_id))
+    db.execute(
+        insert(Conversation).values(
+            journey_id=journey_id, contact_id=contact_id, by=by, at=now, channel=channel, result=result, note=note
+        )
+    )
+    detail = {"channel": channel, "result": result, "note": note}
+    audit.note(db, Event(Happened.CONVERSATION_LOGGED, by, now, account_id, journey_id, contact_id, detail))
+    _first_contact(db, journey_id, contact_id=contact_id, how="conversation", now=now)
+    cases.drop_reminders(db, journey_id, why="conversation", now=now)
+    cases.act_on_open_flags(db, journey_id, how="call", by=by, now=now)
+    journey = conduct.load(db, [journey_id])[journey_id].after
+    days = rules.settles(journey, now)
+    flag_id = None
+    if result is Outcome.DISSATISFIED:
+        flag_id = cases.open_flag(
+            db,
+            house,
+            journey_id=journey_id,
+            origin=FlagOrigin.CONVERSATION,
+            by=by,
+            now=now,
+            contact_id=contact_id,
+            day=days[-1] if days else None,
+            words=note,
+        )
+    elif days:
+        settled = tuple(day for day in days if not _is_disputed(db, journey_id, day))
+        cases.settle(db, journey_id, days=settled, by=SettledBy.CONVERSATION, who=by, now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
+    return flag_id
+
+
+# Activities
+
+
+def add_activity(
+    db: Session,
+    *,
+    journey_id: int,
+    kind: ActivityKind,
+    key: str,
+    due_at: datetime,
+    by: str,
+    now: datetime,
+    title: str = "",
+    day: int = 0,
+) -> None:
+    """Puts something on the owner's list; the same key again changes nothing."""
+    owner_id = db.scalar(select(JourneyRow.owner_id).where(JourneyRow.id == journey_id))
+    db.execute(
+        insert_for(db, Activity)
+        .values(
+            journey_id=journey_id,
+            key=key,
+            kind=kind,
+            day=day,
+            title=title,
+            assignee_id=owner_id,
+            due_at=due_at,
+            created_at=now,
+            created_by=by,
+            done_by="",
+            note="",
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def complete_activity(
+    db: Session, house: House, *, activity_id: int, note: str, by: str, now: datetime
+) -> None:
+    """Ticks an activity off; done once stays as it was done. Errors: NotFound."""
+    journey_id = db.scalar(select(Activity.journey_id).where(Activity.id == activity_id))
+    if journey_id is None:
+        raise NotFound
+    conduct.lock(db, journey_id)
+    activity = db.get_one(Activity, activity_id, populate_existing=True)
+    if activity.done_at is not None:
+        return
+    activity.done_at, activity.done_by, activity.note = now, by, note
+    values: dict[str, Any] = {"worked_at": now}
+    if activity.kind is ActivityKind.ANALYSE_DEMAND:
+        values["analysed_at"] = now
+    db.flush()
+    row = db.execute(
+        update(JourneyRow).where(JourneyRow.id == journey_id).values(**values).returning(JourneyRow.account_id)
+    ).one()
+    detail = {"activity": activity_id, "kind": activity.kind, "title": activity.title, "note": note}
+    audit.note(db, Event(Happened.ACTIVITY_COMPLETED, by, now, row.account_id, journey_id, None, detail))
+    conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+# The plan
+
+
+def tick_milestone(
+    db: Session, house: House, *, milestone_id: int, journey_id: int, done: bool, by: str, now: datetime
+) -> None:
+    """Marks a milestone done, or takes that back. Errors: NotFound for another journey's."""
+    conduct.lock(db, journey_id)
+    milestone = db.scalar(select(Milestone).where(Milestone.id == milestone_id, Milestone.journey_id == journey_id))
+    if milestone is None:
+        raise NotFound
+    if (milestone.done_at is not None) is done:
+        return
+    milestone.done_at, milestone.done_by = (now, by) if done else (None, "")
+    db.flush()
+    what = Happened.MILESTONE_DONE if done else Happened.MILESTONE_UNDONE
+    _told(db, house, journey_id, what, by=by, now=now, detail={"milestone": milestone.key, "title": milestone.title_en})
+
+
+def add_milestone(
+    db: Session, house: House, *, journey_id: int, title: str, whose: Whose, due_on: date | None, by: str, now: datetime
+) -> int:
+    """A milestone of this customer's own, written by staff."""
+    conduct.lock(db, journey_id)
+    milestone = Milestone(
+        journey_id=journey_id, key=f"own:{now.timestamp()}", position=100, title_en=title, title_pt=title, whose=whose, due_on=due_on
+    )
+    db.add(milestone)
+    db.flush()
+    milestone.key = f"own:{milestone.id}"
+    _told(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"milestone": title})
+    return milestone.id
+
+
+def set_goal(
+    db: Session, house: House, *, journey_id: int, day: int, title: str, measure: str, by: str, now: datetime
+) -> int:
+    """A goal to be reached by day 30, 60 or 90 of use."""
+    conduct.lock(db, journey_id)
+    goal = GoalRow(journey_id=journey_id, day=day, title=title, measure=measure, created_at=now, created_by=by)
+    db.add(goal)
+    db.flush()
+    _told(db, house, journey_id, Happened.GOAL_SET, by=by, now=now, detail={"goal": title, "day": day})
+    return goal.id
+
+
+def close_goal(
+    db: Session, house: House, *, goal_id: int, journey_id: int, met: bool, by: str, now: datetime
+) -> None:
+    """A goal was met, or is dropped because it no longer fits. Errors: NotFound."""
+    conduct.lock(db, journey_id)
+    goal = db.scalar(select(GoalRow).where(GoalRow.id == goal_id, GoalRow.journey_id == journey_id))
+    if goal is None:
+        raise NotFound
+    if goal.met_at is not None or goal.dropped_at is not None:
+        return
+    if met:
+        goal.met_at, goal.met_by = now, by
+    else:
+        goal.dropped_at = now
+    db.flush()
+    if met:
+        ask_for_referral(db, journey_id=journey_id, why=f"goal_{goal_id}", now=now)
+    _told(db, house, journey_id, Happened.GOAL_MET, by=by, now=now, detail={"goal": goal.title, "met": met})
+
+
+def note_issue(
+    db: Session,
+    house: House,
+    *,
+    journey_id: int,
+    problem: str,
+    solution: str,
+    whose: Whose,
+    due_on: date,
+    by: str,
+    now: datetime,
+    flag_id: int | None = None,
+) -> int:
+    """A pending issue with the solution that was agreed and its deadline."""
+    conduct.lock(db, journey_id)
+    issue = PendingIssue(
+        journey_id=journey_id,
+        flag_id=flag_id,
+        problem=problem,
+        solution=solution,
+        whose=whose,
+        due_on=due_on,
+        created_at=now,
+        created_by=by,
+    )
+    db.add(issue)
+    db.flush()
+    _told(db, house, journey_id, Happened.ISSUE_NOTED, by=by, now=now, detail={"problem": problem, "due_on": due_on.isoformat()})
+    return issue.id
+
+
+def solve_issue(db: Session, house: House, *, issue_id: int, journey_id: int, by: str, now: datetime) -> None:
+    """The pending issue is solved. Errors: NotFound."""
+    conduct.lock(db, journey_id)
+    issue = db.scalar(select(PendingIssue).where(PendingIssue.id == issue_id, PendingIssue.journey_id == journey_id))
+    if issue is None:
+        raise NotFound
+    if issue.solved_at is not None:
+        return
+    issue.solved_at, issue.solved_by = now, by
+    db.flush()
+    _told(db, house, journey_id, Happened.ISSUE_SOLVED, by=by, now=now, detail={"problem": issue.problem})
+
+
+def write_note(db: Session, house: House, *, journey_id: int, words: str, by: str, now: datetime) -> None:
+    """A note by staff on the customer's timeline."""
+    conduct.lock(db, journey_id)
+    _told(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"note": words})
+
+
+def _told(
+    db: Session, house: House, journey_id: int, what: Happened, *, by: str, now: datetime, detail: dict[str, Any]
+) -> None:
+    """Work by people: noted, the limit starts anew, and the rules are asked."""
+    row = db.execute(
+        update(JourneyRow).where(JourneyRow.id == journey_id).values(worked_at=now).returning(JourneyRow.account_id)
+    ).one()
+    audit.note(db, Event(what, by, now, row.account_id, journey_id, None, detail))
+    conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def stage_key(db: Session, stage_id: int) -> str:
+    """The key of a stage, for texts and API."""
+    return db.get_one(StageRow, stage_id).key

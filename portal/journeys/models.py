@@ -1,0 +1,421 @@
+"""What we remember of journeys: pipelines and stages, visits, contacts, activities, flags, the plan."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.accounts.rules import Channel
+from portal.db import Base, By, Id, Key, Prose, Words, choice
+from portal.journeys.rules import (
+    ActivityKind,
+    Ending,
+    FlagOrigin,
+    FlagOutcome,
+    LimitFrom,
+    Outcome,
+    SettledBy,
+    Status,
+    Whose,
+)
+
+
+class PipelineRow(Base):
+    """A pipeline as it was at one version; journeys under way keep theirs."""
+
+    __tablename__ = "pipelines"
+    __table_args__ = (UniqueConstraint("key", "version"),)
+
+    id: Mapped[Id]
+    key: Mapped[Key]
+    version: Mapped[int] = mapped_column(Integer)
+    name_en: Mapped[Words]
+    name_pt: Mapped[Words]
+    plan: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """Milestones and touchpoints that a journey starts with; see `journeys.plans`."""
+    created_at: Mapped[datetime]
+
+
+class StageRow(Base):
+    """One stage: its names for staff and customers, its limit, and the names of what it does."""
+
+    __tablename__ = "stages"
+    __table_args__ = (UniqueConstraint("pipeline_id", "position"), UniqueConstraint("pipeline_id", "key"))
+
+    id: Mapped[Id]
+    pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    key: Mapped[Key]
+    name_en: Mapped[Words]
+    name_pt: Mapped[Words]
+    customer_name_en: Mapped[Words]
+    customer_name_pt: Mapped[Words]
+    customer_text_en: Mapped[str] = mapped_column(String(500), default="")
+    customer_text_pt: Mapped[str] = mapped_column(String(500), default="")
+    moves_on: Mapped[list[str]] = mapped_column(default=list)
+    on_enter: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    limit_days: Mapped[int | None] = mapped_column(Integer)
+    limit_from: Mapped[LimitFrom] = mapped_column(choice(LimitFrom, "limit_from"), default=LimitFrom.ENTERED)
+    contact_day: Mapped[int | None] = mapped_column(Integer)
+    gives_way_on_day: Mapped[int | None] = mapped_column(Integer)
+    ends: Mapped[Ending | None] = mapped_column(choice(Ending, "ends"))
+    by_hand_only: Mapped[bool] = mapped_column(default=False)
+
+
+class JourneyRow(Base):
+    """One account's trip through one pipeline. `position` and `stage_id` repeat the open visit, for the board."""
+
+    __tablename__ = "journeys"
+    __table_args__ = (
+        # One journey under way a pipeline and account; approving again makes no second Relationship (invariant 4).
+        Index(
+            "uq_journeys_open",
+            "account_id",
+            "pipeline_key",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        UniqueConstraint("previous_journey_id"),
+        CheckConstraint("open_flags >= 0", name="open_flags"),
+        CheckConstraint("(status = 'open') = (ended_at IS NULL)", name="ended"),
+        # The board's columns, already in their order: flags first, then the longest in the stage.
+        Index("ix_journeys_board", "stage_id", "status", text("open_flags DESC"), "entered_at", "id"),
+        Index("ix_journeys_board_owner", "owner_id", "stage_id", "status", text("open_flags DESC"), "entered_at", "id"),
+        Index("ix_journeys_account_id", "account_id"),
+        Index(
+            "ix_journeys_alert_at",
+            "alert_at",
+            sqlite_where=text("alert_at IS NOT NULL"),
+            postgresql_where=text("alert_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"))
+    pipeline_key: Mapped[Key]
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stages.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    visit: Mapped[int] = mapped_column(Integer, default=1)
+    moved_back: Mapped[bool] = mapped_column(default=False)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    status: Mapped[Status] = mapped_column(choice(Status, "status"), default=Status.OPEN)
+    zone: Mapped[str] = mapped_column(String(64))
+    opened_at: Mapped[datetime]
+    entered_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    use_started_on: Mapped[date | None]
+    analysed_at: Mapped[datetime | None]
+    first_contact_at: Mapped[datetime | None]
+    worked_at: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    open_flags: Mapped[int] = mapped_column(Integer, default=0)
+    behind_at: Mapped[datetime | None]
+    stuck_at: Mapped[datetime | None]
+    alert_at: Mapped[datetime | None]
+    """When the next stagnation alert is to be told: at `behind_at`, then at `stuck_at`."""
+    previous_journey_id: Mapped[int | None] = mapped_column(ForeignKey("journeys.id"))
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Visit(Base):
+    """A stay in a stage. Gapless and without overlap (invariant 6): one is open, each ends where the next begins."""
+
+    __tablename__ = "visits"
+    __table_args__ = (
+        UniqueConstraint("journey_id", "seq"),
+        Index(
+            "uq_visits_open",
+            "journey_id",
+            unique=True,
+            sqlite_where=text("left_at IS NULL"),
+            postgresql_where=text("left_at IS NULL"),
+        ),
+        CheckConstraint("left_at IS NULL OR left_at >= entered_at", name="left_after_entered"),
+        Index("ix_visits_stage_id", "stage_id"),
+    )
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    seq: Mapped[int] = mapped_column(Integer)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stages.id"))
+    entered_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+    moved_by: Mapped[By]
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    evidence: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class FollowUpRow(Base):
+    """One of the 30/60/90-day contacts of a journey; its state is read from its facts."""
+
+    __tablename__ = "follow_ups"
+    __table_args__ = (
+        UniqueConstraint("journey_id", "day"),
+        CheckConstraint("(settled_at IS NULL) = (settled_by IS NULL)", name="settled_by_something"),
+    )
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    day: Mapped[int] = mapped_column(Integer)
+    due_on: Mapped[date | None]
+    due_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    converted_at: Mapped[datetime | None]
+    converted_why: Mapped[str] = mapped_column(String(40), default="")
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[SettledBy | None] = mapped_column(choice(SettledBy, "settled_by"))
+    missed_at: Mapped[datetime | None]
+
+
+class DueAction(Base):
+    """Something to do when its time comes, exactly once: `survey:60`, `reminder:30`, `wake:90` (invariant 3)."""
+
+    __tablename__ = "due_actions"
+    __table_args__ = (
+        UniqueConstraint("journey_id", "key"),
+        Index(
+            "ix_due_actions_waiting",
+            "kind",
+            "due_at",
+            "id",
+            sqlite_where=text("done_at IS NULL AND set_aside_at IS NULL"),
+            postgresql_where=text("done_at IS NULL AND set_aside_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    kind: Mapped[Key]
+    """The word before the colon of the key: `survey`, `reminder`, `wake`, `unless_contact` …"""
+    key: Mapped[Key]
+    day: Mapped[int] = mapped_column(Integer, default=0)
+    what: Mapped[Key] = mapped_column(default="")
+    due_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    result: Mapped[str] = mapped_column(String(40), default="")
+    """`done`, or why it was dropped: `settled`, `sign_of_life`, `late`, `open_flag`, `moved_on`."""
+    set_aside_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(String(2000), default="")
+
+
+class Activity(Base):
+    """Something a consultant is to do."""
+
+    __tablename__ = "activities"
+    __table_args__ = (
+        UniqueConstraint("journey_id", "key"),
+        CheckConstraint("(done_at IS NULL) = (done_by = '')", name="done_by_somebody"),
+        Index(
+            "ix_activities_open",
+            "assignee_id",
+            "due_at",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    key: Mapped[Key]
+    kind: Mapped[ActivityKind] = mapped_column(choice(ActivityKind, "kind"))
+    day: Mapped[int] = mapped_column(Integer, default=0)
+    title: Mapped[Words] = mapped_column(default="")
+    """Only for activities that people made; the others' titles come from `rules.ACTIVITY_TITLES`."""
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    due_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    created_by: Mapped[By]
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[By] = mapped_column(default="")
+    note: Mapped[Prose] = mapped_column(default="")
+
+
+class Conversation(Base):
+    """A conversation that a consultant logged with its result."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (Index("ix_conversations_journey_id", "journey_id"),)
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    by: Mapped[By]
+    at: Mapped[datetime]
+    channel: Mapped[Channel] = mapped_column(choice(Channel, "channel"))
+    result: Mapped[Outcome] = mapped_column(choice(Outcome, "result"))
+    note: Mapped[Prose]
+
+
+class Flag(Base):
+    """A case: somebody is unhappy or asked for help. Open while no standing resolution says how it ended."""
+
+    __tablename__ = "flags"
+    __table_args__ = (
+        Index("ix_flags_journey_id", "journey_id"),
+        Index(
+            "ix_flags_open",
+            "act_by",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index(
+            "ix_flags_alert_at",
+            "alert_at",
+            sqlite_where=text("alert_at IS NOT NULL"),
+            postgresql_where=text("alert_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    answer_id: Mapped[int | None] = mapped_column(ForeignKey("answers.id"), unique=True)
+    origin: Mapped[FlagOrigin] = mapped_column(choice(FlagOrigin, "origin"))
+    day: Mapped[int | None] = mapped_column(Integer)
+    """The 30/60/90 contact it belongs to, which resolving it settles."""
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stages.id"))
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    words: Mapped[Prose] = mapped_column(default="")
+    scores: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[By]
+    act_by: Mapped[datetime]
+    acted_at: Mapped[datetime | None]
+    acted_by: Mapped[By] = mapped_column(default="")
+    alert_at: Mapped[datetime | None]
+    """When the manager is told that nobody acted; none once somebody has."""
+    closed_at: Mapped[datetime | None]
+
+
+class Resolution(Base):
+    """How a flag ended, by whom; a customer who says "not solved" undoes it, and the flag is open again."""
+
+    __tablename__ = "resolutions"
+    __table_args__ = (
+        Index(
+            "uq_resolutions_standing",
+            "flag_id",
+            unique=True,
+            sqlite_where=text("undone_at IS NULL"),
+            postgresql_where=text("undone_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id"))
+    outcome: Mapped[FlagOutcome] = mapped_column(choice(FlagOutcome, "outcome"))
+    note: Mapped[Prose]
+    by: Mapped[By]
+    at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    """When the customer said that it is true."""
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[By] = mapped_column(default="")
+    undone_words: Mapped[Prose] = mapped_column(default="")
+
+
+class GoalRow(Base):
+    """What the customer wants to have reached by a day of use."""
+
+    __tablename__ = "goals"
+    __table_args__ = (Index("ix_goals_journey_id", "journey_id"),)
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    day: Mapped[int] = mapped_column(Integer)
+    title: Mapped[Words]
+    measure: Mapped[Words] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    created_by: Mapped[By]
+    met_at: Mapped[datetime | None]
+    met_by: Mapped[By] = mapped_column(default="")
+    dropped_at: Mapped[datetime | None]
+
+
+class PendingIssue(Base):
+    """A problem, the agreed solution, its deadline: ours or theirs."""
+
+    __tablename__ = "pending_issues"
+    __table_args__ = (Index("ix_pending_issues_journey_id", "journey_id"),)
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    flag_id: Mapped[int | None] = mapped_column(ForeignKey("flags.id"))
+    problem: Mapped[str] = mapped_column(String(1000))
+    solution: Mapped[str] = mapped_column(String(1000), default="")
+    whose: Mapped[Whose] = mapped_column(choice(Whose, "whose"))
+    due_on: Mapped[date]
+    created_at: Mapped[datetime]
+    created_by: Mapped[By]
+    solved_at: Mapped[datetime | None]
+    solved_by: Mapped[By] = mapped_column(default="")
+
+
+class Milestone(Base):
+    """A step of the plan that somebody ticks."""
+
+    __tablename__ = "milestones"
+    __table_args__ = (UniqueConstraint("journey_id", "key"),)
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    key: Mapped[Key]
+    position: Mapped[int] = mapped_column(Integer, default=0)
+    title_en: Mapped[Words]
+    title_pt: Mapped[Words]
+    help_en: Mapped[str] = mapped_column(String(1000), default="")
+    help_pt: Mapped[str] = mapped_column(String(1000), default="")
+    whose: Mapped[Whose] = mapped_column(choice(Whose, "whose"))
+    day: Mapped[int | None] = mapped_column(Integer)
+    """Day of use it is planned for; None: before use starts."""
+    due_on: Mapped[date | None]
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[By] = mapped_column(default="")
+
+
+class Touchpoint(Base):
+    """A contact of the plan that the customer can see coming: what, why, when, how."""
+
+    __tablename__ = "touchpoints"
+    __table_args__ = (UniqueConstraint("journey_id", "key"),)
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    key: Mapped[Key]
+    position: Mapped[int] = mapped_column(Integer, default=0)
+    title_en: Mapped[Words]
+    title_pt: Mapped[Words]
+    objective_en: Mapped[str] = mapped_column(String(500), default="")
+    objective_pt: Mapped[str] = mapped_column(String(500), default="")
+    channel: Mapped[str] = mapped_column(String(20))
+    """`email`, `meeting`, `phone`, `portal`."""
+    day: Mapped[int | None] = mapped_column(Integer)
+    due_on: Mapped[date | None]
+    done_at: Mapped[datetime | None]
+
+
+class StageTally(Base):
+    """Counts of the board as a ledger of differences: summing a few rows replaces counting all journeys, and nobody waits
+    for a counter's row. `actions.compact_tallies` folds them now and then."""
+
+    __tablename__ = "stage_tallies"
+    __table_args__ = (Index("ix_stage_tallies_stage_id", "stage_id", "owner_id"),)
+
+    id: Mapped[Id]
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stages.id"))
+    owner_id: Mapped[int | None] = mapped_column()
+    journeys: Mapped[int] = mapped_column(Integer)
+    flagged: Mapped[int] = mapped_column(Integer, default=0)

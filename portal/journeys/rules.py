@@ -1,0 +1,732 @@
+"""What should happen to a journey: pure functions over frozen data, decisions and effects returned as data.
+
+A pipeline is data that names conditions and steps from the closed vocabularies below; this module owns what a name
+means. The shell (`actions.py`) locks the journey's row, asks `next_move`, stores the effects. Source: domain.md,
+"Pipelines, stages, journeys" and "The 30/60/90 contacts"; the invariants are numbered there.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from portal.clock import (
+    MORNING,
+    NO_HOLIDAYS,
+    at_local,
+    business_days_after,
+    day_instant,
+    local_date,
+    next_business_day,
+)
+from portal.errors import N_, Refused
+
+CALL_AFTER_BUSINESS_DAYS = 5
+REMIND_AFTER_BUSINESS_DAYS = 3
+LATE_CONTACT_DAYS = 14
+"""A contact that could not go out for so long (the worker stood still) is void as a mail and becomes a call."""
+
+
+class Status(StrEnum):
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+class Condition(StrEnum):
+    """What may let a stage go: `day_of_use:30` is a condition with its number."""
+
+    DEMAND_ANALYSED = "demand_analysed"
+    PLAN_KNOWN = "plan_known"
+    OWNER_ASSIGNED = "owner_assigned"
+    REACHABLE = "reachable"
+    FIRST_CONTACT = "first_contact"
+    DAY_OF_USE = "day_of_use"
+    CONTACT_SETTLED = "contact_settled"
+    ALL_CONTACTS_SETTLED = "all_contacts_settled"
+    GOALS_MET = "goals_met"
+    RENEWAL_WITHIN = "renewal_within"
+
+
+class Do(StrEnum):
+    """What entering a stage may set going."""
+
+    ASSIGN_CONSULTANT = "assign_consultant"
+    ACTIVITY = "activity"
+    ACTIVITY_UNLESS_CONTACT = "activity_unless_contact"
+    MAIL = "mail"
+    START_USE = "start_use"
+    SURVEY = "survey"
+    PROMPT_REFERRAL = "prompt_referral"
+    OPEN_NEXT = "open_next"
+
+
+class Ending(StrEnum):
+    """How a journey ends in a stage that ends it."""
+
+    WON = "won"
+    LOST = "lost"
+
+
+class LimitFrom(StrEnum):
+    """What a stage's stagnation limit counts from."""
+
+    ENTERED = "entered"
+    ASKED = "asked"
+    """From when the stage's contact was asked (survey sent, or turned into a call); nothing is late before that."""
+
+
+class ActivityKind(StrEnum):
+    """What a consultant may be asked to do; titles in `ACTIVITY_TITLES`."""
+
+    ANALYSE_DEMAND = "analyse_demand"
+    CALL_NO_CONTACT = "call_no_contact"
+    FILL_IN_NEEDS = "fill_in_needs"
+    CONTACT_60 = "contact_60"
+    CONTACT_90 = "contact_90"
+    CALL_NO_ANSWER = "call_no_answer"
+    CONTACT_BY_CALL = "contact_by_call"
+    ASK_WHAT_IS_MISSING = "ask_what_is_missing"
+    TAKE_OVER = "take_over"
+    HAND_OVER = "hand_over"
+    OTHER = "other"
+
+
+ACTIVITY_TITLES: dict[ActivityKind, str] = {
+    ActivityKind.ANALYSE_DEMAND: N_("Analyse customer demand"),
+    ActivityKind.CALL_NO_CONTACT: N_("Call: no contact yet"),
+    ActivityKind.FILL_IN_NEEDS: N_("Fill in customer needs"),
+    ActivityKind.CONTACT_60: N_("Contact at 60 days of use"),
+    ActivityKind.CONTACT_90: N_("Contact at 90 days of use"),
+    ActivityKind.CALL_NO_ANSWER: N_("Call: no answer to the survey"),
+    ActivityKind.CONTACT_BY_CALL: N_("Call instead of the survey"),
+    ActivityKind.ASK_WHAT_IS_MISSING: N_("Ask what would make it better"),
+    ActivityKind.TAKE_OVER: N_("Call: pick up where we are"),
+    ActivityKind.HAND_OVER: N_("Hand over to the relationship team"),
+    ActivityKind.OTHER: N_("Something else"),
+}
+
+
+class Outcome(StrEnum):
+    """What one answer, or one conversation, says (domain.md, "Outcome of one answer")."""
+
+    DISSATISFIED = "dissatisfied"
+    NEUTRAL = "neutral"
+    SATISFIED = "satisfied"
+
+
+class SettledBy(StrEnum):
+    ANSWER = "answer"
+    FLAG = "flag"
+    CONVERSATION = "conversation"
+
+
+class FlagOrigin(StrEnum):
+    ANSWER = "answer"
+    HELP = "help"
+    CONVERSATION = "conversation"
+    CONSULTANT = "consultant"
+
+
+class FlagOutcome(StrEnum):
+    RESOLVED = "resolved"
+    ACCEPTED_RISK = "accepted_risk"
+    LOST = "lost"
+
+
+class Whose(StrEnum):
+    YOU = "you"
+    US = "us"
+    TOGETHER = "together"
+
+
+class Pace(StrEnum):
+    """How a card stands against its limit."""
+
+    ON_TRACK = "on_track"
+    BEHIND = "behind"
+    STUCK = "stuck"
+
+
+@dataclass(frozen=True)
+class Term:
+    """A condition with its number, written `contact_settled:30`."""
+
+    name: Condition
+    number: int = 0
+
+    @classmethod
+    def parse(cls, written: str) -> "Term":
+        name, _, number = written.partition(":")
+        return cls(Condition(name), int(number or 0))
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}" if self.number else str(self.name)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that entering a stage sets going."""
+
+    do: Do
+    what: str = ""
+    """Activity kind, mail kind, or the key of the pipeline to open."""
+    day: int = 0
+    """Day of use, for surveys and for activities due on such a day."""
+    after_days: int = 0
+    """Business days after entering, for activities."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    id: int
+    position: int
+    key: str
+    moves_on: tuple[Term, ...] = ()
+    on_enter: tuple[Step, ...] = ()
+    limit_days: int | None = None
+    """Business days without work by people before the card is behind; None: never."""
+    limit_from: LimitFrom = LimitFrom.ENTERED
+    contact_day: int | None = None
+    """The contact (30, 60, 90) that is made in this stage."""
+    gives_way_on_day: int | None = None
+    """The day of use on which a contact still open, with no flag, is missed and the journey moves on."""
+    ends: Ending | None = None
+    by_hand_only: bool = False
+    """Moves by themselves pass over it."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    id: int
+    key: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def contact_days(self) -> tuple[int, ...]:
+        return tuple(s.contact_day for s in self.stages if s.contact_day is not None)
+
+    def after(self, position: int) -> Stage | None:
+        """The stage that a move by itself leads to."""
+        return next((s for s in self.stages[position + 1 :] if not s.by_hand_only), None)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """One of the 30/60/90-day contacts."""
+
+    day: int
+    due_on: date | None = None
+    due_at: datetime | None = None
+    sent_at: datetime | None = None
+    settled_at: datetime | None = None
+    missed_at: datetime | None = None
+    converted_at: datetime | None = None
+    """When it became a call because it could not be asked by mail."""
+
+    @property
+    def is_settled(self) -> bool:
+        return self.settled_at is not None
+
+    @property
+    def is_asked(self) -> bool:
+        return self.sent_at is not None or self.converted_at is not None
+
+    def has_come(self, now: datetime) -> bool:
+        """Whether its day is here, or it was asked for already."""
+        return self.is_asked or self.missed_at is not None or (self.due_at is not None and self.due_at <= now)
+
+
+@dataclass(frozen=True)
+class Goal:
+    day: int
+    met_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Journey:
+    """All that the rules need to know of one journey, as of now."""
+
+    id: int
+    position: int
+    status: Status
+    visit: int
+    """Sequence number of the stage visit under way."""
+    opened_at: datetime
+    entered_at: datetime
+    moved_back: bool
+    """Whether a person moved it back into this stage: then only newer evidence moves it on."""
+    zone: str
+    owner_id: int | None
+    plan_known: bool
+    reachable: bool
+    use_started_on: date | None = None
+    analysed_at: datetime | None = None
+    first_contact_at: datetime | None = None
+    follow_ups: tuple[FollowUp, ...] = ()
+    open_flags: int = 0
+    promise_due_on: date | None = None
+    """The earliest deadline among the pending issues that we owe."""
+    goals: tuple[Goal, ...] = ()
+    worked_at: datetime | None = None
+    """When a person, either side, last did something."""
+    held_until: datetime | None = None
+    """End of a planned meeting: it holds the clock until it's due."""
+    renews_on: date | None = None
+    has_next: bool = False
+
+    def follow_up(self, day: int) -> FollowUp:
+        return next(f for f in self.follow_ups if f.day == day)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A decision: go to that stage, by this rule or person, on this evidence."""
+
+    to: int
+    by: str
+    reason: str
+    evidence: tuple[tuple[str, datetime], ...] = ()
+    misses: int | None = None
+    """Day of the contact that this move leaves behind as missed."""
+
+
+# Effects: what storing a decision means. The shell writes each kind in one statement for a whole batch.
+
+
+@dataclass(frozen=True)
+class Moved:
+    from_position: int
+    to_position: int
+    visit: int
+    at: datetime
+    by: str
+    reason: str
+    evidence: tuple[tuple[str, datetime], ...]
+
+
+@dataclass(frozen=True)
+class Missed:
+    day: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A contact that can't be asked by mail becomes a call."""
+
+    day: int
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True)
+class UseStarted:
+    on: date
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something to do when its time comes, once: (journey, key) is unique."""
+
+    kind: str
+    key: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class NewActivity:
+    kind: ActivityKind
+    key: str
+    due_at: datetime
+    day: int = 0
+
+
+@dataclass(frozen=True)
+class Letter:
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Assign:
+    pass
+
+
+@dataclass(frozen=True)
+class Ended:
+    how: Ending
+    at: datetime
+
+
+@dataclass(frozen=True)
+class OpenNext:
+    pipeline: str
+
+
+Effect = Moved | Missed | Converted | UseStarted | Due | NewActivity | Letter | Assign | Ended | OpenNext
+
+
+def promise_is_broken(journey: Journey, now: datetime) -> bool:
+    """Whether something we promised is past its deadline: nothing moves by itself meanwhile."""
+    return journey.promise_due_on is not None and journey.promise_due_on < local_date(now, journey.zone)
+
+
+def evidence(
+    term: Term, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> datetime | None:
+    """Since when a condition holds; None while it doesn't."""
+    match term.name:
+        case Condition.DEMAND_ANALYSED:
+            return journey.analysed_at
+        case Condition.PLAN_KNOWN:
+            return journey.opened_at if journey.plan_known else None
+        case Condition.OWNER_ASSIGNED:
+            return journey.opened_at if journey.owner_id is not None else None
+        case Condition.REACHABLE:
+            return journey.opened_at if journey.reachable else None
+        case Condition.FIRST_CONTACT:
+            return journey.first_contact_at
+        case Condition.DAY_OF_USE:
+            return _day_come(journey, term.number, now, holidays)
+        case Condition.CONTACT_SETTLED:
+            return journey.follow_up(term.number).settled_at
+        case Condition.ALL_CONTACTS_SETTLED:
+            return _last_settled(journey)
+        case Condition.GOALS_MET:
+            goals = [g.met_at for g in journey.goals if g.day == term.number]
+            met = [at for at in goals if at is not None]
+            return None if len(met) < len(goals) else max(met, default=journey.opened_at)
+        case Condition.RENEWAL_WITHIN:
+            if journey.renews_on is None:
+                return None
+            at = at_local(journey.renews_on - timedelta(days=term.number), MORNING, journey.zone)
+            return at if at <= now else None
+        case never:
+            assert_never(never)
+
+
+def _day_come(journey: Journey, day: int, now: datetime, holidays: Container[date]) -> datetime | None:
+    if journey.use_started_on is None:
+        return None
+    at = day_instant(journey.use_started_on, day, journey.zone, holidays)
+    return at if at <= now else None
+
+
+def _last_settled(journey: Journey) -> datetime | None:
+    settled = [f.settled_at for f in journey.follow_ups if f.settled_at is not None]
+    return max(settled) if settled and len(settled) == len(journey.follow_ups) else None
+
+
+def next_move(
+    pipeline: Pipeline, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> Move | None:
+    """The one move the journey makes by itself now, or None. Ask again after each stored decision.
+
+    Never while a flag is open (invariant 2) or while a promise of ours is past its deadline; one stage at a time. After
+    a move back by hand only evidence newer than that move counts, else the rule would undo the person's decision.
+    """
+    stage = pipeline.stages[journey.position]
+    following = pipeline.after(journey.position)
+    if journey.status is not Status.OPEN or following is None or not stage.moves_on:
+        return None
+    if journey.open_flags or promise_is_broken(journey, now):
+        return None
+    proofs: list[tuple[str, datetime]] = []
+    misses: int | None = None
+    for term in stage.moves_on:
+        at = evidence(term, journey, now, holidays)
+        if at is None and term.name is Condition.CONTACT_SETTLED and stage.gives_way_on_day is not None:
+            at = _day_come(journey, stage.gives_way_on_day, now, holidays)
+            misses = term.number if journey.follow_up(term.number).missed_at is None else None
+        if at is None:
+            return None
+        proofs.append((str(term), at))
+    if journey.moved_back and max(at for _, at in proofs) <= journey.entered_at:
+        return None
+    missed = misses is not None
+    rule = f"rule:contact_missed:{misses}" if missed else f"rule:{stage.moves_on[0]}"
+    return Move(following.position, rule, "", tuple(proofs), misses)
+
+
+def approval_obstacle(journey: Journey) -> Refused | None:
+    """Why the journey can't be approved yet (invariant 1), as a sentence; None if it can."""
+    if journey.open_flags:
+        return Refused(N_("There is an open flag. Settle it first, then approve the customer."))
+    missing = [f.day for f in journey.follow_ups if not f.is_settled]
+    if missing:
+        days = ", ".join(str(d) for d in missing)
+        return Refused(
+            N_("These contacts are not settled yet: day %(days)s. Log the conversation, then approve the customer."),
+            days=days,
+        )
+    return None
+
+
+def move_by_hand(
+    pipeline: Pipeline, journey: Journey, to: int, *, by: str, reason: str
+) -> Move:
+    """A person's move, forward or back. Errors: Refused with the reason why not."""
+    if to == journey.position and journey.status is not Status.LOST:
+        raise Refused(N_("The customer is already in that stage."))
+    if pipeline.stages[to].ends is Ending.WON and (obstacle := approval_obstacle(journey)):
+        raise obstacle
+    return Move(to, by, reason)
+
+
+def apply(
+    pipeline: Pipeline, journey: Journey, move: Move, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[Journey, list[Effect]]:
+    """The journey after the move, and all that storing the move means, in order."""
+    effects: list[Effect] = []
+    if move.misses is not None:
+        journey = _with_follow_up(journey, replace(journey.follow_up(move.misses), missed_at=now))
+        effects.append(Missed(move.misses, now))
+    back = move.to < journey.position or journey.status is not Status.OPEN
+    effects.append(
+        Moved(journey.position, move.to, journey.visit + 1, now, move.by, move.reason, move.evidence)
+    )
+    journey = replace(
+        journey,
+        position=move.to,
+        visit=journey.visit + 1,
+        entered_at=now,
+        status=Status.OPEN,
+        moved_back=back and not move.by.startswith("rule:"),
+    )
+    journey, entering = enter(pipeline, journey, now, holidays)
+    return journey, effects + entering
+
+
+def enter(
+    pipeline: Pipeline, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[Journey, list[Effect]]:
+    """What entering the current stage sets going. Keys name the visit for work, and the contact alone for mail to
+    customers: a visit made again repeats the work, never the mail."""
+    stage = pipeline.stages[journey.position]
+    effects: list[Effect] = []
+    for step in stage.on_enter:
+        match step.do:
+            case Do.ASSIGN_CONSULTANT:
+                if journey.owner_id is None:
+                    effects.append(Assign())
+            case Do.ACTIVITY:
+                effects.append(_activity(step, journey, now, holidays))
+            case Do.ACTIVITY_UNLESS_CONTACT:
+                if journey.first_contact_at is None:
+                    due_at = business_days_after(now, step.after_days, journey.zone, holidays)
+                    effects.append(Due(f"unless_contact:{step.what}", f"{step.what}@{journey.visit}", due_at))
+            case Do.MAIL:
+                effects.append(Letter(step.what, step.what))
+            case Do.START_USE:
+                if journey.use_started_on is None:
+                    journey, started = start_use(journey, local_date(now, journey.zone), holidays)
+                    effects += started
+            case Do.SURVEY:
+                contact = journey.follow_up(step.day)
+                if contact.due_at is not None and not (contact.is_asked or contact.is_settled):
+                    effects.append(Due(f"survey:{step.day}", f"survey:{step.day}", max(contact.due_at, now)))
+            case Do.PROMPT_REFERRAL:
+                effects.append(Due("referral_prompt", f"referral_prompt:{step.what}", now))
+            case Do.OPEN_NEXT:
+                if not journey.has_next:
+                    effects.append(OpenNext(step.what))
+                    journey = replace(journey, has_next=True)
+            case never:
+                assert_never(never)
+    if stage.ends is not None:
+        status = Status.WON if stage.ends is Ending.WON else Status.LOST
+        journey = replace(journey, status=status)
+        effects.append(Ended(stage.ends, now))
+    return journey, effects
+
+
+def _activity(step: Step, journey: Journey, now: datetime, holidays: Container[date]) -> NewActivity:
+    kind = ActivityKind(step.what)
+    if step.day and journey.use_started_on is not None:
+        due_at = max(now, day_instant(journey.use_started_on, step.day, journey.zone, holidays))
+    else:
+        due_at = business_days_after(now, step.after_days, journey.zone, holidays)
+    return NewActivity(kind, f"{kind}@{journey.visit}", due_at, step.day)
+
+
+def start_use(
+    journey: Journey, on: date, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[Journey, list[Effect]]:
+    """Sets day 0, and with it every contact that is still to come; also the correction of a date set before.
+
+    Contacts already asked, settled or missed are history and stay (invariant 8).
+    """
+    effects: list[Effect] = [UseStarted(on)]
+    moved: list[FollowUp] = []
+    for contact in journey.follow_ups:
+        if not (contact.is_asked or contact.is_settled or contact.missed_at):
+            at = day_instant(on, contact.day, journey.zone, holidays)
+            contact = replace(contact, due_on=on + timedelta(days=contact.day), due_at=at)
+            effects.append(Due("wake", f"wake:{contact.day}", at))
+        moved.append(contact)
+    return replace(journey, use_started_on=on, follow_ups=tuple(moved)), effects
+
+
+def conversions(journey: Journey, now: datetime) -> list[Effect]:
+    """Contacts whose day has come while a flag is open: a call instead of a cheerful survey in the middle of a dispute."""
+    if not journey.open_flags or journey.status is not Status.OPEN:
+        return []
+    effects: list[Effect] = []
+    for contact in journey.follow_ups:
+        due = contact.due_at is not None and contact.due_at <= now
+        if due and not (contact.is_asked or contact.is_settled or contact.missed_at):
+            effects += convert(journey, contact.day, now, why="open_flag")
+    return effects
+
+
+def convert(journey: Journey, day: int, now: datetime, *, why: str) -> list[Effect]:
+    """Turns one contact into a call for the consultant, with the reason it could not be sent."""
+    return [
+        Converted(day, now, why),
+        NewActivity(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:{day}", now, day),
+    ]
+
+
+def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
+    """Why the survey of that day must not go out as a mail now (`open_flag`, `late`); None if it may."""
+    contact = journey.follow_up(day)
+    if journey.open_flags:
+        return "open_flag"
+    if contact.due_at is not None and now - contact.due_at > timedelta(days=LATE_CONTACT_DAYS):
+        return "late"
+    return None
+
+
+def settles(journey: Journey, now: datetime) -> tuple[int, ...]:
+    """The contacts that a conversation held now settles: every one whose day has come and that is still open or missed."""
+    return tuple(f.day for f in journey.follow_ups if not f.is_settled and f.has_come(now))
+
+
+def limits(
+    pipeline: Pipeline, journey: Journey, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[datetime, datetime] | None:
+    """When the card falls behind and when it is stuck; None where no limit runs.
+
+    Business days in the customer's zone; only work done by people and a planned meeting move the start.
+    """
+    stage = pipeline.stages[journey.position]
+    if journey.status is not Status.OPEN or stage.limit_days is None:
+        return None
+    start = journey.entered_at
+    if stage.limit_from is LimitFrom.ASKED and stage.contact_day is not None:
+        contact = journey.follow_up(stage.contact_day)
+        asked = contact.sent_at or contact.converted_at
+        if asked is None and not contact.is_settled:
+            return None
+        start = max(start, asked or start)
+    start = max(start, journey.worked_at or start, journey.held_until or start)
+    return (
+        business_days_after(start, stage.limit_days, journey.zone, holidays),
+        business_days_after(start, 2 * stage.limit_days, journey.zone, holidays),
+    )
+
+
+def pace(now: datetime, behind_at: datetime | None, stuck_at: datetime | None) -> Pace:
+    """On track, behind or stuck; behind and stuck begin at their instant."""
+    if stuck_at is not None and now >= stuck_at:
+        return Pace.STUCK
+    return Pace.BEHIND if behind_at is not None and now >= behind_at else Pace.ON_TRACK
+
+
+def reminders(journey: Journey, day: int, sent_at: datetime, holidays: Container[date] = NO_HOLIDAYS) -> list[Effect]:
+    """What follows a survey that went out: one reminder, then a call, unless there is a sign of life."""
+    return [
+        Due(
+            f"reminder:{day}",
+            f"reminder:{day}",
+            business_days_after(sent_at, REMIND_AFTER_BUSINESS_DAYS, journey.zone, holidays),
+        ),
+        Due(
+            f"call_no_answer:{day}",
+            f"call_no_answer:{day}",
+            business_days_after(sent_at, CALL_AFTER_BUSINESS_DAYS, journey.zone, holidays),
+        ),
+    ]
+
+
+def shifted(due_on: date, *, done: bool, days: int) -> date:
+    """A date of the plan after the start of use moved by `days`: pending ones move with it, what is done stays (invariant 8)."""
+    return due_on if done else due_on + timedelta(days=days)
+
+
+def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
+    """When somebody must have acted on a flag: `hours` business hours (09:00–17:00) after it was opened."""
+    minutes = hours * 60
+    day = local_date(opened_at, zone_name)
+    moment = opened_at
+    while True:
+        opens = at_local(day, MORNING, zone_name)
+        closes = opens + timedelta(hours=8)
+        if next_business_day(day, holidays) == day and moment < closes:
+            moment = max(moment, opens)
+            left = int((closes - moment).total_seconds() // 60)
+            if minutes <= left:
+                return moment + timedelta(minutes=minutes)
+            minutes -= left
+        day = next_business_day(day + timedelta(days=1), holidays)
+        moment = at_local(day, MORNING, zone_name)
+
+
+def _with_follow_up(journey: Journey, contact: FollowUp) -> Journey:
+    return replace(journey, follow_ups=tuple(contact if f.day == contact.day else f for f in journey.follow_ups))
+
+
+def has_settled(journey: Journey, days: tuple[int, ...], now: datetime) -> Journey:
+    """The journey once those contacts are settled."""
+    for day in days:
+        journey = _with_follow_up(journey, replace(journey.follow_up(day), settled_at=now))
+    return journey
+
+
+def worked(journey: Journey, now: datetime) -> Journey:
+    """The journey once a person did something for it."""
+    return replace(journey, worked_at=now)
+
+
+def was_sent(journey: Journey, day: int, at: datetime) -> Journey:
+    """The journey once the survey of that day went out."""
+    return _with_follow_up(journey, replace(journey.follow_up(day), sent_at=at))
+
+
+def position_on_day(pipeline: Pipeline, day: int) -> int:
+    """Where a customer stands on that day of use: the stage of the last contact whose day has come, else the one before
+    the first contact."""
+    come = [s.position for s in pipeline.stages if s.contact_day is not None and s.contact_day <= day]
+    if come:
+        return come[-1]
+    first = next((s.position for s in pipeline.stages if s.contact_day is not None), 1)
+    return first - 1
+
+
+def take_in(
+    pipeline: Pipeline, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[Journey, list[Effect]]:
+    """A customer taken in under way: contacts whose day lies behind are missed, the current stage's becomes a call, and
+    nothing is mailed for the past. Contacts still to come are planned as usual."""
+    current = pipeline.stages[journey.position].contact_day
+    effects: list[Effect] = []
+    for contact in journey.follow_ups:
+        behind = contact.due_at is not None and contact.due_at <= now
+        if contact.day == current and behind:
+            effects.append(Converted(contact.day, now, "taken_in"))
+            journey = _with_follow_up(journey, replace(contact, converted_at=now))
+        elif behind or (current is not None and contact.day < current):
+            effects.append(Missed(contact.day, now))
+            journey = _with_follow_up(journey, replace(contact, missed_at=now))
+    journey, entering = enter(pipeline, journey, now, holidays)
+    effects += [e for e in entering if not isinstance(e, Letter)]
+    effects.append(
+        NewActivity(
+            ActivityKind.TAKE_OVER,
+            f"{ActivityKind.TAKE_OVER}@{journey.visit}",
+            business_days_after(now, 3, journey.zone, holidays),
+        )
+    )
+    return journey, effects
