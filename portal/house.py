@@ -14,6 +14,8 @@ from portal.settings import Settings
 
 CLOCK_OFFSET = "clock_offset_seconds"
 DEMO = "demo"
+WORKER_SEEN_AT = "worker_seen_at"
+"""When a worker last gave a sign of life, by the machine's clock (ISO 8601)."""
 
 
 @dataclass(frozen=True)

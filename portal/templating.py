@@ -1,4 +1,4 @@
-"""One Jinja environment a language, for pages and mails alike: autoescaped, strict, translated, dates in the reader's zone."""
+"""One Jinja environment a language, for pages and mails alike: autoescaped (all but mails' plain text), strict, translated, dates in the reader's zone."""
 
 import hashlib
 from datetime import date, datetime
@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
 
 from portal import words
@@ -26,7 +26,7 @@ def environment(locale: str) -> Environment:
     """The environment of `en` or `pt-BR`. Pages hand in `zone` (the reader's) for the date filters."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
+        autoescape=select_autoescape(enabled_extensions=(), disabled_extensions=("txt",), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
