@@ -117,9 +117,8 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     conduct.tally(db, stage_id=pipeline.stages[position].id, owner_id=owner_id, journeys=1)
     change = conduct.load(db, [journey_id])[journey_id]
     if started is not None:
-        change.after, effects = rules.start_use(change.after, started, house.holidays)
+        change.after, effects = rules.start_use(change.after, started, by=by, holidays=house.holidays)
         change.add(effects)
-        _date_plan(db, journey_id, started)
     change.after, effects = rules.take_in(pipeline, change.after, now, house.holidays)
     change.add(effects)
     conduct.store(db, house, changes=[change], now=now)
@@ -170,18 +169,6 @@ def lay_out_plan(db: Session, journey_id: int) -> None:
         )
 
 
-def _date_plan(db: Session, journey_id: int, started: date) -> None:
-    """Gives the plan its dates, or moves the pending ones: day N of use is the start plus N days (invariant 8)."""
-    for table in (Milestone, Touchpoint):
-        rows = db.execute(
-            select(table.id, table.day).where(
-                table.journey_id == journey_id, table.day.is_not(None), table.done_at.is_(None)
-            )
-        ).all()
-        for row_id, day in rows:
-            db.execute(update(table).where(table.id == row_id).values(due_on=started + timedelta(days=day or 0)))
-
-
 def move_by_hand(
     db: Session, house: House, *, journey_id: int, stage: str, reason: str, by: str, now: datetime
 ) -> None:
@@ -196,14 +183,11 @@ def move_by_hand(
     if position is None:
         raise Refused(N_("There is no stage called %(stage)s."), stage=stage)
     move = rules.move_by_hand(change.pipeline, change.after, position, by=by, reason=reason)
-    started_before = change.after.use_started_on
     change.after, effects = rules.apply(change.pipeline, change.after, move, now, house.holidays)
     change.add(effects)
     _work(db, change, now=now)
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
-    if started_before is None and change.after.use_started_on is not None:
-        _date_plan(db, journey_id, change.after.use_started_on)
 
 
 def _work(db: Session, change: conduct.Change, *, now: datetime) -> None:
@@ -222,18 +206,14 @@ def correct_use_start(
     change = conduct.load(db, [journey_id])[journey_id]
     if abs((on - local_date(now, change.after.zone)).days) > 730:
         raise Refused(N_("That date is more than two years away. Check the year."))
-    was = change.after.use_started_on
-    if was == on:
+    if change.after.use_started_on == on:
         return
-    change.after, effects = rules.start_use(change.after, on, house.holidays)
+    change.after, effects = rules.start_use(change.after, on, by=by, holidays=house.holidays)
     change.add(effects)
     _work(db, change, now=now)
     _reschedule_surveys(db, change, now=now)
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
-    _date_plan(db, journey_id, on)
-    detail = {"from": was.isoformat() if was else None, "to": on.isoformat()}
-    audit.note(db, Event(Happened.USE_STARTED, by, now, change.account_id, journey_id, None, detail))
 
 
 def _reschedule_surveys(db: Session, change: conduct.Change, *, now: datetime) -> None:

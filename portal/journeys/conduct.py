@@ -8,7 +8,7 @@ row; so nothing here needs a second lock.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -28,6 +28,7 @@ from portal.journeys.models import (
     FollowUpRow,
     GoalRow,
     JourneyRow,
+    Milestone,
     PendingIssue,
     PipelineRow,
     StageRow,
@@ -236,6 +237,7 @@ def store(db: Session, house: House, *, changes: Sequence[Change], now: datetime
     _store_journeys(db, changes, now=now, house=house)
     _store_visits(db, changes)
     _store_contacts(db, changes)
+    _date_plans(db, changes)
     _store_due(db, changes, now=now)
     _store_activities(db, changes, now=now)
     _store_letters(db, changes, now=now)
@@ -382,6 +384,24 @@ def _store_contacts(db: Session, changes: Sequence[Change]) -> None:
         drop_due(db, change.after.id, keys=keys, why="missed", now=effect.at)
 
 
+def _date_plans(db: Session, changes: Sequence[Change]) -> None:
+    """Gives the plans their dates, or moves the pending ones: day N of use is the start plus N days (invariant 8)."""
+    started = {c.after.id: e.on for c, e in _of(changes, rules.UseStarted)}
+    if not started:
+        return
+    for table in (Milestone, Touchpoint):
+        pending = db.execute(
+            select(table.id, table.journey_id, table.day).where(
+                table.journey_id.in_(sorted(started)), table.day.is_not(None), table.done_at.is_(None)
+            )
+        ).all()
+        if pending:
+            db.connection().execute(
+                update(table).where(table.id == bindparam("the_id")).values(due_on=bindparam("the_on")),
+                [{"the_id": i, "the_on": started[j] + timedelta(days=day or 0)} for i, j, day in pending],
+            )
+
+
 def _store_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
     rows = [
         {
@@ -517,7 +537,8 @@ def _tell(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
                 case rules.Converted():
                     told = (Happened.CONTACT_CONVERTED, "system", {"day": effect.day, "why": effect.why})
                 case rules.UseStarted():
-                    told = (Happened.USE_STARTED, "system", {"on": effect.on.isoformat()})
+                    dates = {"from": effect.was.isoformat() if effect.was else None, "to": effect.on.isoformat()}
+                    told = (Happened.USE_STARTED, effect.by, dates)
                 case rules.Ended():
                     ended = Happened.JOURNEY_APPROVED if effect.how is rules.Ending.WON else Happened.JOURNEY_LOST
                     told = (ended, "system", {})

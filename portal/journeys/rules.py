@@ -324,6 +324,8 @@ class Converted:
 @dataclass(frozen=True)
 class UseStarted:
     on: date
+    was: date | None
+    by: str
 
 
 @dataclass(frozen=True)
@@ -521,7 +523,9 @@ def enter(
                 effects.append(Letter(step.what, step.what))
             case Do.START_USE:
                 if journey.use_started_on is None:
-                    journey, started = start_use(journey, local_date(now, journey.zone), holidays)
+                    journey, started = start_use(
+                        journey, local_date(now, journey.zone), by="rule:start_use", holidays=holidays
+                    )
                     effects += started
             case Do.SURVEY:
                 contact = journey.follow_up(step.day)
@@ -552,13 +556,13 @@ def _activity(step: Step, journey: Journey, now: datetime, holidays: Container[d
 
 
 def start_use(
-    journey: Journey, on: date, holidays: Container[date] = NO_HOLIDAYS
+    journey: Journey, on: date, *, by: str, holidays: Container[date] = NO_HOLIDAYS
 ) -> tuple[Journey, list[Effect]]:
     """Sets day 0, and with it every contact that is still to come; also the correction of a date set before.
 
     Contacts already asked, settled or missed are history and stay (invariant 8).
     """
-    effects: list[Effect] = [UseStarted(on)]
+    effects: list[Effect] = [UseStarted(on, journey.use_started_on, by)]
     moved: list[FollowUp] = []
     for contact in journey.follow_ups:
         if not (contact.is_asked or contact.is_settled or contact.missed_at):
