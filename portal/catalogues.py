@@ -48,14 +48,13 @@ def merged_catalogue(folder: Path) -> Catalog:
 
 
 def compile_catalogues(locale: Path) -> list[Path]:
-    """Compile every language under `locale`; gives the `messages.mo` files, whether or not they had to change."""
+    """Compile every language under `locale` and give the `messages.mo` files written."""
     compiled = []
     for folder in sorted({po_file.parent for po_file in locale.glob("*/*.po")}):
         content = io.BytesIO()
         write_mo(content, merged_catalogue(folder))
         target = folder / "LC_MESSAGES" / "messages.mo"
-        if not target.is_file() or target.read_bytes() != content.getvalue():
-            _replace(target, content.getvalue())
+        _replace(target, content.getvalue())
         compiled.append(target)
     return compiled
 
