@@ -11,6 +11,7 @@ from jinja2.runtime import Context
 
 from portal import words
 from portal.accounts.rules import initials
+from portal.clock import zone
 from portal.places import STATIC, TEMPLATES
 
 
@@ -50,7 +51,7 @@ def environment(locale: str) -> Environment:
     @pass_context
     def short_day(context: Context, value: date | datetime) -> str:
         if isinstance(value, datetime):
-            value = value.astimezone(words.zone(reader_zone(context))).date()
+            value = value.astimezone(zone(reader_zone(context))).date()
         return words.short_day(value, locale)
 
     @pass_context

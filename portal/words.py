@@ -9,11 +9,10 @@ from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_time
-from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent
 
+from portal.catalogues import merged_catalogue
 from portal.clock import zone
 from portal.places import LOCALE
 
@@ -22,21 +21,6 @@ LOCALES = ("en", "pt-BR")
 
 def _babel(locale: str) -> str:
     return locale.replace("-", "_")
-
-
-def merged_catalogue(locale: str) -> Catalog:
-    """All of a language's area catalogues as one; two areas may repeat a message, but not disagree on it."""
-    merged = Catalog(locale=_babel(locale))
-    for path in sorted((LOCALE / _babel(locale)).glob("*.po")):
-        with path.open("rb") as file:
-            for message in read_po(file, locale=_babel(locale), abort_invalid=True):
-                if not message.id:
-                    continue
-                known = merged.get(message.id, message.context)
-                if known is not None and known.string != message.string:
-                    raise ValueError(f"{path.name} translates {message.id!r} differently: {message.string!r}")
-                merged.add(message.id, message.string, context=message.context)
-    return merged
 
 
 @lru_cache(maxsize=8)
@@ -50,7 +34,7 @@ def translations(locale: str) -> gettext.NullTranslations:
         with compiled.open("rb") as file:
             return gettext.GNUTranslations(file)
     made = io.BytesIO()
-    write_mo(made, merged_catalogue(locale))
+    write_mo(made, merged_catalogue(areas))
     made.seek(0)
     return gettext.GNUTranslations(made)
 
@@ -85,7 +69,9 @@ def accepted_locales(header: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def day(value: date, locale: str, *, year: bool = False) -> str:
     """`Tue 23 June` · `ter., 23 de junho`; with the year where it matters."""
-    pattern = {"en": "EEE d MMMM", "pt-BR": "EEE, d 'de' MMMM"}[locale] + ({"en": " y", "pt-BR": " 'de' y"}[locale] if year else "")
+    pattern = {"en": "EEE d MMMM", "pt-BR": "EEE, d 'de' MMMM"}[locale] + (
+        {"en": " y", "pt-BR": " 'de' y"}[locale] if year else ""
+    )
     return format_date(value, pattern, locale=_babel(locale))
 
 
@@ -132,4 +118,6 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
 
 def language_name(locale: str) -> str:
     """The language's name in itself: `English`, `Português (Brasil)`."""
-    return {"en": "English", "pt-BR": "Português (Brasil)"}.get(locale) or str(Locale.parse(_babel(locale)).display_name)
+    return {"en": "English", "pt-BR": "Português (Brasil)"}.get(locale) or str(
+        Locale.parse(_babel(locale)).display_name
+    )

@@ -1,0 +1,136 @@
+"""What every test can ask for: a database of its own on either engine, a mail server, a sign-in provider.
+Under CI a part that is missing fails the test that needed it; on a desk the test is skipped and says why.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import settings
+from psycopg import sql
+
+from portal.catalogues import compile_catalogues
+from portal.db import Database, migrate
+from portal.places import LOCALE
+from tests import servers
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+# No deadline: a busy machine is not a wrong answer. In CI the same examples every time; on a desk new ones.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if IN_CI else "desk")
+
+
+def pytest_sessionstart() -> None:
+    compile_catalogues(LOCALE)
+
+
+@contextmanager
+def _or_skip() -> Iterator[None]:
+    try:
+        yield
+    except servers.Missing as missing:
+        if IN_CI:
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def pg_server_url() -> Iterator[str]:
+    """A PostgreSQL server, started once for all tests: the URL of its maintenance database."""
+    with ExitStack() as stack:
+        with _or_skip():
+            url = stack.enter_context(servers.postgres())
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table and no row; copied for each test."""
+    file = tmp_path_factory.mktemp("template") / "migrated.sqlite"
+    migrate(f"sqlite:///{file}")
+    assert [path.name for path in file.parent.iterdir()] == [file.name], (
+        "a write-ahead log is left: a copy would lack it"
+    )
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_pg_template(pg_server_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with every table and no row; `CREATE DATABASE … TEMPLATE` copies it."""
+    name = f"onward_template_{uuid.uuid4().hex[:12]}"
+    with pg_database(pg_server_url, name) as url:
+        migrate(url)
+        yield name
+
+
+@contextmanager
+def pg_database(server_url: str, name: str, *, template: str = "template1") -> Iterator[str]:
+    """A database on the server for as long as the block lasts: its URL."""
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(servers.dsn(server_url), autocommit=True) as server:
+        server.execute(create)
+        try:
+            yield servers.on_server(server_url, name)
+        finally:
+            server.execute(drop)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test's own without a single table, on each engine in turn: for tests of migrations."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
+        return
+    with pg_database(request.getfixturevalue("pg_server_url"), f"onward_{uuid.uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database of this test's own, without rows, on each engine in turn."""
+    if request.param == "sqlite":
+        file = tmp_path / "onward.sqlite"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), file)
+        yield f"sqlite:///{file}"
+        return
+    server_url, template = (request.getfixturevalue(name) for name in ("pg_server_url", "migrated_pg_template"))
+    with pg_database(server_url, f"onward_{uuid.uuid4().hex}", template=template) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """This test's own migrated database, opened; closed afterwards."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def _mail_server() -> Iterator[servers.SmtpSink]:
+    with servers.smtp_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def smtp_sink(_mail_server: servers.SmtpSink) -> servers.SmtpSink:
+    """A mail server that has received nothing yet; point `PORTAL_SMTP_URL` at its `url`."""
+    _mail_server.forget()
+    return _mail_server
+
+
+@pytest.fixture(scope="session")
+def oidc_provider() -> Iterator[servers.OidcProvider]:
+    """A sign-in provider, started once for all tests."""
+    with ExitStack() as stack:
+        with _or_skip():
+            provider = stack.enter_context(servers.oidc_provider())
+        yield provider
