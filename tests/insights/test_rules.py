@@ -24,7 +24,6 @@ def test_the_nps_interval_is_adjusted_wald() -> None:
     centre = high_share - low_share
     half = NormalDist().inv_cdf(0.975) * math.sqrt((high_share + low_share - centre**2) / 103)
     assert (low, high) == pytest.approx((100 * (centre - half), 100 * (centre + half)))
-    assert (round(low, 1), round(high, 1)) == (29.4, 58.0)
 
 
 def test_the_csat_interval_is_wilsons() -> None:
