@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
 
-from icalendar import Alarm, Calendar, Event, vCalAddress, vDuration, vUri
+from icalendar import Alarm, Calendar, Event, vCalAddress, vDuration, vText, vUri
 
 from portal.clock import zone
 from portal.meetings.timezones import definition
@@ -106,7 +106,8 @@ def feed(meetings: Iterable[CalendarMeeting], name: str) -> bytes:
     It says to look again every hour (RFC 7986, and the older X-PUBLISHED-TTL that more calendars know).
     """
     calendar = _calendar("PUBLISH")
-    title = _line(name)
+    # Without its type the library takes NAME for an unknown property and escapes nothing.
+    title = vText(_line(name))
     calendar.add("name", title)
     calendar.add("x-wr-calname", title)
     calendar.add("refresh-interval", vDuration(REFRESH_EVERY), parameters={"VALUE": "DURATION"})
