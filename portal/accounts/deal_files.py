@@ -33,6 +33,9 @@ _DELIMITERS = (",", ";", "\t", "|")
 # A record that goes on for longer than this has a quotation mark that is never closed.
 _RECORD_LINES = 60
 _RECORD_LETTERS = 200_000
+# Many blank lines or line breaks in cells are fine, but not millions of them.
+_LINES_A_ROW = 20
+
 # Each broken record is tried again from its next line; a file made of them must not cost the square of its size.
 _SECOND_TRIES = 500
 
@@ -78,6 +81,8 @@ def open_deals(
     if not text.strip():
         raise EmptyFile
     delimiter = delimiter or _sniffed_delimiter(text)
+    if text.count("\n") + text.count("\r") > _LINES_A_ROW * 2 * (rows + 1):
+        raise TooManyRows(rows)
     records = _records(text, delimiter, first_line=first_line)
     header = _header(next(records))
     found: list[Row] = []
@@ -146,11 +151,12 @@ def _text_of(raw: bytes) -> tuple[str, str]:
         return raw.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError:
         # A UTF-8 file with a few broken bytes stays one: they become lone surrogates, which refuse their cell only.
-        damaged = raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-        broken_bytes = sum("\udc80" <= letter <= "\udcff" for letter in damaged)
-        sound = sum(letter > "\x7f" for letter in damaged) - broken_bytes
+        damaged = raw.decode("utf-8", "surrogateescape")
+        readable = raw.decode("utf-8", "ignore")
+        broken_bytes = len(damaged) - len(readable)
+        sound = len(readable) - len(readable.encode("ascii", "ignore"))
         if raw.startswith(b"\xef\xbb\xbf") or sound > 2 * broken_bytes:
-            return damaged, "utf-8"
+            return damaged.removeprefix("\ufeff"), "utf-8"
     try:
         return raw.decode("windows-1252"), "windows-1252"
     except UnicodeDecodeError as broken:
@@ -220,7 +226,11 @@ def _records(text: str, delimiter: str, *, first_line: int = 1) -> Iterator[Row]
         cells, taken, closed = _one_record(lines, delimiter)
         if not taken:
             return
-        if len(taken) > 1 and expected and (not closed or _width(cells, expected) != expected):
+        if (
+            len(taken) > 1
+            and expected
+            and not (closed and _width(cells, expected) == expected and _strict(taken, delimiter))
+        ):
             again = _next_sound_line(taken, delimiter, expected)
             if again is None and not closed:
                 again = 1
@@ -257,6 +267,15 @@ def _one_record(lines: _Lines, delimiter: str) -> tuple[list[str], list[str], bo
     except (_EndlessRecord, csv.Error):  # csv.Error: a cell longer than the csv module holds
         return [taken[0][:1000]], taken, False
     return cells, taken, not ended
+
+
+def _strict(taken: Sequence[str], delimiter: str) -> bool:
+    """Whether the quotation marks stand where they may; if not, one of them may have swallowed the next record."""
+    try:
+        next(csv.reader(taken, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return False
+    return True
 
 
 def _next_sound_line(taken: Sequence[str], delimiter: str, expected: int) -> int | None:

@@ -687,6 +687,8 @@ class _Kept:
         self._by_id: dict[str, int] = {}
         self._by_key: dict[tuple[object, ...], int] = {}
         self._by_name: dict[tuple[str, str], int] = {}
+        self._people: dict[tuple[int, str], tuple[Row, DealContact]] = {}
+        """Each customer's people, by address and by phone and name."""
 
     def take(self, row: Row, deal: GoodDeal) -> Result:
         """What the row is in the light of those before it. A customer's contacts may still grow: see `customers`."""
@@ -741,8 +743,9 @@ class _Kept:
 
     def _further(self, home: int, row: Row, deal: GoodDeal) -> SecondContact | DuplicateDeal:
         contact = deal.contacts[0]
-        for known_row, known in self._lines[home]:
-            if _same_person(contact, known.contacts[0]):
+        for trait in _traits(contact):
+            known_row, known = self._people.get((home, trait), (None, None))
+            if known_row and known and _same_person(contact, known):
                 return DuplicateDeal(row.line, known_row.line, self._differing(row, known_row))
         first_row, first = self._lines[home][0]
         cautions = deal.cautions
@@ -758,6 +761,8 @@ class _Kept:
     def _remember(self, home: int, row: Row, deal: GoodDeal) -> None:
         self._lines[home].append((row, deal))
         self._by_id.setdefault(deal.external_id, home)
+        for trait in _traits(deal.contacts[0]):
+            self._people.setdefault((home, trait), (row, deal.contacts[0]))
         for key in _keys(deal):
             self._by_key.setdefault(key, home)
 
@@ -785,6 +790,11 @@ def _keys(deal: GoodDeal) -> list[tuple[object, ...]]:
     if deal.external_id.startswith("row-") and deal.sold_on is not None:
         keys.append(("deal", company, deal.sold_on, deal.plan, deal.mrr, deal.currency))
     return keys
+
+
+def _traits(contact: DealContact) -> list[str]:
+    """Under what the same person would be found again."""
+    return [trait for trait in (contact.email, contact.phone and f"{contact.phone} {folded(contact.name)}") if trait]
 
 
 def _same_person(one: DealContact, other: DealContact) -> bool:
