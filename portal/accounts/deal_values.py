@@ -96,11 +96,8 @@ def phone_of(text: str, regions: Sequence[str], *, usual: str | None = None) -> 
         return Problem.IMPOSSIBLE_PHONE
     readings = []
     for region in dict.fromkeys([usual, *regions] if usual else [*regions, None]):
-        try:
-            number = phonenumbers.parse(parts[0], region)
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_possible_number(number):
+        number = _number_of(parts[0], region)
+        if number is not None:
             readings.append(number)
             if region == usual or parts[0].lstrip().startswith("+"):
                 break
@@ -108,6 +105,32 @@ def phone_of(text: str, regions: Sequence[str], *, usual: str | None = None) -> 
         return Problem.IMPOSSIBLE_PHONE
     best = readings[0] if len(readings) == 1 else max(readings, key=phonenumbers.is_valid_number)
     return Several(phonenumbers.format_number(best, phonenumbers.PhoneNumberFormat.E164), more=len(parts) > 1)
+
+
+def _number_of(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """The number, if it can be dialled from abroad: one without its area code can't."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if _dialled(number):
+        return number
+    # What looks like a carrier's prefix is taken off: +55 90 936254638 would lose its 90. Then the digits count as written.
+    digits = re.sub(r"\D", "", text)
+    if text.lstrip().startswith("+"):
+        digits = digits.removeprefix(str(number.country_code))
+    if not digits.isascii() or not 0 < len(digits) <= 15 or digits.startswith("0"):
+        return None
+    written = phonenumbers.PhoneNumber(country_code=number.country_code, national_number=int(digits))
+    return written if _dialled(written) else None
+
+
+def _dialled(number: phonenumbers.PhoneNumber) -> bool:
+    """As long as the country's own fixed or mobile numbers with area code are, or known to be assigned."""
+    return any(
+        phonenumbers.is_possible_number_for_type_with_reason(number, kind) == phonenumbers.ValidationResult.IS_POSSIBLE
+        for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+    ) or bool(phonenumbers.is_valid_number(number))
 
 
 def usual_region(phones: Sequence[str]) -> str | None:

@@ -639,7 +639,7 @@ def _contact_name(cells: _Cells, reach: str) -> str:
     name = " ".join(part for field in fields if (part := cells.line(field)))
     if name:
         return cells.name(name, fields[0])
-    if reach:
+    if reach and any(cells.has(field) for field in fields):
         cells.warn(Caution.NO_CONTACT_NAME, fields[0], value=reach)
     return reach[:NAME_LETTERS]
 
@@ -648,7 +648,11 @@ def _interests(cells: _Cells) -> tuple[str, ...]:
     text = cells.line(Field.INTERESTS)
     for mark in ("|", ","):
         text = text.replace(mark, ";")
-    found = list({folded(part): part for raw in reversed(text.split(";")) if (part := raw.strip())}.values())[::-1]
+    once: dict[str, str] = {}
+    for part in text.split(";"):
+        if part.strip():
+            once.setdefault(folded(part), part.strip())
+    found = list(once.values())
     kept = [part for part in found if len(part) <= _INTEREST_LETTERS and not is_formula(part)][:_INTERESTS]
     if len(kept) < len(found):
         cells.warn(Caution.TEXT_SET_ASIDE, Field.INTERESTS)
