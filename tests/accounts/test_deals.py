@@ -1048,7 +1048,8 @@ def test_no_row_raises(rows: list[list[str]]) -> None:
     assert len(read_deals(made, CONTEXT).results) == len(rows)
 
 
-NAMES = st.text(st.characters(codec="windows-1252", categories=["L"]), min_size=1, max_size=30)
+# Without ª, º and µ: "Âª" in Windows-1252 is the same two bytes as "ª" in UTF-8, and nobody can tell them apart.
+NAMES = st.text(st.characters(codec="latin-1", categories=["L"], exclude_characters="ªºµ"), min_size=1, max_size=30)
 DAYS = st.dates(date(2000, 1, 1), date(2026, 11, 22))
 AMOUNTS = st.decimals(0, 10**7, places=2, allow_nan=False)
 
