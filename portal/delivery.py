@@ -1,5 +1,6 @@
 """Letters leaving the house: composed in the reader's language, handed to the mail server, marked one by one."""
 
+import re
 import smtplib
 import ssl
 import time
@@ -52,6 +53,7 @@ NOT_THE_LETTERS_FAULT = frozenset({530, 534, 535, 538})
 """Permanent answers about our own credentials: the letters wait until somebody has set them right."""
 
 _CLOSING = 421
+_EMPTY_LINES = re.compile(r"\n{3,}")
 _POLICY = SMTP.clone(max_line_length=900)
 """Long links in headers (List-Unsubscribe) stay as they are: at 78 the library would encode them beyond recognition."""
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
@@ -169,7 +171,7 @@ def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _
     template = f"mail/{row.kind}"
     return _Words(
         subject=" ".join(render(f"{template}.subject.txt", row.language, values).split()),
-        text=render(f"{template}.txt", row.language, values).strip() + "\n",
+        text=_EMPTY_LINES.sub("\n\n", render(f"{template}.txt", row.language, values)).strip() + "\n",
         html=_INLINER.inline(render(f"{template}.html", row.language, values)),
         calendar=calendar,
         reader=reader,
