@@ -68,6 +68,7 @@ class Purpose(StrEnum):
 
 class Sender(StrEnum):
     CONSULTANT = "consultant"
+    REFERRER = "referrer"
     VENDOR = "vendor"
 
 
@@ -104,7 +105,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
-    Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.VENDOR, Rank.SINGLE, forget=True),
+    Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
     Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
@@ -358,6 +359,11 @@ def next_due(db: Session) -> datetime | None:
     first = select(func.min(LetterRow.try_at)).where(text(WAITING))
     found = db.execute(select(*(first.where(LetterRow.rank == rank.value).scalar_subquery() for rank in Rank))).one()
     return min((moment for moment in found if moment is not None), default=None)
+
+
+def in_hand(db: Session) -> int:
+    """How many letters some worker has taken and not marked yet."""
+    return db.scalar(select(func.count()).where(text(WAITING), LetterRow.leased_by != "")) or 0
 
 
 def messages(
