@@ -8,9 +8,8 @@ import asyncio
 import gzip
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 from os import stat_result
@@ -23,7 +22,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -37,7 +35,7 @@ from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, is_migrated
 from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
-from portal.house import House
+from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes.public import preferences, sign_in
 from portal.settings import Settings
@@ -56,14 +54,13 @@ THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
 DRAIN_NOTICE_SECONDS = 1.0
 """How long `/readyz` says 503 before the server stops listening, so that a load balancer can look elsewhere first."""
-WORKER_SEEN_AT = "worker_seen_at"
 WORKER_IS_LATE = timedelta(minutes=3)
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The web application that these settings describe."""
     house = House.open(settings, clock)
-    wiring = Wiring(house, {"customer": CUSTOMER_SHELL, "staff": STAFF_SHELL}, on_customer_signed_in=_nobody_listens_yet)
+    wiring = Wiring(house, {"customer": CUSTOMER_SHELL, "staff": STAFF_SHELL})
     app = FastAPI(
         title=settings.vendor_name,
         version=__version__,
@@ -107,10 +104,6 @@ def _api() -> FastAPI:
     return api
 
 
-def _nobody_listens_yet(db: object, contact_id: int, *, now: datetime) -> None:
-    """Stands where the journeys will hear that a customer signed in."""
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring: Wiring = app.state.wiring
@@ -145,7 +138,7 @@ def _notice_before_the_end(wiring: Wiring) -> Iterator[None]:
 # Health
 
 
-def healthz(request: Request) -> Response:
+async def healthz(request: Request) -> Response:
     """The process lives."""
     return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
@@ -173,16 +166,16 @@ def readyz(request: Request) -> Response:
 class _Static(StaticFiles):
     """Files whose address carries their content's hash may be kept for ever; text is compressed once a process."""
 
-    def file_response(
-        self, full_path: Any, stat_result: stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
+    def file_response(self, full_path: Any, stat_result: stat_result, scope: Scope, status_code: int = 200) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         forever = b"v=" in scope["query_string"]
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if forever else "no-cache"
         if Path(full_path).suffix not in (".css", ".js", ".svg"):
             return response
         response.headers["Vary"] = "Accept-Encoding"
-        if not isinstance(response, FileResponse) or "gzip" not in HTTPConnection(scope).headers.get("accept-encoding", ""):
+        if not isinstance(response, FileResponse) or "gzip" not in HTTPConnection(scope).headers.get(
+            "accept-encoding", ""
+        ):
             return response
         packed = _packed(str(full_path), stat_result.st_mtime_ns)
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}

@@ -263,9 +263,7 @@ def addressee(db: Session, email: str) -> Addressee:
     return Addressee(contact.id, None, contact.account_id, contact.language) if contact else Addressee()
 
 
-def ask_for_link(
-    db: Session, email: str, who: Addressee, *, browser: str, next_path: str, now: datetime
-) -> SignInLink:
+def ask_for_link(db: Session, email: str, who: Addressee, *, browser: str, next_path: str, now: datetime) -> SignInLink:
     """A fresh link for that address, bound to the asking browser's cookie value; an older one dies."""
     email = normalised_email(email)
     db.execute(
@@ -274,8 +272,14 @@ def ask_for_link(
         .values(ended_at=now, ended_why=LinkEnd.REPLACED)
     )
     return _new_link(
-        db, LinkPurpose.SIGN_IN, email, contact_id=who.contact_id, staff_id=who.staff_id,
-        browser=hashed(browser), next_path=next_path, now=now,
+        db,
+        LinkPurpose.SIGN_IN,
+        email,
+        contact_id=who.contact_id,
+        staff_id=who.staff_id,
+        browser=hashed(browser),
+        next_path=next_path,
+        now=now,
     )
 
 
@@ -568,7 +572,7 @@ CODES_BY_A_CLIENT = Limit("codes_by", 40, timedelta(minutes=15))
 def spend(db: Session, limit: Limit, whose: str, *, now: datetime) -> None:
     """Counts one more of it for an address or a client. Errors: TooMany once the limit is spent for this window."""
     opened = RateCount.window_at > now - limit.per
-    counted = db.execute(
+    since, count = db.execute(
         insert_for(db, RateCount)
         .values(key=f"{limit.name}:{hashed(whose)[:40]}", window_at=now, count=1)
         .on_conflict_do_update(
@@ -580,8 +584,8 @@ def spend(db: Session, limit: Limit, whose: str, *, now: datetime) -> None:
         )
         .returning(RateCount.window_at, RateCount.count)
     ).one()
-    if counted.count > limit.most:
-        raise TooMany(max(1, int((counted.window_at + limit.per - now).total_seconds())))
+    if count > limit.most:
+        raise TooMany(max(1, int((since + limit.per - now).total_seconds())))
 
 
 # API tokens

@@ -29,6 +29,7 @@ from portal.audit import Event, Happened, note
 from portal.auth import ApiClient, Customer, Scope, StaffMember
 from portal.errors import N_, NotAllowed, NotFound, Refused
 from portal.forms import Filled, FormFields
+from portal.frame import Frame, Toast
 from portal.house import House
 from portal.policy import Permission
 from portal.settings import Settings
@@ -38,14 +39,13 @@ from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
     SESSION_COOKIE,
-    Said,
     browser_locale,
-    browser_theme,
     cookie_name,
     delete_cookie,
+    demo_bar,
     error_response,
+    frame_of,
     html,
-    page_values,
     safe_path,
     say,
     wants_fragment,
@@ -151,10 +151,6 @@ class Ask:
         return self.me.timezone if isinstance(self.me, (Customer, StaffMember)) else self.settings.default_timezone
 
     @property
-    def theme(self) -> str:
-        return browser_theme(self.request)
-
-    @property
     def client(self) -> str:
         """Where the request comes from, for rate limits: one IPv4 address, or the /64 that one household has."""
         host = self.request.client.host if self.request.client else ""
@@ -164,37 +160,56 @@ class Ask:
             return host
         return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
+    @property
+    def came_from(self) -> str:
+        """The page of ours that this was sent from (the form's `return`, else what the browser says); else `/`."""
+        told = (
+            self.form.get("return") or self.request.headers.get("hx-current-url") or self.request.headers.get("referer")
+        )
+        parts = urlsplit(told or "")
+        return safe_path(parts.path + (f"?{parts.query}" if parts.query else "")) or "/"
+
     def cookie(self, name: str) -> str:
         """One of our cookies, or empty."""
         return self.request.cookies.get(cookie_name(self.settings, name), "")
 
     # How it is answered
 
-    def page(self, template: str, status: int = 200, **values: object) -> Response:
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A whole page."""
         locale = self.locale
         said = what_was_said(self.request, locale)
-        known = self._values(values, said=said, whole=True)
+        known = self._values(values, toasts=(said,) if said else ())
         response = html(render(template, locale, known), status, {"Vary": "HX-Request, HX-Request-Type"})
         if said:
             delete_cookie(response, self.settings, SAID_COOKIE)
         return response
 
-    def block(self, template: str, block: str, *, said: str | None = None, status: int = 200, **values: object) -> Response:
-        """One block of a page, for htmx; `said` (a msgid) comes along as a toast."""
+    def block(
+        self,
+        template: str,
+        block: str,
+        *,
+        said: str | None = None,
+        undo: str | None = None,
+        places: Mapping[str, object] = {},
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """One block of a page, for htmx; `said` (a msgid, its `places` filled) comes along as a toast."""
         locale = self.locale
-        known = self._values(values, said=None, whole=False)
+        known = self._values(values, toasts=())
         text = render_block(template, block, locale, known)
         if said:
-            toast = Said(words.translate(locale, said), "")
-            text += render("_shared/said.html", locale, {**known, "said": toast})
+            toast = Toast(words.translate(locale, said, **places), undo or "")
+            text += render("_shared/said.html", locale, {**known, "toast": toast})
         return html(text, status, FRAGMENT_HEADERS)
 
-    def page_or_block(self, template: str, block: str, **values: object) -> Response:
+    def page_or_block(self, template: str, block: str, **values: Any) -> Response:
         """The same address as a page, or as its block where htmx asks for a fragment."""
         return self.block(template, block, **values) if self.htmx else self.page(template, **values)
 
-    def invalid(self, template: str, block: str | None = None, *, form: Filled[Any], **values: object) -> Response:
+    def invalid(self, template: str, block: str | None = None, *, form: Filled[Any], **values: Any) -> Response:
         """422 with the form as it was typed and its errors. The address bar stays where the form is."""
         if block and self.htmx:
             response = self.block(template, block, status=422, form=form, **values)
@@ -203,7 +218,7 @@ class Ask:
         response.headers["HX-Push-Url"] = "false"
         return response
 
-    def see_other(self, path: str, said: str | None = None, undo: str | None = None, **places: object) -> Response:
+    def see_other(self, path: str, said: str | None = None, undo: str | None = None, **places: Any) -> Response:
         """303 to one of our own paths. `said`: a msgid for the toast there, `places` fill it; `undo`: where its button POSTs."""
         if self.htmx:
             response = Response(status_code=204, headers={"HX-Redirect": path, **FRAGMENT_HEADERS})
@@ -222,17 +237,37 @@ class Ask:
             content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
         )
 
-    def _values(self, values: Mapping[str, object], *, said: Said | None, whole: bool) -> dict[str, object]:
-        shell: dict[str, object] = {}
-        if whole:
-            for part in self.wiring.shells.get(self._who, ()):
-                shell |= part(self)
-        known = page_values(
-            self.request, me=self.me, zone=self.zone, now=self.now, said=said, may=self._may, **shell
-        )
+    def _values(self, values: Mapping[str, object], *, toasts: tuple[Toast, ...]) -> dict[str, object]:
+        """What the template sees: the route's values and what every page needs."""
         locale = self.locale
         shown = {name: value.shown(locale) if isinstance(value, Filled) else value for name, value in values.items()}
+        known = {
+            "me": self.me,
+            "zone": self.zone,
+            "now": self.now,
+            "path": self.path,
+            "htmx": self.htmx,
+            "may": self._may,
+            "frame": self._frame(locale, toasts),
+        }
         return {**known, **shown}
+
+    def _frame(self, locale: str, toasts: tuple[Toast, ...]) -> Frame:
+        me = self.me if isinstance(self.me, (Customer, StaffMember)) else None
+        known: dict[str, Any] = {}
+        for part in self.wiring.shells.get(self._who, ()):
+            known |= part(self)
+        demo = demo_bar(self.settings, self.now, zone=self.zone, locale=locale, acting_as=me.name if me else "")
+        return frame_of(
+            self.request,
+            person=me.name if me else "",
+            organisation=me.account_name if isinstance(me, Customer) else "",
+            sees_insights=self._may(Permission.SEE_FIGURES),
+            administers=self._may(Permission.MANAGE_STAFF),
+            toasts=toasts,
+            demo=demo,
+            **known,
+        )
 
     def _may(self, permission: str) -> bool:
         return isinstance(self.me, StaffMember) and self.me.may(Permission(permission))
@@ -292,15 +327,15 @@ class Ask:
 
     def _send_to_sign_in(self) -> Response:
         """To the sign-in page, and back here afterwards. After a lost POST: back to the page it was on."""
-        here = self.request.headers.get("hx-current-url") if self.htmx else str(self.request.url)
-        if self.request.method not in READING and not self.htmx:
-            here = self.request.headers.get("referer")
-        parts = urlsplit(here or "")
-        back = safe_path(parts.path + (f"?{parts.query}" if parts.query else ""))
+        is_page = self.request.method in READING and not self.htmx
+        url = self.request.url
+        back = safe_path(url.path + (f"?{url.query}" if url.query else "")) if is_page else self.came_from
         target = "/sign-in" + (f"?next={quote(back)}" if back not in ("", "/") else "")
         if self.htmx:
             # fetch would follow a redirect and swap the sign-in page into the fragment's place.
-            return Response(status_code=401, headers={"HX-Redirect": target, "Cache-Control": "no-store", **FRAGMENT_HEADERS})
+            return Response(
+                status_code=401, headers={"HX-Redirect": target, "Cache-Control": "no-store", **FRAGMENT_HEADERS}
+            )
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
 
     def _refuse(self, guard: Guard, refused: Refused) -> Response:
@@ -313,10 +348,7 @@ class Ask:
             headers["Retry-After"] = str(refused.retry_after)
         if refused.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        values = {"me": self.me, "zone": self.zone, "now": self.now, "may": self._may}
-        return error_response(
-            self.request, refused.status, refused=refused, headers=headers, locale=self.locale, values=values
-        )
+        return error_response(self.request, refused.status, refused=refused, headers=headers, locale=self.locale)
 
 
 class AskOfCustomer(Ask):
@@ -352,7 +384,7 @@ def _admit(guard: Guard, ask: Ask) -> None:
                 raise _SignInFirst
             if not isinstance(ask.me, Customer if guard.who is Who.CUSTOMER else StaffMember):
                 raise NotFound
-            if guard.permission and not ask.me.may(guard.permission):
+            if guard.permission and not ask._may(guard.permission):
                 raise NotAllowed
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -10,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from portal import words
 from portal.errors import N_, Refused
+from portal.frame import DemoBar, Frame, Toast
 from portal.house import House
 from portal.settings import Settings
 from portal.templating import render
@@ -29,9 +31,7 @@ class Wiring:
 
     house: House
     shells: Mapping[str, tuple[Callable[[Any], dict[str, object]], ...]]
-    """By kind of reader (`customer`, `staff`): functions that give what the frame around every page shows."""
-    on_customer_signed_in: Callable[..., None]
-    """`(db, contact_id, *, now)`: a sign-in is a sign of life, and the journey wants to hear of it."""
+    """By kind of reader (`customer`, `staff`): functions that give fields of the Frame around every page (counts)."""
     is_draining: bool = field(default=False)
 
     @property
@@ -55,7 +55,12 @@ def cookie_name(settings: Settings, name: str) -> str:
 
 def set_cookie(response: Response, settings: Settings, name: str, value: str, *, seconds: int) -> None:
     response.set_cookie(
-        cookie_name(settings, name), value, max_age=seconds, path="/", secure=settings.secure_cookies, httponly=True,
+        cookie_name(settings, name),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=settings.secure_cookies,
+        httponly=True,
         samesite="lax",
     )
 
@@ -99,13 +104,6 @@ def safe_path(path: str) -> str:
 # A word on the way: shown once on the next page
 
 
-class Said(NamedTuple):
-    """A toast: what we say, and the path that undoes it (or empty)."""
-
-    text: str
-    undo: str
-
-
 def _signer(settings: Settings) -> URLSafeSerializer:
     return URLSafeSerializer(settings.secret_key.get_secret_value(), salt="said")
 
@@ -117,7 +115,7 @@ def say(response: Response, settings: Settings, message: str, *, undo: str, plac
     set_cookie(response, settings, SAID_COOKIE, str(signed), seconds=60)
 
 
-def what_was_said(connection: HTTPConnection, locale: str) -> Said | None:
+def what_was_said(connection: HTTPConnection, locale: str) -> Toast | None:
     """The sentence that came along, in the reader's language."""
     settings = wiring_of(connection).settings
     cookie = connection.cookies.get(cookie_name(settings, SAID_COOKIE))
@@ -127,7 +125,7 @@ def what_was_said(connection: HTTPConnection, locale: str) -> Said | None:
         message, places, undo = _signer(settings).loads(cookie)
     except BadSignature:
         return None
-    return Said(words.translate(locale, message, **places), undo)
+    return Toast(words.translate(locale, message, **places), undo)
 
 
 # Answers
@@ -149,7 +147,10 @@ class Trouble(NamedTuple):
 
 
 TROUBLES = {
-    400: Trouble(N_("That didn't arrive in one piece"), N_("We couldn't read what your browser sent. Please go back and try again.")),
+    400: Trouble(
+        N_("That didn't arrive in one piece"),
+        N_("We couldn't read what your browser sent. Please go back and try again."),
+    ),
     401: Trouble(N_("Please sign in"), N_("This needs a valid access token.")),
     403: Trouble(
         N_("That's not possible from here"),
@@ -157,13 +158,21 @@ TROUBLES = {
     ),
     404: Trouble(N_("We couldn't find that"), N_("It may have moved, or the link is incomplete.")),
     405: Trouble(N_("That's not how this page works"), N_("Please go back and use the buttons on the page.")),
-    409: Trouble(N_("That doesn't go together"), N_("Somebody may have changed it in the meantime. Please look at it again.")),
+    409: Trouble(
+        N_("That doesn't go together"), N_("Somebody may have changed it in the meantime. Please look at it again.")
+    ),
     413: Trouble(N_("That's too large"), N_("Please send a smaller file, or a shorter text.")),
     415: Trouble(N_("We can't read that kind of file"), N_("Please send it in another format.")),
     422: Trouble(N_("Something is missing or wrong"), N_("Please go back and check what you entered.")),
     429: Trouble(N_("A little slower, please"), N_("That was tried too often. Please wait a little and try again.")),
-    500: Trouble(N_("Something broke on our side"), N_("It's not your fault, and nothing you saved before is lost. Please try again.")),
-    503: Trouble(N_("We'll be right back"), N_("We can't reach our records for a moment. Nothing is lost; please try again in a minute.")),
+    500: Trouble(
+        N_("Something broke on our side"),
+        N_("It's not your fault, and nothing you saved before is lost. Please try again."),
+    ),
+    503: Trouble(
+        N_("We'll be right back"),
+        N_("We can't reach our records for a moment. Nothing is lost; please try again in a minute."),
+    ),
 }
 
 
@@ -171,26 +180,19 @@ def trouble(status: int) -> Trouble:
     return TROUBLES.get(status) or TROUBLES[400 if status < 500 else 500]
 
 
-def page_values(connection: HTTPConnection, **known: object) -> dict[str, object]:
-    """What every template sees even where nobody knows who reads."""
-    wiring = wiring_of(connection)
-    return {
-        "me": None,
-        "zone": wiring.settings.default_timezone,
-        "theme": browser_theme(connection),
-        "path": connection.url.path,
-        "htmx": wants_fragment(connection),
-        "said": None,
-        "vendor": wiring.settings.vendor_name,
-        "demo": wiring.settings.demo,
-        "may": _nothing,
-        "request_id": connection.scope.get("request_id", ""),
-        **known,
-    }
+def frame_of(connection: HTTPConnection, **known: Any) -> Frame:
+    """What stands around a page, as far as the browser tells; `known`: the fields that only a known reader gives."""
+    settings = wiring_of(connection).settings
+    url = connection.url
+    path = url.path + (f"?{url.query}" if url.query else "")
+    return Frame(path=path, theme=browser_theme(connection), vendor=settings.vendor_name, **known)
 
 
-def _nothing(_permission: str) -> bool:
-    return False
+def demo_bar(settings: Settings, now: datetime, *, zone: str, locale: str, acting_as: str) -> DemoBar | None:
+    """The demo's clock, where this is one."""
+    if not settings.demo:
+        return None
+    return DemoBar(words.day_in(now, zone, locale, year=True), acting_as)
 
 
 def error_response(
@@ -199,30 +201,29 @@ def error_response(
     *,
     refused: Refused | None = None,
     headers: Mapping[str, str] | None = None,
-    locale: str | None = None,
-    values: Mapping[str, object] | None = None,
+    locale: str = "",
 ) -> Response:
     """The error as its reader can use it: a page, a notice for htmx, problem+json under /api.
 
-    `refused` gives the sentence; without it the status has its own. `locale` and `values`: of a known reader.
+    `refused` gives the sentence; without it the status has its own. `locale`: of a known reader.
     """
     if connection.url.path.startswith(API_PREFIX):
         return problem(status, str(refused) if refused else trouble(status).message, headers=headers)
     locale = locale or browser_locale(connection)
-    message = trouble(status).message
-    shown = words.translate(locale, refused.message, **refused.values) if refused else words.translate(locale, message)
-    known = {
-        **page_values(connection),
-        **(values or {}),
+    title, message = trouble(status)
+    values: dict[str, Any] = {
+        "frame": frame_of(connection),
         "status": status,
-        "title": words.translate(locale, trouble(status).title),
-        "message": shown,
+        "title": words.translate(locale, title),
+        "text": words.translate(locale, message),
     }
+    if refused:
+        values["text"] = words.translate(locale, refused.message, **refused.values)
     if wants_fragment(connection):
-        # It is the whole answer to htmx, to be shown as a notice; the page it happened on stays as it is.
-        fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#notices", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
-        return html(render("_shared/notice.html", locale, known), status, {**fragment, **(headers or {})})
-    return html(render("problem.html", locale, known), status, {"HX-Push-Url": "false", **(headers or {})})
+        # To be read as a notice; the page that it happened on stays as it is.
+        fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#toasts", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        return html(render("_shared/refusal.html", locale, values), status, {**fragment, **(headers or {})})
+    return html(render("public/error.html", locale, values), status, {"HX-Push-Url": "false", **(headers or {})})
 
 
 def problem(
@@ -233,7 +234,12 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An error of the API (RFC 9457), in English."""
-    body: dict[str, object] = {"type": "about:blank", "title": trouble(status).title, "status": status, "detail": detail}
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": trouble(status).title,
+        "status": status,
+        "detail": detail,
+    }
     if errors is not None:
         body["errors"] = errors
     return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")

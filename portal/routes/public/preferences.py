@@ -1,7 +1,5 @@
 """Language and theme of whoever reads: two small forms that work without JavaScript."""
 
-from urllib.parse import urlsplit
-
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -10,7 +8,8 @@ from portal.accounts.rules import Language
 from portal.deps import Ask, PublicAsk, public_pages
 from portal.errors import NotFound
 from portal.forms import read_form
-from portal.web import YEAR_SECONDS, safe_path
+from portal.text import Line
+from portal.web import THEMES, YEAR_SECONDS
 
 pages = public_pages()
 
@@ -20,7 +19,7 @@ class LanguageChoice(BaseModel):
 
 
 class ThemeChoice(BaseModel):
-    theme: str = ""
+    theme: Line = ""
 
 
 @pages.post("/language")
@@ -38,14 +37,12 @@ def choose_language(ask: PublicAsk) -> Response:
 def choose_theme(ask: PublicAsk) -> Response:
     """`light`, `dark`; anything else follows the system again."""
     chosen = read_form(ThemeChoice, ask.form).value
-    return _kept(ask, "theme", chosen.theme if chosen and chosen.theme in ("light", "dark") else "")
+    return _kept(ask, "theme", chosen.theme if chosen and chosen.theme in THEMES else "")
 
 
 def _kept(ask: Ask, name: str, value: str) -> Response:
     """Back to the page it was chosen on. htmx gets the whole page anew as well: every word of it may change."""
-    came_from = urlsplit(ask.request.headers.get("hx-current-url") or ask.request.headers.get("referer", ""))
-    back = safe_path(came_from.path + (f"?{came_from.query}" if came_from.query else "")) or "/"
-    response = ask.see_other(back)
+    response = ask.see_other(ask.came_from)
     # Readable by scripts, unlike the session: the theme is put on before the first paint.
     response.set_cookie(
         name, value, max_age=YEAR_SECONDS if value else 0, path="/", secure=ask.settings.secure_cookies, samesite="lax"

@@ -5,6 +5,7 @@ that browser shows: mail scanners fetch links, run scripts and press the only bu
 """
 
 import secrets
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from portal.auth import LinkPurpose, SignInLink, StaffMember
 from portal.deps import Ask, PublicAsk, Token, public_pages
 from portal.errors import N_
 from portal.forms import Email, Filled, Model, empty_form, read_form
+from portal.journeys import actions as journeys
 from portal.text import Line
 from portal.web import ASKING_COOKIE, SESSION_COOKIE, YEAR_SECONDS, delete_cookie, safe_path, set_cookie
 
@@ -54,7 +56,7 @@ def sign_in(ask: PublicAsk) -> Response:
 
 
 def _ask_form(ask: Ask, form: Filled[Model]) -> Response:
-    values = {"company": ask.settings.oidc_name if ask.settings.oidc_issuer else ""}
+    values: dict[str, Any] = {"company": ask.settings.oidc_name if ask.settings.oidc_issuer else ""}
     if form.errors:
         return ask.invalid("public/sign_in.html", form=form, **values)
     return ask.page("public/sign_in.html", form=form, **values)
@@ -111,7 +113,11 @@ def sent(ask: PublicAsk) -> Response:
 def _sent_page(ask: Ask, link: SignInLink, form: Filled[Model]) -> Response:
     if not link.is_open(ask.now):
         return _expired(ask, link)
-    values = {"email": link.email, "page_code": auth.page_code(ask.house.secret, link), "next": link.next_path}
+    values: dict[str, Any] = {
+        "email": link.email,
+        "page_code": auth.page_code(ask.house.secret, link),
+        "next": link.next_path,
+    }
     if form.errors:
         return ask.invalid("public/sign_in_sent.html", form=form, **values)
     return ask.page("public/sign_in_sent.html", form=form, **values)
@@ -128,7 +134,9 @@ def type_code(ask: PublicAsk) -> Response:
         return _sent_page(ask, link, filled)
     expected = auth.mail_code(ask.house.secret, link)
     if not _is_right(ask, link, typed=auth.digits(filled.value.code), expected=expected):
-        return _sent_page(ask, link, filled.with_error("code", N_("That isn't the code from the mail. Please look again.")))
+        return _sent_page(
+            ask, link, filled.with_error("code", N_("That isn't the code from the mail. Please look again."))
+        )
     return _let_in(ask, link)
 
 
@@ -159,7 +167,7 @@ def _open_page(ask: Ask, link: SignInLink, token: str, form: Filled[Model]) -> R
         proof = "address"
     else:
         proof = "browser" if _is_asking_browser(ask, link) else "code"
-    values = {"token": token, "proof": proof, "email": link.email if proof == "browser" else ""}
+    values: dict[str, Any] = {"token": token, "proof": proof, "email": link.email if proof == "browser" else ""}
     if form.errors:
         return ask.invalid("public/sign_in_open.html", form=form, **values)
     return ask.page("public/sign_in_open.html", form=form, **values)
@@ -222,16 +230,14 @@ def _let_in(ask: Ask, link: SignInLink) -> Response:
     return response
 
 
-def start_session(
-    ask: Ask, *, contact_id: int | None, staff_id: int | None, way: str, next_path: str
-) -> Response:
+def start_session(ask: Ask, *, contact_id: int | None, staff_id: int | None, way: str, next_path: str) -> Response:
     """Opens a session for one person (a contact or staff) in this browser, and leads on. A session from before ends."""
     before = ask.cookie(SESSION_COOKIE)
     if before:
         auth.end_session(ask.db, before)
     session = auth.open_session(ask.db, contact_id=contact_id, staff_id=staff_id, way=way, now=ask.now)
     if contact_id is not None:
-        ask.wiring.on_customer_signed_in(ask.db, contact_id, now=ask.now)
+        journeys.hear_sign_in(ask.db, ask.house, contact_id=contact_id, now=ask.now)
     found = auth.find_session(ask.db, session, now=ask.now)
     lifetime = auth.STAFF_SESSION if staff_id is not None else auth.CUSTOMER_SESSION
     response = ask.see_other(_home(is_staff=staff_id is not None, wanted=next_path))
@@ -239,7 +245,11 @@ def start_session(
     if found:
         # So that pages which don't know who reads (an error, the sign-in page) speak their language, too.
         response.set_cookie(
-            "language", found.person.language, max_age=YEAR_SECONDS, path="/", secure=ask.settings.secure_cookies,
+            "language",
+            found.person.language,
+            max_age=YEAR_SECONDS,
+            path="/",
+            secure=ask.settings.secure_cookies,
             samesite="lax",
         )
     return response
