@@ -6,6 +6,7 @@ goes elsewhere.
 
 import asyncio
 import gzip
+import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -37,7 +38,7 @@ from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
-from portal.routes.public import preferences, sign_in
+from portal.routes.public import company_sign_in, preferences, sign_in
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -79,6 +80,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
         Mount("/admin", Router(_flat(ADMIN_PAGES), redirect_slashes=False)),
+        *company_sign_in.mount(settings),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
@@ -163,12 +165,15 @@ def readyz(request: Request) -> Response:
 # Static files
 
 
+_HASHED = re.compile(r"-[0-9a-f]{8}\.\w+$")
+
+
 class _Static(StaticFiles):
     """Files whose address carries their content's hash may be kept for ever; text is compressed once a process."""
 
     def file_response(self, full_path: Any, stat_result: stat_result, scope: Scope, status_code: int = 200) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        forever = b"v=" in scope["query_string"]
+        forever = b"v=" in scope["query_string"] or _HASHED.search(str(full_path))
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if forever else "no-cache"
         if Path(full_path).suffix not in (".css", ".js", ".svg"):
             return response
