@@ -34,6 +34,7 @@ from starlette.types import Scope
 from portal import __version__
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, is_migrated
+from portal.deps import READING
 from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
@@ -219,18 +220,21 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, DBAPIError) and not _is_away(error):
+    if isinstance(error, DBAPIError) and not _is_away(error, reading=request.method in READING):
         raise error
     return error_response(request, 503, headers={"Retry-After": "10"})
 
 
-_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")
+_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")
 
 
-def _is_away(error: DBAPIError) -> bool:
+def _is_away(error: DBAPIError, *, reading: bool) -> bool:
     """Whether the database can't be reached or can't write just now, rather than having been asked nonsense."""
     name = getattr(error.orig, "sqlite_errorname", None)
-    return name.startswith(_SQLITE_AWAY) if isinstance(name, str) else True
+    if not isinstance(name, str):
+        return True
+    # A file that can't be written is trouble; a page that tried to write is a mistake of ours.
+    return name.startswith(_SQLITE_AWAY) or (name.startswith("SQLITE_READONLY") and not reading)
 
 
 async def _wrong_data(request: Request, error: Exception) -> Response:

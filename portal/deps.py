@@ -138,7 +138,10 @@ class Ask:
     def query(self) -> FormFields:
         """The query string: one-line texts of at most 200 characters, without the characters that no text needs."""
         return FormFields(
-            [(name, FORBIDDEN.sub("", value)[:200].strip()) for name, value in self.request.query_params.multi_items()]
+            [
+                (name, " ".join(FORBIDDEN.sub("", value)[:200].split()))
+                for name, value in self.request.query_params.multi_items()
+            ]
         )
 
     @property
