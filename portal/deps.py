@@ -169,11 +169,11 @@ class Ask:
     @property
     def came_from(self) -> str:
         """The page of ours that this was sent from (the form's `return`, else what the browser says); else `/`."""
-        told = (
-            self.form.get("return") or self.request.headers.get("hx-current-url") or self.request.headers.get("referer")
-        )
-        parts = urlsplit(told or "")
-        return safe_path(parts.path + (f"?{parts.query}" if parts.query else "")) or "/"
+        if "return" in self.form:
+            return safe_path(self.form["return"]) or "/"
+        headers = self.request.headers
+        page = urlsplit(headers.get("hx-current-url") or headers.get("referer", ""))
+        return safe_path(page.path + (f"?{page.query}" if page.query else "")) or "/"
 
     def cookie(self, name: str) -> str:
         """One of our cookies, or empty."""
