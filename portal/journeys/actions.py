@@ -26,7 +26,6 @@ from portal.journeys.models import (
     Conversation,
     DueAction,
     Flag,
-    FollowUpRow,
     GoalRow,
     JourneyRow,
     Milestone,
