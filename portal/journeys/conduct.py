@@ -377,11 +377,34 @@ def _store_contacts(db: Session, changes: Sequence[Change]) -> None:
     for statement, rows in ((_MISS, missed), (_CONVERT, converted), (_RESCHEDULE, planned)):
         if rows:
             connection.execute(statement, rows)
-    for change, effect in _of(changes, rules.Converted):
-        drop_due(db, change.after.id, keys=(f"survey:{effect.day}",), why=effect.why, now=effect.at)
+    _drop_due_of_contacts(db, changes)
+
+
+_DROP_DUE = (
+    update(DueAction)
+    .where(
+        DueAction.journey_id == bindparam("the_journey_id"),
+        DueAction.key == bindparam("the_key"),
+        DueAction.done_at.is_(None),
+    )
+    .values(done_at=bindparam("was_done_at"), result=bindparam("the_result"))
+)
+
+
+def _drop_due_of_contacts(db: Session, changes: Sequence[Change]) -> None:
+    """What waited for a contact that became a call, or was missed, waits no longer."""
+    dropped = [(c.after.id, f"survey:{e.day}", e.why, e.at) for c, e in _of(changes, rules.Converted)]
     for change, effect in _of(changes, rules.Missed):
-        keys = (f"survey:{effect.day}", f"reminder:{effect.day}", f"call_no_answer:{effect.day}")
-        drop_due(db, change.after.id, keys=keys, why="missed", now=effect.at)
+        for kind in ("survey", "reminder", "call_no_answer"):
+            dropped.append((change.after.id, f"{kind}:{effect.day}", "missed", effect.at))
+    if dropped:
+        db.connection().execute(
+            _DROP_DUE,
+            [
+                {"the_journey_id": journey_id, "the_key": key, "the_result": why, "was_done_at": at}
+                for journey_id, key, why, at in dropped
+            ],
+        )
 
 
 def _date_plans(db: Session, changes: Sequence[Change]) -> None:
