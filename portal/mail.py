@@ -68,6 +68,7 @@ class Purpose(StrEnum):
 
 class Sender(StrEnum):
     CONSULTANT = "consultant"
+    REFERRER = "referrer"
     VENDOR = "vendor"
 
 
@@ -104,7 +105,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
-    Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.VENDOR, Rank.SINGLE, forget=True),
+    Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
     Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
