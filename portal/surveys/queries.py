@@ -319,7 +319,7 @@ def answers_of(
 ) -> Sequence[Given]:
     """The counted answers of an account or a journey, newest first."""
     of = {AnswerRow.account_id: account_id, AnswerRow.journey_id: journey_id}
-    found = db.execute(
+    found: Any = db.execute(
         select(
             AnswerRow.id,
             AnswerRow.invitation_id,
@@ -341,4 +341,4 @@ def answers_of(
         .order_by(AnswerRow.submitted_at.desc(), AnswerRow.id.desc())
         .limit(limit)
     )
-    return [Given(*row) for row in found.tuples()]
+    return [Given(*row) for row in found]
