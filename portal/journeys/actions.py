@@ -4,12 +4,13 @@ Every verb takes the session (the caller's unit of work), says who does it and w
 moves now. Texts are clean already (forms and API own that).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit
@@ -26,6 +27,7 @@ from portal.journeys.models import (
     Conversation,
     DueAction,
     Flag,
+    FollowUpRow,
     GoalRow,
     JourneyRow,
     Milestone,
@@ -376,17 +378,25 @@ def hear_surveys_sent(
     if not sent:
         return
     known = changes if changes is not None else conduct.load(db, [journey_id for journey_id, _ in sent])
-    rows = []
+    journeys_of: dict[int, list[int]] = defaultdict(list)
     for journey_id, day in sent:
         change = known[journey_id]
         change.after = rules.was_sent(change.after, day, now)
         change.add(rules.reminders(change.after, day, now, house.holidays))
-        rows.append({"the_journey_id": journey_id, "the_day": day, "the_at": now})
-    db.connection().execute(_SENT, rows)
+        journeys_of[day].append(journey_id)
+    for day, ids in journeys_of.items():
+        db.connection().execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
     conduct.store(db, house, changes=[known[journey_id] for journey_id, _ in sent], now=now)
     audit.note_all(
         db, [Event(Happened.SURVEY_SENT, "system", now, known[j].account_id, j, None, {"day": day}) for j, day in sent]
     )
+
+
+_SENT = (
+    update(FollowUpRow)
+    .where(FollowUpRow.day == bindparam("the_day"), FollowUpRow.journey_id.in_(bindparam("ids", expanding=True)))
+    .values(sent_at=bindparam("the_at"))
+)
 
 
 def convert_contacts(
@@ -408,9 +418,6 @@ def convert_contacts(
         change = known[journey_id]
         change.add(rules.convert(change.after, day, now, why=why))
     conduct.store(db, house, changes=[known[journey_id] for journey_id, _, _ in contacts], now=now)
-
-
-_SENT = conduct.update_follow_up("sent_at")
 
 
 def hear_meeting(

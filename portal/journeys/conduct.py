@@ -169,6 +169,7 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
         goals[journey_id].append(rules.Goal(day, met_at))
     promises: dict[int, date] = {row[0]: row[1] for row in db.execute(_PROMISES, these)}
     followed = set(db.scalars(_NEXT, these))
+    pipelines = {pipeline_id: pipeline(db, pipeline_id) for pipeline_id in {row.pipeline_id for row in rows}}
     changes = {}
     for r in rows:
         journey = Journey(
@@ -195,7 +196,9 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
             renews_on=r.renews_on,
             has_next=r.id in followed,
         )
-        changes[r.id] = Change(r.account_id, pipeline(db, r.pipeline_id), journey, journey, (r.behind_at, r.stuck_at))
+        changes[r.id] = Change(
+            r.account_id, pipelines[r.pipeline_id], journey, journey, (r.behind_at, r.stuck_at)
+        )
     return changes
 
 

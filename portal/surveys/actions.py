@@ -116,7 +116,10 @@ def _is_over(change: Change, day: int) -> bool:
     """Whether nobody is to be asked any more: the journey ended, or the contact is settled, missed or asked already."""
     contact = change.after.follow_up(day)
     return (
-        change.after.status is not Status.OPEN or contact.is_settled or contact.is_asked or contact.missed_at is not None
+        change.after.status is not Status.OPEN
+        or contact.is_settled
+        or contact.is_asked
+        or contact.missed_at is not None
     )
 
 
@@ -345,7 +348,13 @@ def remind_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
         db,
         [
             Event(
-                Happened.SURVEY_REMINDED, "system", now, one.account_id, one.journey_id, one.contact_id, {"day": one.day}
+                Happened.SURVEY_REMINDED,
+                "system",
+                now,
+                one.account_id,
+                one.journey_id,
+                one.contact_id,
+                {"day": one.day},
             )
             for one in reminded
         ],

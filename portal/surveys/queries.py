@@ -165,9 +165,7 @@ def _consultant(owner: Staff | None) -> Consultant | None:
 
 
 def _case(db: Session, answer_id: int) -> Case | None:
-    found = db.execute(
-        select(Flag.act_by, Flag.acted_at, Flag.closed_at).where(Flag.answer_id == answer_id)
-    ).first()
+    found = db.execute(select(Flag.act_by, Flag.acted_at, Flag.closed_at).where(Flag.answer_id == answer_id)).first()
     return Case(found.act_by, found.acted_at is not None, found.closed_at is not None) if found is not None else None
 
 
@@ -203,7 +201,10 @@ def _state_column(now: datetime) -> ColumnElement[str]:
         (Invitation.suppressed_at.is_not(None), InvitationState.SUPPRESSED.value),
         (and_(Invitation.sent_at.is_not(None), Invitation.expires_at <= now), InvitationState.EXPIRED.value),
         (Invitation.sent_at.is_not(None), InvitationState.SENT.value),
-        (or_(FollowUpRow.converted_at.is_not(None), FollowUpRow.missed_at.is_not(None)), InvitationState.SUPPRESSED.value),
+        (
+            or_(FollowUpRow.converted_at.is_not(None), FollowUpRow.missed_at.is_not(None)),
+            InvitationState.SUPPRESSED.value,
+        ),
         else_=InvitationState.PLANNED.value,
     )
 

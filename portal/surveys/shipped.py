@@ -37,7 +37,9 @@ _HELP = Question(
     "wants_help",
     QuestionKind.YES_NO,
     Wording("Would you like someone to help you?", "Você gostaria que alguém te ajudasse?"),
-    Wording("A person gets in touch with you, not a machine.", "Uma pessoa entra em contato com você, não uma máquina."),
+    Wording(
+        "A person gets in touch with you, not a machine.", "Uma pessoa entra em contato com você, não uma máquina."
+    ),
 )
 
 
