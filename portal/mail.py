@@ -462,6 +462,19 @@ def refusals(db: Session, address: str) -> set[Purpose]:
     return set(db.scalars(select(MailRefusal.purpose).where(MailRefusal.address_hash == address_hash(address))))
 
 
+def refusing(db: Session, addresses: Sequence[str], purpose: Purpose) -> set[str]:
+    """Those of many addresses that asked not to get mails of that purpose, in one statement."""
+    hashes = {address: address_hash(address) for address in addresses}
+    refused = set(
+        db.scalars(
+            select(MailRefusal.address_hash).where(
+                MailRefusal.address_hash.in_(list(hashes.values())), MailRefusal.purpose == purpose
+            )
+        )
+    )
+    return {address for address, hashed in hashes.items() if hashed in refused}
+
+
 def address_hash(address: str) -> str:
     """An address as refusals keep it."""
     return hashlib.sha256(normalised_email(address).encode()).hexdigest()
