@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal import links
 from portal.accounts.rules import normalised_email
-from portal.db import Base, Id, choice, insert_for
+from portal.db import Base, Id, choice, insert_for, insert_new
 from portal.errors import N_
 from portal.house import House
 
@@ -262,9 +262,7 @@ def queue(db: Session, letter: Letter, *, now: datetime) -> None:
 
 def queue_all(db: Session, letters: Sequence[Letter], *, now: datetime) -> None:
     """Many letters in one statement; keys that are there already change nothing."""
-    if letters:
-        insert = insert_for(db, LetterRow.__table__).on_conflict_do_nothing(index_elements=["key"])
-        db.execute(insert, [_new_row(letter, now) for letter in letters])
+    insert_new(db, LetterRow.__table__, [_new_row(letter, now) for letter in letters], known_by=["key"])
 
 
 def _new_row(letter: Letter, now: datetime) -> dict[str, Any]:
