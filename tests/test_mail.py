@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
 from pydantic import SecretStr
-from sqlalchemy import BigInteger, Column, Table, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import delivery, mail
@@ -53,8 +53,6 @@ def a_house(database: Database, *, smtp_url: str = "", now: datetime = NOW) -> H
 
 def create_tables(database: Database) -> None:
     assert TABLES
-    if "answers" not in Base.metadata.tables:
-        Table("answers", Base.metadata, Column("id", BigInteger, primary_key=True))
     Base.metadata.create_all(database.write_engine)
 
 
