@@ -39,6 +39,7 @@ from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
+from portal.routes import demo
 from portal.routes.customer import details, home, plan
 from portal.routes.public import company_sign_in, preferences, sign_in
 from portal.settings import Settings
@@ -81,6 +82,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
+        *(demo.routes() if settings.demo else ()),
         Mount("/admin", Router(_flat(ADMIN_PAGES), redirect_slashes=False)),
         *company_sign_in.mount(settings),
         Route("/healthz", healthz),

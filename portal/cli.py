@@ -183,6 +183,8 @@ def demo(given: argparse.Namespace) -> int:
 
     from portal.app import create_app
     from portal.db import migrate as bring_up
+    from portal.demo import prepare
+    from portal.demo_people import VENDOR
     from portal.house import House
     from portal.logs import start_logging
     from portal.settings import read_settings
@@ -193,6 +195,7 @@ def demo(given: argparse.Namespace) -> int:
     settings = read_settings(
         {
             "PORTAL_BASE_URL": f"http://localhost:{given.port}",
+            "PORTAL_VENDOR_NAME": VENDOR,
             **os.environ,
             "PORTAL_DEMO": "1",
             "PORTAL_DATA_DIR": str(given.data),
@@ -200,10 +203,21 @@ def demo(given: argparse.Namespace) -> int:
     )
     bring_up(settings.database_url)
     house = House.open(settings)
+    print("Filling the demo with customers. The first time takes half a minute …", flush=True)
+    prepare(house)
     one = Worker(house, TIMETABLE)
     beside = threading.Thread(target=one.run, name="worker")
     beside.start()
-    print(f"Onward is at {settings.base_url}  (Ctrl-C ends it; its data stays in {given.data})", flush=True)
+    print(
+        f"""
+  Onward is at {settings.base_url}
+
+  Click "Customer", "Consultant", "Manager" or "Administrator" in the bar on top to look at it as that person;
+  "+1 day", "+7 days" and "Next event" move the demo's clock; the mailbox shows every mail, and its links work.
+  Ctrl-C ends it. Its data stays in {given.data}.
+""",
+        flush=True,
+    )
     try:
         return _answer(create_app(settings), settings, host="127.0.0.1", port=given.port)
     finally:

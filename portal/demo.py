@@ -22,7 +22,7 @@ from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
 from portal.journeys import actions, cases, intake, shipped
-from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone
+from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
 from portal.mail import LetterRow
 from portal.surveys import actions as surveys
@@ -32,8 +32,13 @@ from portal.surveys.shipped import load_shipped_surveys
 from portal.worker import COMPOSERS, TIMETABLE, Worker
 
 SEED = 20260601
+VISITED = ("LD-VISIT-EN", "LD-VISIT-PT")
+"""The accounts as whose people visitors look at the demo."""
 DAYS = 155
 """How far back the vendor's history goes."""
+
+
+_VISITED = {"Moss & Rye Bakery": VISITED[0], "Padaria Flor de Trigo": VISITED[1]}
 
 
 class NotTheDemos(Refused):
@@ -41,7 +46,9 @@ class NotTheDemos(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            N_("This database isn't the demo's: it has customers of its own. Choose another with --data or PORTAL_DATA_DIR.")
+            N_(
+                "This database isn't the demo's: it has customers of its own. Choose another with --data or PORTAL_DATA_DIR."
+            )
         )
 
 
@@ -71,8 +78,7 @@ def start_again(house: House) -> None:
         if not is_demo(db):
             raise NotTheDemos
         connection = db.connection()
-        from_first = [table for table in reversed(DeploymentFact.metadata.sorted_tables)]
-        for table in from_first:
+        for table in reversed(DeploymentFact.metadata.sorted_tables):
             connection.execute(table.delete())
     Life(house).live()
 
@@ -81,14 +87,16 @@ def _quicken(house: House) -> None:
     """The demo's history needn't survive a power cut while it is being made."""
     if house.database.dialect == "sqlite":
         house.database.write_engine.dispose()
-        event.listen(house.database.write_engine, "connect", lambda c, _r: c.execute("pragma synchronous=off"), insert=False)
+        event.listen(
+            house.database.write_engine, "connect", lambda c, _r: c.execute("pragma synchronous=off"), insert=False
+        )
 
 
 class Life:
     """One life of the vendor: an agenda of what people will do, and the worker in between."""
 
     def __init__(self, house: House) -> None:
-        self.today = house.clock.now() if not house.settings.demo else _machine_now(house)
+        self.today: datetime = house.clock.now() if not house.settings.demo else _machine_now(house)
         self.clock = FixedClock(self.today - timedelta(days=DAYS))
         self.house = replace(house, clock=self.clock)
         self.agenda: list[tuple[datetime, int, Callable[[Session], None]]] = []
@@ -123,10 +131,10 @@ class Life:
         while True:
             following = self.worker.next_due()
             planned = self.agenda[0][0] if self.agenda else None
-            moment = min((m for m in (following, planned) if m is not None), default=None)
-            if moment is None or moment > self.today:
+            coming = min((m for m in (following, planned) if m is not None), default=None)
+            if coming is None or coming > self.today:
                 break
-            self.clock.set(max(self.now, moment))
+            self.clock.set(max(self.now, coming))
             if following is not None and following <= self.now:
                 self.worker.run_until_idle(self.now)
             if self.agenda and self.agenda[0][0] <= self.now:
@@ -172,7 +180,7 @@ class Life:
         domain = "".join(c for c in customer.company.lower() if c.isascii() and c.isalnum())
         today = local_date(self.now, customer.timezone)
         deal = intake.Deal(
-            external_id=f"LD-{1001 + len(self.of_account)}",
+            external_id=_VISITED.get(customer.company, f"LD-{1001 + len(self.of_account)}"),
             name=customer.company,
             people=tuple(
                 intake.Person(
@@ -209,7 +217,10 @@ class Life:
             self.at(self.now + wait, lambda db: self._sign_in(db, primary.id))
         self.at(self.now + timedelta(days=12), lambda db: self._agree_goal(db, journey.id, by, customer))
         for day in (4, 8, 12, 16, 24, 27, 38, 54, 68, 90):
-            self.at(self.now + timedelta(days=day, hours=self.dice.randrange(1, 7)), lambda db: self._tick(db, journey.id, primary.id, by))
+            self.at(
+                self.now + timedelta(days=day, hours=self.dice.randrange(1, 7)),
+                lambda db: self._tick(db, journey.id, primary.id, by),
+            )
         for day in (21, 35, 47, 63, 80):
             if customer.temper not in (Temper.SILENT, Temper.SLOW, Temper.LEAVING):
                 self.at(self.now + timedelta(days=day), lambda db: self._sign_in(db, primary.id))
@@ -219,7 +230,9 @@ class Life:
 
     def _complete(self, db: Session, journey_id: int, kind: ActivityKind, by: str, note: str) -> None:
         open_one = db.scalar(
-            select(Activity.id).where(Activity.journey_id == journey_id, Activity.kind == kind, Activity.done_at.is_(None)).limit(1)
+            select(Activity.id)
+            .where(Activity.journey_id == journey_id, Activity.kind == kind, Activity.done_at.is_(None))
+            .limit(1)
         )
         if open_one is not None:
             actions.complete_activity(db, self.house, activity_id=open_one, note=note, by=by, now=self.now)
@@ -249,7 +262,14 @@ class Life:
         if db.get_one(JourneyRow, journey_id).use_started_on is None:
             return
         goal_id = actions.set_goal(
-            db, self.house, journey_id=journey_id, day=90, title=self._say(customer.language, "goal"), measure="", by=by, now=self.now
+            db,
+            self.house,
+            journey_id=journey_id,
+            day=90,
+            title=self._say(customer.language, "goal"),
+            measure="",
+            by=by,
+            now=self.now,
         )
         self._complete(db, journey_id, ActivityKind.FILL_IN_NEEDS, by, self._say(customer.language, "demand"))
         if customer.temper is not Temper.LEAVING:
@@ -282,22 +302,32 @@ class Life:
                 )
             ).all()
             flags = db.execute(
-                select(Flag.id, Flag.account_id, Flag.journey_id, Flag.contact_id).where(Flag.id > max(self.seen_flags, default=0))
+                select(Flag.id, Flag.account_id, Flag.journey_id, Flag.contact_id).where(
+                    Flag.id > max(self.seen_flags, default=0)
+                )
             ).all()
             calls = db.execute(
-                select(Activity.id, Activity.kind, Activity.journey_id, JourneyRow.account_id, JourneyRow.owner_id, Activity.due_at)
+                select(
+                    Activity.id,
+                    Activity.kind,
+                    Activity.journey_id,
+                    JourneyRow.account_id,
+                    JourneyRow.owner_id,
+                    Activity.due_at,
+                )
                 .join(JourneyRow, JourneyRow.id == Activity.journey_id)
                 .where(Activity.id > max(self.seen_calls, default=0))
             ).all()
-        for row in invitations:
-            self.seen_invitations.add(row.id)
-            self._will_answer(row.id, self.of_account[row.account_id], row.contact_id, row.day)
-        for row in flags:
-            self.seen_flags.add(row.id)
-            self._will_be_settled(row.id, self.of_account[row.account_id], row.journey_id, row.contact_id)
-        for row in calls:
-            self.seen_calls.add(row.id)
-            self._will_be_done(row)
+        for invitation in invitations:
+            self.seen_invitations.add(invitation.id)
+            customer = self.of_account[invitation.account_id]
+            self._will_answer(invitation.id, customer, invitation.contact_id, invitation.day)
+        for flag in flags:
+            self.seen_flags.add(flag.id)
+            self._will_be_settled(flag.id, self.of_account[flag.account_id], flag.journey_id)
+        for call in calls:
+            self.seen_calls.add(call.id)
+            self._will_be_done(call)
 
     def _will_answer(self, invitation_id: int, customer: Customer, contact_id: int, day: int) -> None:
         scores = _scores(customer.temper, day, self.dice)
@@ -310,11 +340,17 @@ class Life:
         self.at(
             moment,
             lambda db: _quietly(
-                surveys.submit, db, self.house, invitation_id=invitation_id, answers=answers, sending=sending, now=self.now
+                surveys.submit,
+                db,
+                self.house,
+                invitation_id=invitation_id,
+                answers=answers,
+                sending=sending,
+                now=self.now,
             ),
         )
 
-    def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int, contact_id: int | None) -> None:
+    def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int) -> None:
         with self.house.database.read() as db:
             by = f"staff:{db.scalar(select(JourneyRow.owner_id).where(JourneyRow.id == journey_id))}"
         first = self.now + timedelta(hours=self.dice.choice((2, 4, 20, 44)))
@@ -362,7 +398,12 @@ class Life:
             moment = self.now + timedelta(days=self.dice.choice((1, 2, 4)), hours=2)
             note = self._say(customer.language, "called")
             self.at(moment, lambda db: self._call(db, row.journey_id, row.kind, by, note))
-        elif row.kind in (ActivityKind.CONTACT_60, ActivityKind.CONTACT_90, ActivityKind.HAND_OVER, ActivityKind.ASK_WHAT_IS_MISSING):
+        elif row.kind in (
+            ActivityKind.CONTACT_60,
+            ActivityKind.CONTACT_90,
+            ActivityKind.HAND_OVER,
+            ActivityKind.ASK_WHAT_IS_MISSING,
+        ):
             if self.dice.random() < 0.8:
                 moment = row.due_at + timedelta(days=self.dice.choice((0, 1, 3)), hours=3)
                 self.at(moment, lambda db: self._complete(db, row.journey_id, row.kind, by, ""))
@@ -396,8 +437,8 @@ def _machine_now(house: House) -> datetime:
 
 
 def _open_issues(db: Session, flag_id: int) -> list[int]:
-    from_models = actions.PendingIssue
-    return list(db.scalars(select(from_models.id).where(from_models.flag_id == flag_id, from_models.solved_at.is_(None))))
+    waiting = select(PendingIssue.id).where(PendingIssue.flag_id == flag_id, PendingIssue.solved_at.is_(None))
+    return list(db.scalars(waiting))
 
 
 def _scores(temper: Temper, day: int, dice: random.Random) -> tuple[int, int, str, bool] | None:

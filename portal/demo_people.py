@@ -22,9 +22,18 @@ class Colleague:
 
 
 STAFF = (
-    Colleague("Carla Nogueira", "carla@larderly.example", Role.CONSULTANT, Language.PT_BR, "America/Sao_Paulo", "+5511955550142"),
+    Colleague(
+        "Carla Nogueira",
+        "carla@larderly.example",
+        Role.CONSULTANT,
+        Language.PT_BR,
+        "America/Sao_Paulo",
+        "+5511955550142",
+    ),
     Colleague("Noor Haddad", "noor@larderly.example", Role.CONSULTANT, Language.EN, "Europe/London", "+441174960142"),
-    Colleague("Bea Lopes", "bea@larderly.example", Role.CONSULTANT, Language.PT_BR, "America/Sao_Paulo", "+5521955550187"),
+    Colleague(
+        "Bea Lopes", "bea@larderly.example", Role.CONSULTANT, Language.PT_BR, "America/Sao_Paulo", "+5521955550187"
+    ),
     Colleague("Tom Ashworth", "tom@larderly.example", Role.CONSULTANT, Language.EN, "Europe/London", "+442079460163"),
     Colleague("Rui Tavares", "rui@larderly.example", Role.MANAGER, Language.EN, "Europe/London", "+442079460171"),
     Colleague("Ana Prado", "ana@larderly.example", Role.ADMINISTRATOR, Language.EN, "Europe/London", "+442079460189"),
@@ -131,8 +140,70 @@ _PT = (
     ("Laticínios Boa Vista", ("Augusto Rangel",)),
     ("Bar do Porto", ("Leandro Couto",)),
 )
-_AGES = (0, 1, 2, 3, 5, 7, 9, 12, 15, 18, 20, 22, 25, 28, 30, 33, 36, 38, 40, 42, 45, 48, 52, 56, 60, 64, 68, 70, 72, 75)
-_OLDER = (78, 81, 84, 88, 92, 95, 98, 100, 102, 105, 108, 110, 113, 116, 119, 122, 125, 128, 130, 132, 134, 136, 138, 140, 142, 143, 144, 145, 147, 150)
+_AGES = (
+    0,
+    1,
+    2,
+    3,
+    5,
+    7,
+    9,
+    12,
+    15,
+    18,
+    20,
+    22,
+    25,
+    28,
+    30,
+    33,
+    36,
+    38,
+    40,
+    42,
+    45,
+    48,
+    52,
+    56,
+    60,
+    64,
+    68,
+    70,
+    72,
+    75,
+)
+_OLDER = (
+    78,
+    81,
+    84,
+    88,
+    92,
+    95,
+    98,
+    100,
+    102,
+    105,
+    108,
+    110,
+    113,
+    116,
+    119,
+    122,
+    125,
+    128,
+    130,
+    132,
+    134,
+    136,
+    138,
+    140,
+    142,
+    143,
+    144,
+    145,
+    147,
+    150,
+)
 _TEMPERS = (
     Temper.DELIGHTED,
     Temper.CONTENT,
@@ -180,7 +251,9 @@ def customers() -> list[Customer]:
     made = []
     plans = list(_PLANS.items())
     for n, (language, (company, people)) in enumerate(
-        pair for both in zip([(Language.EN, c) for c in _EN], [(Language.PT_BR, c) for c in _PT], strict=True) for pair in both
+        pair
+        for both in zip([(Language.EN, c) for c in _EN], [(Language.PT_BR, c) for c in _PT], strict=True)
+        for pair in both
     ):
         plan, price = plans[(n * 7 + n // 5) % 3]
         ages = _AGES if n % 4 < 2 else _OLDER
@@ -224,13 +297,22 @@ WORDS: dict[Language, dict[str, tuple[str, ...]]] = {
             "Replaced the till connector; watched a full day of sales come in with them.",
             "One named person for the menu from now on, and the allergen set-up was done together on a call.",
         ),
-        "called": ("Called. All well, no time for surveys. Wants to add a second site in spring.", "Good talk: uses it daily, would like a shorter monthly report."),
+        "called": (
+            "Called. All well, no time for surveys. Wants to add a second site in spring.",
+            "Good talk: uses it daily, would like a shorter monthly report.",
+        ),
         "hello": ("Introduced myself, went through the plan, agreed to talk by phone on Tuesdays.",),
-        "demand": ("Three sites, one central kitchen. Goal: waste under four per cent.", "Starter plan, owner runs it alone. Needs a quick win on ordering."),
+        "demand": (
+            "Three sites, one central kitchen. Goal: waste under four per cent.",
+            "Starter plan, owner runs it alone. Needs a quick win on ordering.",
+        ),
         "lost": ("Gone back to their old system; not enough time to switch over in high season.",),
         "goal": ("Waste under 4%", "Count every site in under an hour", "Order from the phone by day 90"),
         "issue": ("Price file of one supplier has mixed units", "Second till doesn’t sync"),
-        "solution": ("We convert the units on import and check the first two orders", "We send a new connector and set it up together"),
+        "solution": (
+            "We convert the units on import and check the first two orders",
+            "We send a new connector and set it up together",
+        ),
     },
     Language.PT_BR: {
         "delighted": (
@@ -252,12 +334,25 @@ WORDS: dict[Language, dict[str, tuple[str, ...]]] = {
             "Trocamos o conector do caixa e acompanhamos um dia inteiro de vendas com eles.",
             "Uma pessoa só cuida do cardápio a partir de agora; fizemos os alergênicos juntos em uma chamada.",
         ),
-        "called": ("Liguei. Tudo bem, só não tem tempo para pesquisas. Quer abrir a segunda loja.", "Boa conversa: usa todo dia, gostaria de um relatório mensal mais curto."),
+        "called": (
+            "Liguei. Tudo bem, só não tem tempo para pesquisas. Quer abrir a segunda loja.",
+            "Boa conversa: usa todo dia, gostaria de um relatório mensal mais curto.",
+        ),
         "hello": ("Me apresentei, passamos pelo plano e combinamos falar por telefone às terças.",),
-        "demand": ("Três lojas e uma cozinha central. Meta: desperdício abaixo de quatro por cento.", "Plano inicial, a dona toca sozinha. Precisa de um ganho rápido nos pedidos."),
+        "demand": (
+            "Três lojas e uma cozinha central. Meta: desperdício abaixo de quatro por cento.",
+            "Plano inicial, a dona toca sozinha. Precisa de um ganho rápido nos pedidos.",
+        ),
         "lost": ("Voltaram para o sistema antigo; não deu tempo de mudar na alta temporada.",),
-        "goal": ("Desperdício abaixo de 4%", "Inventário de cada loja em menos de uma hora", "Pedir pelo celular até o dia 90"),
+        "goal": (
+            "Desperdício abaixo de 4%",
+            "Inventário de cada loja em menos de uma hora",
+            "Pedir pelo celular até o dia 90",
+        ),
         "issue": ("A tabela de um fornecedor tem unidades misturadas", "O segundo caixa não sincroniza"),
-        "solution": ("Convertemos as unidades na importação e conferimos os dois primeiros pedidos", "Enviamos um novo conector e instalamos juntos"),
+        "solution": (
+            "Convertemos as unidades na importação e conferimos os dois primeiros pedidos",
+            "Enviamos um novo conector e instalamos juntos",
+        ),
     },
 }

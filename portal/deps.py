@@ -255,7 +255,7 @@ class Ask:
             "htmx": self.htmx,
             "may": self._may,
             "said": said,
-            "acting_as": me.name if me else "",
+            "acting_as": "customer" if isinstance(me, Customer) else me.role.value if me else "",
         }
         for part in self.wiring.shells.get(self._who, ()):
             known |= part(self)

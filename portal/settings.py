@@ -112,7 +112,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     except ValidationError as wrong:
         # What a validator of ours refused names its setting itself; the rest is named by where it was found.
         lines = [
-            f"PORTAL_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else str(e["ctx"]["error"]) for e in wrong.errors()
+            f"PORTAL_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else str(e["ctx"]["error"])
+            for e in wrong.errors()
         ]
         raise UnsafeSettings("; ".join(lines)) from wrong
     made: dict[str, Any] = {}
