@@ -1,6 +1,6 @@
 """Links, sessions, limits and tokens, on both databases; races by many rounds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -13,9 +13,8 @@ from portal import auth
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.auth import ApiToken, BrowserSession, Limit, RateCount, Scope, SignInLink, TooMany
-from portal.db import Base, Database
+from portal.db import Database
 from portal.errors import NotFound, Refused
-from tests.routes.conftest import _stand_ins
 
 NOON = datetime(2026, 6, 23, 15, 0, tzinfo=UTC)
 MARIA = "maria@lumen.example"
@@ -32,24 +31,25 @@ class People:
 
 
 @pytest.fixture
-def people(database: Database) -> Iterator[People]:
+def people(database: Database) -> People:
     made = People()
-    _stand_ins()
-    Base.metadata.create_all(database.write_engine)
     with database.write() as db:
         lumen, verdant = (
             Account(external_id=name, name=name, created_at=NOON, created_by="system") for name in ("Lumen", "Verdant")
         )
-        carla = Staff(
-            email="carla@onward.example", name="Carla", role=Role.CONSULTANT, timezone="UTC", created_at=NOON
-        )
+        carla = Staff(email="carla@onward.example", name="Carla", role=Role.CONSULTANT, timezone="UTC", created_at=NOON)
         db.add_all([lumen, verdant, carla])
         db.flush()
 
         def contact(account: Account, email: str, *, is_primary: bool) -> Contact:
             person = Contact(
-                account_id=account.id, name=email, email=email, language=Language.EN, timezone="UTC",
-                is_primary=is_primary, created_at=NOON,
+                account_id=account.id,
+                name=email,
+                email=email,
+                language=Language.EN,
+                timezone="UTC",
+                is_primary=is_primary,
+                created_at=NOON,
             )
             db.add(person)
             db.flush()
@@ -59,7 +59,7 @@ def people(database: Database) -> Iterator[People]:
         made.joao = contact(lumen, "joao@lumen.example", is_primary=False).id
         made.maria_elsewhere = contact(verdant, MARIA, is_primary=True).id
         made.carla = carla.id
-    yield made
+    return made
 
 
 def at_once(times: int, act: Callable[[], Result]) -> list[Result]:
@@ -289,4 +289,3 @@ def test_what_ended_long_ago_is_forgotten(database: Database, people: People) ->
     with database.read() as db:
         left = [db.scalar(select(func.count()).select_from(table)) for table in (SignInLink, RateCount, BrowserSession)]
     assert left == [0, 0, 1]
-

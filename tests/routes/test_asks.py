@@ -37,7 +37,12 @@ from tests.routes.conftest import Cast, SignIn
 
 Browser = Callable[[], TestClient]
 
-customers, staff, managers, anyone = customer_pages(), staff_pages(), staff_pages(Permission.SEE_FIGURES), public_pages()
+customers, staff, managers, anyone = (
+    customer_pages(),
+    staff_pages(),
+    staff_pages(Permission.SEE_FIGURES),
+    public_pages(),
+)
 reading, writing = api_calls(Scope.READ), api_calls(Scope.WRITE)
 
 
@@ -178,9 +183,7 @@ def test_a_refusal_rolls_back_and_says_why(maria: TestClient, cast: Cast, databa
     assert name_of(database, cast.lumen) == "Lumen"
 
 
-def test_a_crash_rolls_back_and_apologises(
-    onward: FastAPI, maria: TestClient, cast: Cast, database: Database
-) -> None:
+def test_a_crash_rolls_back_and_apologises(onward: FastAPI, maria: TestClient, cast: Cast, database: Database) -> None:
     patient = TestClient(onward, raise_server_exceptions=False, cookies=dict(maria.cookies))
     answer = patient.post("/account/name", data={"name": "Crash"})
     assert answer.status_code == 500
@@ -237,7 +240,9 @@ def test_files_come_as_bytes_beside_the_fields(maria: TestClient) -> None:
 # Paths and queries
 
 
-@pytest.mark.parametrize("path", ["/things/0", "/things/-1", "/things/x", f"/things/{2**63}", "/tokens/a%00b", "/tokens/ä"])
+@pytest.mark.parametrize(
+    "path", ["/things/0", "/things/-1", "/things/x", f"/things/{2**63}", "/tokens/a%00b", "/tokens/ä"]
+)
 def test_an_impossible_path_is_a_page_that_is_not_there(browser: Browser, path: str) -> None:
     answer = browser().get(path)
     assert answer.status_code == 404
@@ -275,13 +280,13 @@ def test_a_boosted_form_gets_a_redirect_and_a_fragment_a_header(maria: TestClien
 
 def test_a_refusal_is_a_notice_for_htmx(maria: TestClient) -> None:
     answer = maria.post("/account/name", data={"name": "Refused"}, headers={"HX-Request-Type": "partial"})
-    assert (answer.status_code, answer.headers["hx-retarget"]) == (409, "#toasts")
+    assert (answer.status_code, answer.headers["hx-retarget"]) == (409, "#notices")
     assert "<html" not in answer.text
 
 
 def test_a_block_brings_its_toast(browser: Browser) -> None:
     answer = browser().get("/toast", headers={"HX-Request-Type": "partial"})
-    assert '<hx-partial hx-target="#toasts" hx-swap="innerHTML">' in answer.text
+    assert '<div id="toasts" hx-swap-oob="innerHTML">' in answer.text
     assert "<span>Please sign in</span>" in answer.text
 
 
@@ -380,7 +385,9 @@ def test_the_api_wants_a_token_with_the_right_scope(
     assert client.get(path, headers={"Authorization": "Basic bWFyaWE6"}).status_code == 401
     refused = client.put(path, json=body, headers=reader)
     assert (refused.status_code, refused.json()["detail"]) == (403, "This token may only read.")
-    assert client.put(path, json=body, headers={**writer, "Sec-Fetch-Site": "cross-site"}).json() == {"name": "Lumen Ltda"}
+    assert client.put(path, json=body, headers={**writer, "Sec-Fetch-Site": "cross-site"}).json() == {
+        "name": "Lumen Ltda"
+    }
     assert name_of(database, cast.lumen) == "Lumen Ltda"
 
 
@@ -388,7 +395,9 @@ def test_a_session_opens_nothing_in_the_api(maria: TestClient, cast: Cast) -> No
     assert maria.get(f"/api/v1/accounts/{cast.lumen}").status_code == 401
 
 
-@pytest.mark.parametrize("body", ['{"name": "x", "mrr": NaN, "more": NaN}', '{"name": 3}', "{", "[]", '{"name": "\\ud800", "mrr": {}}'])
+@pytest.mark.parametrize(
+    "body", ['{"name": "x", "mrr": NaN, "more": NaN}', '{"name": 3}', "{", "[]", '{"name": "\\ud800", "mrr": {}}']
+)
 def test_wrong_json_is_a_problem_that_says_where(
     browser: Browser, cast: Cast, database: Database, clock: FixedClock, body: str
 ) -> None:
@@ -405,5 +414,3 @@ def test_the_last_use_of_a_token_is_noted(browser: Browser, cast: Cast, database
     browser().get(f"/api/v1/accounts/{cast.lumen}", headers=headers)
     with database.read() as db:
         assert db.scalar(select(auth.ApiToken.last_used_at)) == clock.now()
-
-

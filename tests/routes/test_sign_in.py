@@ -131,7 +131,8 @@ def test_an_unknown_address_looks_the_same_and_gets_no_mail(cast: Cast, browser:
     ask(known)
     ask(unknown, "nobody@lumen.example")
     pages = [
-        re.sub(r"\d{3} \d{3}", "", one.get("/sign-in/sent").text.replace("nobody@", "maria@")) for one in (known, unknown)
+        re.sub(r"\d{3} \d{3}", "", one.get("/sign-in/sent").text.replace("nobody@", "maria@"))
+        for one in (known, unknown)
     ]
     assert pages[0] == pages[1]
     with database.read() as db:
@@ -150,9 +151,7 @@ def test_guessing_the_code_of_an_unknown_address_opens_nothing(
     assert not is_signed_in(visitor)
 
 
-def test_a_link_works_once_and_for_ten_minutes(
-    cast: Cast, browser: Browser, mails: Mails, clock: FixedClock
-) -> None:
+def test_a_link_works_once_and_for_ten_minutes(cast: Cast, browser: Browser, mails: Mails, clock: FixedClock) -> None:
     marias = browser()
     ask(marias)
     path = mails.path(MARIA)
@@ -209,14 +208,19 @@ def test_staff_start_at_their_board_and_win_over_a_contact_of_the_same_address(
 ) -> None:
     with database.write() as db:
         db.get_one(auth.Contact, cast.joao).email = "carla@onward.example"
-    for wanted, lands in (("", "/staff/pipeline"), ("/plan", "/staff/pipeline"), ("/staff/customers?q=x", "/staff/customers?q=x")):
+    for wanted, lands in (
+        ("", "/staff/pipeline"),
+        ("/plan", "/staff/pipeline"),
+        ("/staff/customers?q=x", "/staff/customers?q=x"),
+    ):
         carlas = browser()
         ask(carlas, "carla@onward.example", next=wanted)
         assert carlas.post(mails.path("carla@onward.example")).headers["location"] == lands
 
 
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/staff/pipeline", "javascript:x", "plan", "/a\nb"]
+    "wanted",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "/staff/pipeline", "javascript:x", "plan", "/a\nb"],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(cast: Cast, browser: Browser, mails: Mails, wanted: str) -> None:
     marias = browser()
@@ -289,14 +293,14 @@ def test_a_wrong_address_is_said_beside_the_field(browser: Browser, email: str, 
     assert re.search(rf'id="email-e">.*{re.escape(sentence)}', answer.text)
 
 
-def test_signing_out_ends_this_session_or_all_of_them(
-    cast: Cast, signed_in: SignIn, database: Database
-) -> None:
+def test_signing_out_ends_this_session_or_all_of_them(cast: Cast, signed_in: SignIn, database: Database) -> None:
     laptop, phone, tablet = (signed_in(contact_id=cast.maria) for _ in range(3))
     joaos = signed_in(contact_id=cast.joao)
     assert laptop.post("/sign-out").headers["location"] == "/sign-in"
     assert [is_signed_in(one) for one in (laptop, phone, tablet, joaos)] == [False, True, True, True]
-    assert "You are signed out on every device." in _follow(phone, phone.post("/sign-out/everywhere").headers["location"])
+    assert "You are signed out on every device." in _follow(
+        phone, phone.post("/sign-out/everywhere").headers["location"]
+    )
     assert [is_signed_in(one) for one in (laptop, phone, tablet, joaos)] == [False, False, False, True]
 
 
