@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from fastapi import FastAPI
@@ -52,7 +53,7 @@ class Renaming(BaseModel):
 
 class Deal(BaseModel):
     name: str
-    mrr: float
+    mrr: Decimal
 
 
 @customers.get("/me")
@@ -203,33 +204,37 @@ def test_wrong_input_comes_back_with_its_errors(maria: TestClient, cast: Cast, d
     assert name_of(database, cast.lumen) == "Lumen"
 
 
+URLENCODED = "application/x-www-form-urlencoded"
+
+
 @pytest.mark.parametrize(
-    ("body", "content_type"),
+    ("body", "content_type", "status"),
     [
-        ("name=a%00b", "application/x-www-form-urlencoded"),
-        ("name=%F0%9F%92", "application/x-www-form-urlencoded"),
-        ("name=" + "9" * 900_000, "application/x-www-form-urlencoded"),
-        ("name=a&" * 300, "application/x-www-form-urlencoded"),
-        ("%%%=&&&=&name", "application/x-www-form-urlencoded"),
-        ("nonsense", "multipart/form-data; boundary=x"),
-        ("nonsense", "multipart/form-data"),
+        ("name=a%00b", URLENCODED, 422),
+        ("name=%F0%9F%92", URLENCODED, 303),
+        ("name=" + "9" * 900_000, URLENCODED, 422),
+        ("name=a&" * 300, URLENCODED, 400),
+        ("%%%=&&&=&name", URLENCODED, 422),
+        ("nonsense", "multipart/form-data; boundary=x", 400),
+        ("nonsense", "multipart/form-data", 400),
         (
-            '--x\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nutf-16\r\n--x\r\nContent-Disposition: '
-            'form-data; name="name"\r\nContent-Type: text/plain; charset=utf-7\r\n\r\n+2AA-\r\n--x--\r\n',
+            '--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n+2AA-\r\n--x--\r\n',
             "multipart/form-data; boundary=x; charset=utf-7",
+            303,
         ),
-        ('{"name": "\\ud800"}', "application/json"),
-        ("", "application/x-www-form-urlencoded"),
+        ('{"name": "\\ud800"}', "application/json", 422),
+        ("", URLENCODED, 422),
     ],
 )
-def test_no_body_however_odd_is_our_fault(maria: TestClient, body: str, content_type: str) -> None:
+def test_no_body_however_odd_is_our_fault(maria: TestClient, body: str, content_type: str, status: int) -> None:
     answer = maria.post("/account/name", content=body.encode(), headers={"Content-Type": content_type})
-    assert answer.status_code in (303, 400, 422)
+    assert answer.status_code == status
 
 
-def test_even_a_field_that_no_model_read_is_not_our_fault(maria: TestClient) -> None:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert maria.post("/raw", content=b"name=a%00b", headers=headers).status_code in (200, 422)
+def test_even_a_field_that_no_model_read_is_not_our_fault(maria: TestClient, database: Database) -> None:
+    headers = {"Content-Type": URLENCODED}
+    refused = {"sqlite": 200, "postgresql": 422}[database.dialect]  # only PostgreSQL refuses NUL itself
+    assert maria.post("/raw", content=b"name=a%00b", headers=headers).status_code == refused
 
 
 def test_files_come_as_bytes_beside_the_fields(maria: TestClient) -> None:
@@ -403,10 +408,8 @@ def test_wrong_json_is_a_problem_that_says_where(
 ) -> None:
     headers = {**bearer(database, Scope.WRITE, clock), "Content-Type": "application/json"}
     answer = browser().put(f"/api/v1/accounts/{cast.lumen}", content=body, headers=headers)
-    assert answer.status_code in (200, 422)
-    if answer.status_code == 422:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert sorted(answer.json()) == ["detail", "errors", "status", "title", "type"]
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert sorted(answer.json()) == ["detail", "errors", "status", "title", "type"]
 
 
 def test_the_last_use_of_a_token_is_noted(browser: Browser, cast: Cast, database: Database, clock: FixedClock) -> None:
