@@ -448,7 +448,8 @@ class GuardedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         _check_shape(endpoint, self.guard)
         methods = set(options.pop("methods", None) or {"GET"})
-        options["methods"] = methods | {"HEAD"} if "GET" in methods else methods
+        # Pages answer HEAD as well; the API's description would list it as an operation of its own.
+        options["methods"] = methods | {"HEAD"} if "GET" in methods and self.guard.who is not Who.API else methods
         super().__init__(path, _in_one_unit_of_work(endpoint, self.guard), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -396,6 +396,12 @@ def test_the_api_wants_a_token_with_the_right_scope(
     assert name_of(database, cast.lumen) == "Lumen Ltda"
 
 
+def test_the_api_describes_itself(browser: Browser) -> None:
+    described = browser().get("/api/v1/openapi.json").json()["paths"]["/accounts/{account}"]
+    assert sorted(described) == ["get", "put"]
+    assert [one["name"] for one in described["put"]["parameters"]] == ["account"]
+
+
 def test_a_session_opens_nothing_in_the_api(maria: TestClient, cast: Cast) -> None:
     assert maria.get(f"/api/v1/accounts/{cast.lumen}").status_code == 401
 

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from portal import auth
+from portal.accounts.models import Contact
 from portal.audit import AuditEvent, Happened
 from portal.auth import BrowserSession, SignInLink
 from portal.clock import FixedClock
@@ -207,7 +208,7 @@ def test_staff_start_at_their_board_and_win_over_a_contact_of_the_same_address(
     cast: Cast, browser: Browser, mails: Mails, database: Database
 ) -> None:
     with database.write() as db:
-        db.get_one(auth.Contact, cast.joao).email = "carla@onward.example"
+        db.get_one(Contact, cast.joao).email = "carla@onward.example"
     for wanted, lands in (
         ("", "/staff/pipeline"),
         ("/plan", "/staff/pipeline"),
@@ -234,7 +235,7 @@ def test_a_disabled_person_is_a_stranger(
     marias, inside = browser(), signed_in(contact_id=cast.maria)
     ask(marias)
     with database.write() as db:
-        db.get_one(auth.Contact, cast.maria).disabled_at = clock.now()
+        db.get_one(Contact, cast.maria).disabled_at = clock.now()
     assert not is_signed_in(inside)
     assert marias.post(mails.path(MARIA)).status_code == 410
     assert not is_signed_in(marias)
@@ -291,6 +292,17 @@ def test_a_wrong_address_is_said_beside_the_field(browser: Browser, email: str, 
     answer = browser().post("/sign-in", data={"email": email})
     assert answer.status_code == 422
     assert re.search(rf'id="email-e">.*{re.escape(sentence)}', answer.text)
+
+
+def test_a_person_of_two_accounts_goes_on_at_the_other(cast: Cast, signed_in: SignIn, database: Database) -> None:
+    with database.write() as db:
+        db.get_one(Contact, cast.sofia).email = MARIA
+    marias = signed_in(contact_id=cast.maria)
+    assert marias.post("/current-account", data={"contact": cast.joao}).status_code == 404
+    assert marias.post("/current-account", data={"contact": "x"}).status_code == 404
+    assert marias.post("/current-account", data={"contact": cast.sofia}).headers["location"] == "/"
+    with database.read() as db:
+        assert db.scalars(select(BrowserSession.contact_id)).all() == [cast.sofia]
 
 
 def test_signing_out_ends_this_session_or_all_of_them(cast: Cast, signed_in: SignIn, database: Database) -> None:
