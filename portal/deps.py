@@ -39,6 +39,7 @@ from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
     SESSION_COOKIE,
+    STAFF_HOME,
     Toast,
     browser_locale,
     cookie_name,
@@ -335,6 +336,9 @@ class Ask:
             with self.house.database.write() as db:
                 detail = {"path": self.path, "permission": guard.permission}
                 note(db, Event(Happened.PERMISSION_REFUSED, self.me.by, self.now, detail=detail))
+        if self.path == "/" and isinstance(self.me, StaffMember):
+            # The address that everybody types: a customer's home, which staff don't have.
+            return RedirectResponse(STAFF_HOME, 303, {"Cache-Control": "no-store"})
         headers = {}
         if isinstance(refused, auth.TooMany):
             headers["Retry-After"] = str(refused.retry_after)

@@ -219,6 +219,11 @@ def test_staff_start_at_their_board_and_win_over_a_contact_of_the_same_address(
         assert carlas.post(mails.path("carla@onward.example")).headers["location"] == lands
 
 
+def test_staff_who_type_the_address_come_to_their_board(cast: Cast, signed_in: SignIn) -> None:
+    answer = signed_in(staff_id=cast.carla).get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/staff/pipeline")
+
+
 @pytest.mark.parametrize(
     "wanted",
     ["https://evil.example", "//evil.example", "/\\evil.example", "/staff/pipeline", "javascript:x", "plan", "/a\nb"],
