@@ -40,12 +40,12 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
-from portal.routes.customer import details, home, plan
+from portal.routes.customer import current_account, details, home, plan
 from portal.routes.public import company_sign_in, preferences, sign_in
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
-CUSTOMER_PAGES: Sequence[APIRouter] = [home.pages, plan.pages, details.pages]
+CUSTOMER_PAGES: Sequence[APIRouter] = [home.pages, plan.pages, details.pages, current_account.pages]
 PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages]
 STAFF_PAGES: Sequence[APIRouter] = []
 ADMIN_PAGES: Sequence[APIRouter] = []

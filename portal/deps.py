@@ -39,6 +39,7 @@ from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
     SESSION_COOKIE,
+    STAFF_HOME,
     Toast,
     browser_locale,
     cookie_name,
@@ -335,6 +336,9 @@ class Ask:
             with self.house.database.write() as db:
                 detail = {"path": self.path, "permission": guard.permission}
                 note(db, Event(Happened.PERMISSION_REFUSED, self.me.by, self.now, detail=detail))
+        if self.path == "/" and isinstance(self.me, StaffMember):
+            # The address that everybody types: a customer's home, which staff don't have.
+            return RedirectResponse(STAFF_HOME, 303, {"Cache-Control": "no-store"})
         headers = {}
         if isinstance(refused, auth.TooMany):
             headers["Retry-After"] = str(refused.retry_after)
@@ -448,7 +452,8 @@ class GuardedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         _check_shape(endpoint, self.guard)
         methods = set(options.pop("methods", None) or {"GET"})
-        options["methods"] = methods | {"HEAD"} if "GET" in methods else methods
+        # Pages answer HEAD as well; the API's description would list it as an operation of its own.
+        options["methods"] = methods | {"HEAD"} if "GET" in methods and self.guard.who is not Who.API else methods
         super().__init__(path, _in_one_unit_of_work(endpoint, self.guard), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from portal.errors import N_
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -58,7 +60,7 @@ class Settings(BaseModel):
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
-    oidc_name: str = "your company account"
+    oidc_name: str = N_("your company account")
     oidc_allow_insecure: bool = False
     """Development and tests only: accept an issuer on plain http."""
     metrics: bool = False
