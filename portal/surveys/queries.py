@@ -118,7 +118,7 @@ def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | 
     ).first()
     if found is None:
         return None
-    invitation, survey, name, language, timezone, owner, answer = found._tuple()
+    invitation, survey, name, language, timezone, owner, answer = found
     form = survey_form(survey)
     given = rules.Answers(answer.csat, answer.nps, answer.comment, answer.wants_help) if answer else rules.Answers()
     return SurveyPage(
