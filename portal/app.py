@@ -6,6 +6,7 @@ goes elsewhere.
 
 import asyncio
 import gzip
+import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -33,11 +34,12 @@ from starlette.types import Scope
 from portal import __version__
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, is_migrated
+from portal.deps import READING
 from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
-from portal.routes.public import preferences, sign_in
+from portal.routes.public import company_sign_in, preferences, sign_in
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -79,6 +81,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
         Mount("/admin", Router(_flat(ADMIN_PAGES), redirect_slashes=False)),
+        *company_sign_in.mount(settings),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
@@ -163,12 +166,15 @@ def readyz(request: Request) -> Response:
 # Static files
 
 
+_HASHED = re.compile(r"-[0-9a-f]{8}\.\w+$")
+
+
 class _Static(StaticFiles):
     """Files whose address carries their content's hash may be kept for ever; text is compressed once a process."""
 
     def file_response(self, full_path: Any, stat_result: stat_result, scope: Scope, status_code: int = 200) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        forever = b"v=" in scope["query_string"]
+        forever = b"v=" in scope["query_string"] or _HASHED.search(str(full_path))
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if forever else "no-cache"
         if Path(full_path).suffix not in (".css", ".js", ".svg"):
             return response
@@ -214,18 +220,21 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, DBAPIError) and not _is_away(error):
+    if isinstance(error, DBAPIError) and not _is_away(error, reading=request.method in READING):
         raise error
     return error_response(request, 503, headers={"Retry-After": "10"})
 
 
-_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")
+_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")
 
 
-def _is_away(error: DBAPIError) -> bool:
+def _is_away(error: DBAPIError, *, reading: bool) -> bool:
     """Whether the database can't be reached or can't write just now, rather than having been asked nonsense."""
     name = getattr(error.orig, "sqlite_errorname", None)
-    return name.startswith(_SQLITE_AWAY) if isinstance(name, str) else True
+    if not isinstance(name, str):
+        return True
+    # A file that can't be written is trouble; a page that tried to write is a mistake of ours.
+    return name.startswith(_SQLITE_AWAY) or (name.startswith("SQLITE_READONLY") and not reading)
 
 
 async def _wrong_data(request: Request, error: Exception) -> Response:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     CheckConstraint,
     CursorResult,
+    Delete,
     ForeignKey,
     Index,
     Integer,
     String,
     UniqueConstraint,
+    Update,
     bindparam,
     case,
     delete,
@@ -36,6 +38,8 @@ from portal.accounts.rules import Language, Role, normalised_email
 from portal.audit import Event, Happened, note
 from portal.db import Base, By, Id, UtcDateTime, choice, insert_for
 from portal.errors import N_, NotFound, Refused
+from portal.house import House
+from portal.mail import LetterRow, Withheld
 from portal.policy import Permission, may
 
 MAX_TRIES = 5
@@ -343,6 +347,26 @@ def link_of_browser(db: Session, browser: str) -> SignInLink | None:
     return db.scalar(asked)
 
 
+def sign_in_words(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
+    """What a sign-in mail says besides its template: the link and the code. Errors: Withheld where the link ended."""
+    link = _link_in(db, row)
+    return {"sign_in_url": house.url(link_path(house.secret, link)), "code": mail_code(house.secret, link)}
+
+
+def welcome_words(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
+    """The link of a welcome mail; nothing (the mail names the sign-in page) if it was queued without one."""
+    if "link_id" not in row.context:
+        return {}
+    return {"sign_in_url": house.url(link_path(house.secret, _link_in(db, row)))}
+
+
+def _link_in(db: Session, row: LetterRow) -> SignInLink:
+    link = db.get(SignInLink, row.context["link_id"])
+    if link is None or link.ended_at is not None:
+        raise Withheld(N_("The link was replaced by a newer one, or used already."))
+    return link
+
+
 def mail_code(secret: str, link: SignInLink) -> str:
     """Six digits in the mail, typed on the page where sign-in was asked for."""
     return _code(secret, "mail_code", link)
@@ -361,12 +385,13 @@ def _code(secret: str, purpose: str, link: SignInLink) -> str:
 def try_once(db: Session, link: SignInLink, *, typed: str, expected: str, now: datetime) -> bool:
     """Whether the words typed are the expected ones. Each try is counted first, so that parallel guesses gain nothing;
     the fifth wrong one ends the link."""
-    counted: CursorResult[Any] = db.execute(  # type: ignore[assignment]
+    counted = _rows_changed(
+        db,
         update(SignInLink)
         .where(SignInLink.id == link.id, SignInLink.tries < MAX_TRIES, SignInLink.ended_at.is_(None))
-        .values(tries=SignInLink.tries + 1)
+        .values(tries=SignInLink.tries + 1),
     )
-    if counted.rowcount != 1:
+    if counted != 1:
         return False
     db.refresh(link)
     if hmac.compare_digest(typed.encode("utf-8", "replace"), expected.encode()):
@@ -387,12 +412,14 @@ def digits(typed: str) -> str:
 
 def use_link(db: Session, link: SignInLink, *, now: datetime) -> bool:
     """Spends the link; False if somebody was faster, it is too late, or its person is gone. Exactly one caller gets True."""
-    spent: CursorResult[Any] = db.execute(  # type: ignore[assignment]
+    spent = _rows_changed(
+        db,
         update(SignInLink)
         .where(SignInLink.id == link.id, SignInLink.ended_at.is_(None), SignInLink.expires_at > now)
-        .values(ended_at=now, ended_why=LinkEnd.USED)
+        .values(ended_at=now, ended_why=LinkEnd.USED),
     )
-    return spent.rowcount == 1 and _is_welcome_here(db, contact_id=link.contact_id, staff_id=link.staff_id)
+    db.refresh(link)
+    return spent == 1 and _is_welcome_here(db, contact_id=link.contact_id, staff_id=link.staff_id)
 
 
 def _is_welcome_here(db: Session, *, contact_id: int | None, staff_id: int | None) -> bool:
@@ -603,10 +630,10 @@ def create_token(db: Session, name: str, *, scope: Scope, by: str, now: datetime
 
 def revoke_token(db: Session, name: str, *, by: str, now: datetime) -> None:
     """Ends a token at once. Errors: NotFound if there is none of that name that still works."""
-    revoked: CursorResult[Any] = db.execute(  # type: ignore[assignment]
-        update(ApiToken).where(ApiToken.name == name, ApiToken.revoked_at.is_(None)).values(revoked_at=now)
+    revoked = _rows_changed(
+        db, update(ApiToken).where(ApiToken.name == name, ApiToken.revoked_at.is_(None)).values(revoked_at=now)
     )
-    if revoked.rowcount != 1:
+    if revoked != 1:
         raise NotFound
     note(db, Event(Happened.TOKEN_REVOKED, by, now, detail={"name": name}))
 
@@ -660,6 +687,10 @@ def forget_what_ended(db: Session, now: datetime) -> int:
         delete(SignInLink).where(SignInLink.expires_at < now - timedelta(days=30)),
         delete(RateCount).where(RateCount.window_at < now - timedelta(days=1)),
     ):
-        result: CursorResult[Any] = db.execute(statement)  # type: ignore[assignment]
-        gone += result.rowcount
+        gone += _rows_changed(db, statement)
     return gone
+
+
+def _rows_changed(db: Session, statement: Update | Delete) -> int:
+    done = db.execute(statement, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", done).rowcount

@@ -9,6 +9,7 @@ import inspect
 import ipaddress
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +54,8 @@ from portal.web import (
     wiring_of,
 )
 
+UnitOfWork = Callable[[], AbstractContextManager[Session]]
+
 READING = frozenset({"GET", "HEAD"})
 MAX_FIELDS = 200
 MAX_FILES = 10
@@ -92,7 +95,7 @@ class Guard:
         return " ".join(filter(None, (self.who, self.permission, self.scope)))
 
 
-class _SignInFirst(Exception):
+class SignInFirst(Exception):
     """Nobody is signed in, and somebody has to be."""
 
 
@@ -135,7 +138,10 @@ class Ask:
     def query(self) -> FormFields:
         """The query string: one-line texts of at most 200 characters, without the characters that no text needs."""
         return FormFields(
-            [(name, FORBIDDEN.sub("", value)[:200].strip()) for name, value in self.request.query_params.multi_items()]
+            [
+                (name, " ".join(FORBIDDEN.sub("", value)[:200].split()))
+                for name, value in self.request.query_params.multi_items()
+            ]
         )
 
     @property
@@ -163,11 +169,11 @@ class Ask:
     @property
     def came_from(self) -> str:
         """The page of ours that this was sent from (the form's `return`, else what the browser says); else `/`."""
-        told = (
-            self.form.get("return") or self.request.headers.get("hx-current-url") or self.request.headers.get("referer")
-        )
-        parts = urlsplit(told or "")
-        return safe_path(parts.path + (f"?{parts.query}" if parts.query else "")) or "/"
+        if "return" in self.form:
+            return safe_path(self.form["return"]) or "/"
+        headers = self.request.headers
+        page = urlsplit(headers.get("hx-current-url") or headers.get("referer", ""))
+        return safe_path(page.path + (f"?{page.query}" if page.query else "")) or "/"
 
     def cookie(self, name: str) -> str:
         """One of our cookies, or empty."""
@@ -274,19 +280,19 @@ class Ask:
 
     # The unit of work around it
 
-    def answer(self, guard: Guard, route: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        """Calls the route as whoever asks, in its unit of work; a refusal becomes the answer after the rollback."""
+    def answer(self, guard: Guard, route: Callable[[], Any], *, unit: UnitOfWork) -> Any:
+        """Calls the route for whoever asks, in its unit of work; a refusal becomes the answer after the rollback."""
         self._who = guard.who
         self.now = self.house.clock.now()
         database = self.house.database
         asleep_since_long: int | None = None
         try:
-            with database.read() if self.request.method in READING else database.write() as db:
+            with unit() as db:
                 self.db = db
                 asleep_since_long = self._see_who_asks(guard)
-                _admit(guard, self)
-                response = route(**arguments)
-        except _SignInFirst:
+                admit(guard, self)
+                response = route()
+        except SignInFirst:
             return self._send_to_sign_in()
         except Refused as refused:
             response = self._refuse(guard, refused)
@@ -305,8 +311,8 @@ class Ask:
             with self.house.database.read() as db:
                 self.db = db
                 self._see_who_asks(guard)
-                _admit(guard, self)
-        except _SignInFirst:
+                admit(guard, self)
+        except SignInFirst:
             return self._send_to_sign_in()
         except Refused as refused:
             return self._refuse(guard, refused)
@@ -369,7 +375,7 @@ class AskOfApi(Ask):
     me: ApiClient
 
 
-def _admit(guard: Guard, ask: Ask) -> None:
+def admit(guard: Guard, ask: Ask) -> None:
     """Lets in whom the guard names. Strangers are asked to sign in; the wrong kind of person finds nothing here."""
     match guard.who:
         case Who.ANYONE:
@@ -381,7 +387,7 @@ def _admit(guard: Guard, ask: Ask) -> None:
                 raise _ScopeTooSmall
         case Who.CUSTOMER | Who.STAFF:
             if ask.me is None:
-                raise _SignInFirst
+                raise SignInFirst
             if not isinstance(ask.me, Customer if guard.who is Who.CUSTOMER else StaffMember):
                 raise NotFound
             if guard.permission and not ask._may(guard.permission):
@@ -486,9 +492,19 @@ def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable
     @functools.wraps(endpoint)
     def call(**arguments: Any) -> Any:
         ask: Ask = arguments["ask"]
-        return ask.answer(guard, endpoint, arguments)
+        database = ask.house.database
+        unit = database.read if ask.request.method in READING else database.write
+        return ask.answer(guard, functools.partial(endpoint, **arguments), unit=unit)
 
     return call
+
+
+def answer_in_writing(request: Request, answer: Callable[[Ask], Response]) -> Response:
+    """A unit of work that writes although the method is GET. Only for the way back from a sign-in provider, which is a
+    GET by its standard and carries a state that can be used once. Call it in a thread."""
+    ask = Ask(request, FormFields(), {})
+    response: Response = ask.answer(Guard(Who.ANYONE), functools.partial(answer, ask), unit=ask.house.database.write)
+    return response
 
 
 def _guarded(guard: Guard) -> APIRouter:

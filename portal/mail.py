@@ -361,6 +361,11 @@ def next_due(db: Session) -> datetime | None:
     return min((moment for moment in found if moment is not None), default=None)
 
 
+def in_hand(db: Session) -> int:
+    """How many letters some worker has taken and not marked yet."""
+    return db.scalar(select(func.count()).where(text(WAITING), LetterRow.leased_by != "")) or 0
+
+
 def messages(
     db: Session,
     *,

@@ -5,4 +5,11 @@ from portal.accounts import models as accounts
 from portal.journeys import models as journeys
 from portal.surveys import models as surveys
 
-TABLES = (audit, auth, mail, accounts, journeys, surveys)
+TABLES = (
+    audit,
+    auth,
+    mail,
+    accounts,
+    journeys,
+    surveys,
+)

@@ -148,30 +148,30 @@ class Trouble(NamedTuple):
 
 TROUBLES = {
     400: Trouble(
-        N_("That didn't arrive in one piece"),
-        N_("We couldn't read what your browser sent. Please go back and try again."),
+        N_("That didn’t arrive in one piece"),
+        N_("We couldn’t read what your browser sent. Please go back and try again."),
     ),
     401: Trouble(N_("Please sign in"), N_("This needs a valid access token.")),
     403: Trouble(
-        N_("That's not possible from here"),
+        N_("That’s not possible from here"),
         N_("For your safety we only accept this from our own pages. Please open the page again and repeat it there."),
     ),
-    404: Trouble(N_("We couldn't find that"), N_("It may have moved, or the link is incomplete.")),
-    405: Trouble(N_("That's not how this page works"), N_("Please go back and use the buttons on the page.")),
+    404: Trouble(N_("We couldn’t find that"), N_("It may have moved, or the link is incomplete.")),
+    405: Trouble(N_("That’s not how this page works"), N_("Please go back and use the buttons on the page.")),
     409: Trouble(
-        N_("That doesn't go together"), N_("Somebody may have changed it in the meantime. Please look at it again.")
+        N_("That doesn’t go together"), N_("Somebody may have changed it in the meantime. Please look at it again.")
     ),
-    413: Trouble(N_("That's too large"), N_("Please send a smaller file, or a shorter text.")),
-    415: Trouble(N_("We can't read that kind of file"), N_("Please send it in another format.")),
+    413: Trouble(N_("That’s too large"), N_("Please send a smaller file, or a shorter text.")),
+    415: Trouble(N_("We can’t read that kind of file"), N_("Please send it in another format.")),
     422: Trouble(N_("Something is missing or wrong"), N_("Please go back and check what you entered.")),
     429: Trouble(N_("A little slower, please"), N_("That was tried too often. Please wait a little and try again.")),
     500: Trouble(
         N_("Something broke on our side"),
-        N_("It's not your fault, and nothing you saved before is lost. Please try again."),
+        N_("It’s not your fault, and nothing you saved before is lost. Please try again."),
     ),
     503: Trouble(
-        N_("We'll be right back"),
-        N_("We can't reach our records for a moment. Nothing is lost; please try again in a minute."),
+        N_("We’ll be right back"),
+        N_("We can’t reach our records for a moment. Nothing is lost; please try again in a minute."),
     ),
 }
 

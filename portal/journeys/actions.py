@@ -27,7 +27,6 @@ from portal.journeys.models import (
     Conversation,
     DueAction,
     Flag,
-    FollowUpRow,
     GoalRow,
     JourneyRow,
     Milestone,
