@@ -27,6 +27,7 @@ from portal.journeys.models import (
     Conversation,
     DueAction,
     Flag,
+    FollowUpRow,
     GoalRow,
     JourneyRow,
     Milestone,
