@@ -39,12 +39,13 @@ from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
+from portal.routes.customer import details, home, plan
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import company_sign_in, preferences, sign_in, survey
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
-CUSTOMER_PAGES: Sequence[APIRouter] = [own_survey.pages]
+CUSTOMER_PAGES: Sequence[APIRouter] = [home.pages, plan.pages, details.pages, own_survey.pages]
 PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages, survey.pages]
 STAFF_PAGES: Sequence[APIRouter] = []
 ADMIN_PAGES: Sequence[APIRouter] = []

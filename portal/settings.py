@@ -110,7 +110,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings(**found)
     except ValidationError as wrong:
-        lines = [f"PORTAL_{str(e['loc'][0]).upper() if e['loc'] else ''}: {e['msg']}" for e in wrong.errors()]
+        # What a validator of ours refused names its setting itself; the rest is named by where it was found.
+        lines = [
+            f"PORTAL_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else str(e["ctx"]["error"]) for e in wrong.errors()
+        ]
         raise UnsafeSettings("; ".join(lines)) from wrong
     made: dict[str, Any] = {}
     if not settings.database_url:
