@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import links, mail
+from portal import delivery, links, mail
 from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Language
 from portal.audit import AuditEvent, Happened
@@ -25,6 +25,7 @@ from portal.surveys import actions as surveys
 from portal.surveys import queries
 from portal.surveys.actions import Closed, Sending, Unanswerable
 from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.paths import sealed_path
 from portal.surveys.rules import Answers, InvitationState, Provenance
 from portal.surveys.shipped import load_shipped_surveys
 from tests.surveys.conftest import DAY_30, START, Customer, Later, Town
@@ -738,3 +739,25 @@ def test_the_whole_road_with_three_good_answers_ends_approved(town: Town) -> Non
     ]
     assert count(town.house, FollowUpRow, settled_by="answer") == 3
     assert count(town.house, Account) == 1
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_mail_itself_shows_eleven_links_that_only_choose_a_score(town: Town, language: Language) -> None:
+    maria = town.customer()
+    with town.house.database.write() as db:
+        db.execute(update(Contact).where(Contact.id == maria.contact_id).values(language=language))
+    town.live_until(DAY_30)
+    row = letter_row(town.house, Kind.SURVEY_30)
+    with town.house.database.read() as db:
+        shown = delivery.rendered(db, town.house, row.id, composers=surveys.COMPOSERS)
+    assert shown is not None
+    invitation = town.invitation(maria)
+    page = town.house.url(sealed_path(town.house, invitation.id, invitation.nonce))
+    assert [f'href="{page}?nps={score}"' in shown.html for score in range(11)] == [True] * 11
+    assert page in shown.text
+    words = {
+        Language.EN: ("How likely are you to recommend Onward to a friend or colleague?", "22 July"),
+        Language.PT_BR: ("Qual é a chance de você recomendar Onward a um amigo ou colega?", "22 de julho"),
+    }
+    for word in words[language]:
+        assert word in shown.text
