@@ -41,12 +41,23 @@ from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
 from portal.routes.customer import current_account, details, home, plan
-from portal.routes.public import company_sign_in, preferences, sign_in
+from portal.routes.customer import survey as own_survey
+from portal.routes.public import company_sign_in, preferences, sign_in, survey
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
-CUSTOMER_PAGES: Sequence[APIRouter] = [home.pages, plan.pages, details.pages, current_account.pages]
-PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages]
+CUSTOMER_PAGES: Sequence[APIRouter] = [
+    home.pages,
+    plan.pages,
+    own_survey.pages,
+    details.pages,
+    current_account.pages,
+]
+PUBLIC_PAGES: Sequence[APIRouter] = [
+    survey.pages,
+    sign_in.pages,
+    preferences.pages,
+]
 STAFF_PAGES: Sequence[APIRouter] = []
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []

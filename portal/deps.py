@@ -131,6 +131,7 @@ class Ask:
         self.path: str = request.url.path
         self.me = None
         self._who = Who.ANYONE
+        self._addressee: tuple[str, str] | None = None
 
     # What it asks
 
@@ -149,12 +150,21 @@ class Ask:
         """The person's own language, else the browser's."""
         if isinstance(self.me, (Customer, StaffMember)) and self.me.language in words.LOCALES:
             return str(self.me.language)
+        if self._addressee and self.request.cookies.get("language") not in words.LOCALES:
+            return self._addressee[0]
         return browser_locale(self.request)
 
     @property
     def zone(self) -> str:
         """The person's own time zone, else the deployment's."""
-        return self.me.timezone if isinstance(self.me, (Customer, StaffMember)) else self.settings.default_timezone
+        if isinstance(self.me, (Customer, StaffMember)):
+            return self.me.timezone
+        return self._addressee[1] if self._addressee else self.settings.default_timezone
+
+    def speak_to(self, *, language: str, timezone: str) -> None:
+        """The reader is known by the link they came with: the page is in their language (unless they chose another one
+        here) and their time zone. Who is signed in is spoken to as themselves."""
+        self._addressee = (language, timezone)
 
     @property
     def client(self) -> str:
