@@ -537,6 +537,13 @@ def test_without_a_mail_server_set_the_mailbox_keeps_the_letters(outbox: Databas
         assert "https://portal.larderly.example/sign-in/17.k3J" in _Text(shown.html).links
         assert delivery.rendered(db, house, 99, composers=COMPOSERS) is None
 
+        def used(_db: Session, _house: House, _row: LetterRow) -> dict[str, Any]:
+            raise Withheld("The link was used.")
+
+        ended = delivery.rendered(db, house, 2, composers={Kind.SIGN_IN: used})
+        assert ended is not None
+        assert (ended.subject, ended.html, ended.ended) == ("Maria, your sign-in link", "", "The link was used.")
+
 
 def test_no_link_that_opens_anything_is_stored(outbox: Database) -> None:
     house = a_house(outbox)

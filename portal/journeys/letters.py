@@ -20,7 +20,7 @@ WELCOME_IS_LATE = timedelta(days=14)
 
 def welcome(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
     """The next touchpoints of the plan, where the customer stands, and a link that signs in."""
-    now = house.clock.now()
+    now = row.sent_at or house.clock.now()
     if now - row.due_at > WELCOME_IS_LATE:
         raise Withheld(N_("Too late for a welcome: the mail had waited for two weeks."))
     journey = db.get(JourneyRow, row.journey_id) if row.journey_id is not None else None
