@@ -24,7 +24,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
-    Engine,
     Enum,
     Insert,
     Integer,
@@ -173,7 +172,13 @@ class Database:
 
 def _open_sqlite_to_write(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # BEGIN is ours: sqlite3's own deferred one loses updates
-    for pragma in ("journal_mode=wal", "synchronous=full", "busy_timeout=15000", "foreign_keys=on", "cache_size=-32768"):
+    for pragma in (
+        "journal_mode=wal",
+        "synchronous=full",
+        "busy_timeout=15000",
+        "foreign_keys=on",
+        "cache_size=-32768",
+    ):
         connection.execute(f"pragma {pragma}")
 
 

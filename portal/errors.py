@@ -27,7 +27,9 @@ class NotFound(Refused):
 
     status = 404
 
-    def __init__(self, message: str = N_("We couldn't find that. It may have moved, or the link is incomplete.")) -> None:
+    def __init__(
+        self, message: str = N_("We couldn't find that. It may have moved, or the link is incomplete.")
+    ) -> None:
         super().__init__(message)
 
 

@@ -75,7 +75,13 @@ def environment(locale: str) -> Environment:
         return words.translate(locale, message, **values)
 
     made.filters.update(
-        day=day, short_day=short_day, day_time=day_time, time=time, money=money, number=number, percent=percent,
+        day=day,
+        short_day=short_day,
+        day_time=day_time,
+        time=time,
+        money=money,
+        number=number,
+        percent=percent,
         translated=translated,
     )
     return made
