@@ -109,6 +109,15 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
 }
 
 
+CALLS_OF_CONTACTS = (
+    ActivityKind.CONTACT_60,
+    ActivityKind.CONTACT_90,
+    ActivityKind.CALL_NO_ANSWER,
+    ActivityKind.CONTACT_BY_CALL,
+)
+"""What has nothing left to do once the contact of its day is settled."""
+
+
 class Outcome(StrEnum):
     """What one answer, or one conversation, says (domain.md, "Outcome of one answer")."""
 
@@ -668,8 +677,13 @@ def left_behind(
 
 def convert(journey: Journey, day: int, now: datetime, *, why: str) -> tuple[Journey, list[Effect]]:
     """Turns one contact into a call for the consultant, with the reason it could not be sent."""
-    call = NewActivity(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:{day}", now, day)
-    return _with_follow_up(journey, replace(journey.follow_up(day), converted_at=now)), [Converted(day, now, why), call]
+    journey = _with_follow_up(journey, replace(journey.follow_up(day), converted_at=now))
+    return journey, [Converted(day, now, why), call_instead(day, now)]
+
+
+def call_instead(day: int, now: datetime) -> NewActivity:
+    """The call that settles a contact which no survey can settle."""
+    return NewActivity(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:{day}", now, day)
 
 
 def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
@@ -710,8 +724,17 @@ def unremindable(journey: Journey, day: int, now: datetime, holidays: Container[
     return "late" if now >= called else None
 
 
-def owes_a_call(journey: Journey, day: int) -> str | None:
-    """Why the call after an unanswered survey is not needed any more; None if it is."""
+def moot_first_call(journey: Journey, visit: int) -> str | None:
+    """Why the call for want of a first contact, planned on that visit, is not needed any more; None if it still is."""
+    if journey.status is not Status.OPEN:
+        return "ended"
+    if journey.first_contact_at is not None:
+        return "sign_of_life"
+    return "moved_on" if journey.visit != visit else None
+
+
+def moot_call(journey: Journey, day: int) -> str | None:
+    """Why the call after an unanswered survey is not needed any more; None if it still is."""
     contact = journey.follow_up(day)
     if journey.status is not Status.OPEN:
         return "ended"
@@ -767,9 +790,10 @@ def reminders(journey: Journey, day: int, sent_at: datetime, holidays: Container
     ]
 
 
-def shifted(due_on: date, *, done: bool, days: int) -> date:
-    """A date of the plan after the start of use moved by `days`: pending ones move with it, what is done stays (invariant 8)."""
-    return due_on if done else due_on + timedelta(days=days)
+def activities_by_day(pipeline: Pipeline) -> list[tuple[ActivityKind, int]]:
+    """The activities that are due on a day of use: they move with its start."""
+    steps = [step for stage in pipeline.stages for step in stage.on_enter]
+    return [(ActivityKind(s.what), s.day) for s in steps if s.do is Do.ACTIVITY and s.day]
 
 
 def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
@@ -789,13 +813,6 @@ def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[
 
 def _with_follow_up(journey: Journey, contact: FollowUp) -> Journey:
     return replace(journey, follow_ups=tuple(contact if f.day == contact.day else f for f in journey.follow_ups))
-
-
-def has_settled(journey: Journey, days: tuple[int, ...], now: datetime) -> Journey:
-    """The journey once those contacts are settled."""
-    for day in days:
-        journey = _with_follow_up(journey, replace(journey.follow_up(day), settled_at=now))
-    return journey
 
 
 def worked(journey: Journey, now: datetime) -> Journey:
