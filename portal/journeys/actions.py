@@ -4,12 +4,13 @@ Every verb takes the session (the caller's unit of work), says who does it and w
 moves now. Texts are clean already (forms and API own that).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit
@@ -25,6 +26,7 @@ from portal.journeys.models import (
     Activity,
     Conversation,
     DueAction,
+    FollowUpRow,
     GoalRow,
     JourneyRow,
     Milestone,
@@ -392,15 +394,22 @@ def hear_surveys_sent(
     known = changes if changes is not None else conduct.load(db, [journey_id for journey_id, _ in sent])
     for journey_id, day in sent:
         known[journey_id].take(rules.was_sent(known[journey_id].after, day, now, house.holidays))
-    rows = [{"the_journey_id": journey_id, "the_day": day, "the_at": now} for journey_id, day in sent]
-    db.connection().execute(_SENT, rows)
+    by_day: dict[int, list[int]] = defaultdict(list)
+    for journey_id, day in sent:
+        by_day[day].append(journey_id)
+    for day, ids in by_day.items():
+        db.connection().execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
     conduct.store(db, house, changes=_distinct(known, [journey_id for journey_id, _ in sent]), now=now)
     audit.note_all(
         db, [Event(Happened.SURVEY_SENT, "system", now, known[j].account_id, j, None, {"day": day}) for j, day in sent]
     )
 
 
-_SENT = conduct.update_follow_up("sent_at")
+_SENT = (
+    update(FollowUpRow)
+    .where(FollowUpRow.day == bindparam("the_day"), FollowUpRow.journey_id.in_(bindparam("ids", expanding=True)))
+    .values(sent_at=bindparam("the_at"))
+)
 
 
 def convert_contacts(

@@ -185,6 +185,7 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
     conversed: dict[int, datetime] = (
         {row[0]: row[1] for row in db.execute(_CONVERSED, {"ids": moved_back})} if moved_back else {}
     )
+    pipelines = {pipeline_id: pipeline(db, pipeline_id) for pipeline_id in {row.pipeline_id for row in rows}}
     changes = {}
     for row in rows:
         journey = _journey(
@@ -196,8 +197,8 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
             conversed_at=conversed.get(row.id),
         )
         limits = (row.behind_at, row.stuck_at)
-        its = pipeline(db, row.pipeline_id)
-        changes[journey.id] = Change(row.account_id, its, journey, journey, limits, row.alert_at)
+        its_pipeline = pipelines[row.pipeline_id]
+        changes[journey.id] = Change(row.account_id, its_pipeline, journey, journey, limits, row.alert_at)
     return changes
 
 
