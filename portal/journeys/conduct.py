@@ -112,20 +112,17 @@ def begin(db: Session, house: House, *, journey_id: int, now: datetime) -> None:
 def choose_consultant(db: Session) -> int | None:
     """Who gets the next customer, by `accounts.rules.next_consultant`; None where there is no consultant at all."""
     # From the board's counts: counting a hundred thousand journeys for each line of an import would not do.
-    loads: dict[int | None, int] = dict(
-        db.execute(
-            select(StageTally.owner_id, func.sum(StageTally.journeys))
-            .join(StageRow, StageRow.id == StageTally.stage_id)
-            .where(StageRow.ends.is_(None))
-            .group_by(StageTally.owner_id)
-        )
-        .tuples()
-        .all()
+    counts = db.execute(
+        select(StageTally.owner_id, func.sum(StageTally.journeys))
+        .join(StageRow, StageRow.id == StageTally.stage_id)
+        .where(StageRow.ends.is_(None))
+        .group_by(StageTally.owner_id)
     )
+    loads = {row[0]: int(row[1]) for row in counts}
     people = db.execute(
         select(Staff.id, Staff.last_assigned_at).where(Staff.role == Role.CONSULTANT, Staff.disabled_at.is_(None))
     )
-    return next_consultant([Candidate(id_, int(loads.get(id_) or 0), at) for id_, at in people])
+    return next_consultant([Candidate(id_, loads.get(id_, 0), at) for id_, at in people])
 
 
 def consultant_for(db: Session, account_id: int) -> int | None:

@@ -158,7 +158,7 @@ class Stagnant(NamedTuple):
 def claim_stagnant(db: Session, now: datetime, limit: int) -> list[Stagnant]:
     """Journeys whose alert is due, locked, longest overdue first."""
     found = db.execute(_STAGNANT, {"now": now, "most": limit})
-    return [Stagnant(*row) for row in found.tuples()]
+    return [Stagnant(*row) for row in found]
 
 
 _STAGNANT: Select[*tuple[Any, ...]] = (

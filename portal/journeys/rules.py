@@ -27,6 +27,8 @@ CALL_AFTER_BUSINESS_DAYS = 5
 REMIND_AFTER_BUSINESS_DAYS = 3
 LATE_CONTACT_DAYS = 14
 """A contact that could not go out for so long (the worker stood still) is void as a mail and becomes a call."""
+DAYS_BETWEEN_SURVEYS = 14
+"""Nobody gets two surveys within so many days (domain.md, "One contact budget per person")."""
 
 
 class Status(StrEnum):
@@ -689,7 +691,8 @@ def call_instead(day: int, now: datetime) -> NewActivity:
 def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
     """Why the survey of that day must not go out as a mail now; None if it may.
 
-    `ended`, `settled`, `missed`, `asked`: nothing is to be asked any more. `open_flag`, `late`: a call instead.
+    `ended`, `settled`, `missed`, `asked`: nothing is to be asked any more. `open_flag`, `late`, `too_soon` after another
+    survey (the start of use was corrected): a call instead.
     """
     contact = journey.follow_up(day)
     if journey.status is not Status.OPEN:
@@ -704,7 +707,8 @@ def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
         return "open_flag"
     if contact.due_at is not None and now - contact.due_at > timedelta(days=LATE_CONTACT_DAYS):
         return "late"
-    return None
+    last = max((f.sent_at for f in journey.follow_ups if f.sent_at), default=None)
+    return "too_soon" if last is not None and now - last < timedelta(days=DAYS_BETWEEN_SURVEYS) else None
 
 
 def unremindable(journey: Journey, day: int, now: datetime, holidays: Container[date] = NO_HOLIDAYS) -> str | None:
