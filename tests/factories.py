@@ -23,7 +23,12 @@ _number = itertools.count(1)
 
 
 def house(
-    database: Database, now: datetime, *, clock: Clock | None = None, holidays: Container[date] = NO_HOLIDAYS, **knobs: str
+    database: Database,
+    now: datetime,
+    *,
+    clock: Clock | None = None,
+    holidays: Container[date] = NO_HOLIDAYS,
+    **knobs: str,
 ) -> House:
     """The house around a database; its clock stands at `now`. Knobs are settings: `flag_hours="4"`."""
     environ = {

@@ -518,7 +518,8 @@ def apply(
         effects.append(Missed(move.misses, now))
     by_hand = not move.by.startswith("rule:")
     came_from = journey.position
-    moved_back = by_hand and (move.to < came_from or journey.status is not Status.OPEN)
+    taken_up = journey.status is not Status.OPEN
+    moved_back = by_hand and (move.to < came_from or taken_up)
     effects.append(Moved(came_from, move.to, journey.visit + 1, now, move.by, move.reason, move.evidence))
     journey = replace(
         journey,
@@ -532,6 +533,8 @@ def apply(
     )
     if moved_back:
         journey = _asked_again(pipeline.stages[move.to], journey)
+    if taken_up:
+        effects += _wakes(pipeline, journey, holidays)  # they were dropped when it was lost
     journey, entering = enter(pipeline, journey, now, holidays, by=move.by, reason=move.reason)
     passed_over = pipeline.stages[came_from + 1 : move.to] if by_hand else ()
     for step in (step for stage in passed_over for step in stage.on_enter if step.do is Do.SURVEY):
@@ -636,16 +639,17 @@ def start_use(
         else f
         for f in journey.follow_ups
     )
-    effects += [
-        Due("wake", f"wake:{day}", day_instant(on, day, journey.zone, holidays)) for day in _awaited_days(pipeline)
-    ]
-    return replace(journey, use_started_on=on, follow_ups=follow_ups), effects
+    journey = replace(journey, use_started_on=on, follow_ups=follow_ups)
+    return journey, effects + _wakes(pipeline, journey, holidays)
 
 
-def _awaited_days(pipeline: Pipeline) -> list[int]:
+def _wakes(pipeline: Pipeline, journey: Journey, holidays: Container[date]) -> list[Effect]:
+    started = journey.use_started_on
+    if started is None:
+        return []
     days = set(pipeline.contact_days) | {s.gives_way_on_day for s in pipeline.stages if s.gives_way_on_day is not None}
     days |= {t.number for s in pipeline.stages for t in s.moves_on if t.name is Condition.DAY_OF_USE}
-    return sorted(days)
+    return [Due("wake", f"wake:{day}", day_instant(started, day, journey.zone, holidays)) for day in sorted(days)]
 
 
 def conversions(journey: Journey, now: datetime) -> tuple[Journey, list[Effect]]:

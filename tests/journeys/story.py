@@ -300,7 +300,13 @@ class Story:
         with self.house.database.write() as db:
             by = f"staff:{self.cast.rui}"
             cases.churn(
-                db, self.house, account_id=self.cast.padaria, on=self.now.date(), reason="Closed shop", by=by, now=self.now
+                db,
+                self.house,
+                account_id=self.cast.padaria,
+                on=self.now.date(),
+                reason="Closed shop",
+                by=by,
+                now=self.now,
             )
 
     # What came of it
