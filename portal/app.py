@@ -43,6 +43,7 @@ from portal.routes import demo
 from portal.routes.customer import current_account, details, home, plan
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import company_sign_in, preferences, sign_in, survey
+from portal.routes.staff import imports
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -58,7 +59,9 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     sign_in.pages,
     preferences.pages,
 ]
-STAFF_PAGES: Sequence[APIRouter] = []
+STAFF_PAGES: Sequence[APIRouter] = [
+    imports.pages,
+]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []
 

@@ -2,6 +2,7 @@
 
 from portal import audit, auth, mail
 from portal.accounts import models as accounts
+from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.surveys import models as surveys
 
@@ -11,5 +12,6 @@ TABLES = (
     mail,
     accounts,
     journeys,
+    imports,
     surveys,
 )
