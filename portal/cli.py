@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -337,16 +337,29 @@ def _print_import(house: "House", draft: "DealImport", *, would: bool) -> int:
         print(f"{words + ':':<28}{counts[became]:>6}")
     if would:
         print(f"{'welcome mails:':<28}{facts['contacted']:>6}")
-    for title, wanted in (("Refused", True), ("Taken in, but please look", False)):
-        lines = [line for line in told if (line.became is Became.REFUSED) is wanted]
-        if lines:
-            print(f"\n{title}:")
-        for line in lines:
-            for found in line.findings:
-                column = f", {found['column']}" if found["column"] else ""
-                print(f"  line {line.line}{column}: {found['message'] % found['values']}")
-    kept_out = sum(1 for line in told if line.became is Became.REFUSED) > facts["became"].get(Became.REFUSED, 0)
+    refused = [line for line in told if line.became is Became.REFUSED]
+    if refused:
+        print("\nRefused:")
+    for line in refused:
+        for found in line.findings:
+            print(f"  line {line.line}{_in_words(found)}")
+    looked_at: dict[str, list[int]] = {}
+    for line in told:
+        for found in line.findings if line.became is not Became.REFUSED else []:
+            looked_at.setdefault(_in_words(found), []).append(line.line)
+    if looked_at:
+        print("\nTaken in, but please look:")
+    for sentence, numbers in looked_at.items():
+        more = f" and {len(numbers) - 5} more" if len(numbers) > 6 else ""
+        some = ", ".join(map(str, numbers[:5] if more else numbers))
+        print(f"  line{'s' if len(numbers) > 1 else ''} {some}{more}{sentence}")
+    kept_out = len(refused) > facts["became"].get(Became.REFUSED, 0)
     return REFUSED if kept_out and not would else OK
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    column = f", {found['column']}" if found["column"] else ""
+    return f"{column}: {found['message'] % found['values']}"
 
 
 # Tokens and people

@@ -387,13 +387,16 @@ def under_way(sold_on: date | None, *, today: date, use_after_days: int) -> Unde
 class Tally:
     """What all lines together would do."""
 
-    became: Counter[str] = field(default_factory=Counter)
+    became: Counter[Became] = field(default_factory=Counter)
     contacted: int = 0
     """People who are welcomed by mail because of this import."""
     fresh: int = 0
     under_way: int = 0
     undated: int = 0
     """New customers without a sale date, or with one still to come."""
+
+    def plain(self) -> dict[str, Any]:
+        return vars(self) | {"became": {became.value: n for became, n in self.became.items()}}
 
 
 def planned(

@@ -6,7 +6,6 @@ whole lines behind."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -247,7 +246,7 @@ class _Reader:
             today=self._today,
             tally=tally,
         )
-        self.facts = facts(self._file, mapping=self._mapping, reading=reading) | asdict(tally)
+        self.facts = facts(self._file, mapping=self._mapping, reading=reading) | tally.plain()
 
 
 def _keep_lines(db: Session, import_id: int, rows: Sequence[dict[str, Any]]) -> None:

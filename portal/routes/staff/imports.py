@@ -208,7 +208,9 @@ def _shown(ask: AskOfStaff, found: DealImport, *, form: Filled[Any] | None = Non
     start = int(after) if after.isascii() and after.isdigit() and len(after) < 10 else 0
     lines = queries.lines(ask.db, found.id, show=show, after=start, most=A_PAGE + 1)
     here = f"/staff/import/{found.id}"
-    tabs = [(words.translate(ask.locale, BECAME[key][0]), key, counts[key]) for key in BECAME if counts[key]]
+    tabs: list[tuple[str, str, int]] = [
+        (words.translate(ask.locale, BECAME[key][0]), key, counts[key]) for key in BECAME if counts[key]
+    ]
     if cautions:
         tabs.append((words.translate(ask.locale, N_("Please look")), CAUTIONS, cautions))
     columns = [
