@@ -295,11 +295,13 @@ def import_deals(given: argparse.Namespace) -> int:
     with house.database.read() as db:
         draft = db.get_one(DealImport, draft.id)
     if draft.trouble or given.dry_run:
-        if not draft.trouble:
-            _print_import(house, draft, would=True)
-        with house.database.write() as db:
-            importing.drop(db, draft.id)
-        house.database.close()
+        try:
+            if not draft.trouble:
+                _print_import(house, draft, would=True)
+        finally:
+            with house.database.write() as db:
+                importing.drop(db, draft.id)
+            house.database.close()
         return _say(draft.trouble["message"] % draft.trouble["values"], WRONG) if draft.trouble else OK
     try:
         with house.database.write() as db:
