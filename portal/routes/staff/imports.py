@@ -50,11 +50,11 @@ MEANINGS: dict[str, str] = {
     "interests": N_("Interests"),
     "consultant": N_("Consultant"),
     "source": N_("Source"),
-    "observation": N_("Notes"),
+    "observation": N_("Notes from the sale"),
 }
 BECAME: dict[Became, tuple[str, str, str]] = {
     Became.REFUSED: (N_("To mend"), "bad", "alert"),
-    Became.CREATED: (N_("New"), "ok", "check"),
+    Became.CREATED: (N_("New customer"), "ok", "check"),
     Became.UPDATED: (N_("Changed"), "cool", "redo"),
     Became.UNCHANGED: (N_("As before"), "", "check"),
     Became.JOINED: (N_("Further contact"), "ok", "user"),
