@@ -390,7 +390,7 @@ class Life:
         cases.resolve_flag(db, self.house, flag_id=flag_id, outcome=outcome, note=note, by=by, now=self.now)
         if outcome is FlagOutcome.LOST:
             today = local_date(self.now, db.get_one(JourneyRow, journey_id).zone)
-            cases.churn(db, account_id=from_flag.account_id, on=today, reason=note, by=by, now=self.now)
+            cases.churn(db, self.house, account_id=from_flag.account_id, on=today, reason=note, by=by, now=self.now)
 
     def _will_be_done(self, row: Any) -> None:
         customer, by = self.of_account[row.account_id], f"staff:{row.owner_id}"
