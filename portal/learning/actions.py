@@ -96,7 +96,7 @@ def _load(db: Session, shipped: Iterable[Written], now: datetime) -> int:
         if text.language == Language.EN
     ]
     db.execute(insert_for(db, Tutorial).on_conflict_do_nothing(index_elements=["slug"]), places)
-    ids = dict(db.execute(select(Tutorial.slug, Tutorial.id)).tuples().all())
+    ids = {slug: id_ for slug, id_ in db.execute(select(Tutorial.slug, Tutorial.id))}
     known = {(text.tutorial_id, text.language): text for text in db.scalars(select(TutorialText))}
     changed = 0
     for text in shipped:
