@@ -76,6 +76,10 @@ class Lesson(NamedTuple):
     finished_at: datetime | None
 
     @property
+    def path(self) -> str:
+        return f"/learn/{self.slug}"
+
+    @property
     def state(self) -> State:
         if self.finished_at is not None:
             return State.DONE
