@@ -343,34 +343,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("accepted_at IS NULL"),
         )
 
-    with op.batch_alter_table("journeys", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_journeys_board"))
-        batch_op.create_index(
-            "ix_journeys_board",
-            ["stage_id", "status", sa.literal_column("open_flags DESC"), "entered_at", "id"],
-            unique=False,
-        )
-        batch_op.drop_index(batch_op.f("ix_journeys_board_owner"))
-        batch_op.create_index(
-            "ix_journeys_board_owner",
-            ["owner_id", "stage_id", "status", sa.literal_column("open_flags DESC"), "entered_at", "id"],
-            unique=False,
-        )
-
 
 def downgrade() -> None:
-
-    with op.batch_alter_table("journeys", schema=None) as batch_op:
-        batch_op.drop_index("ix_journeys_board_owner")
-        batch_op.create_index(
-            batch_op.f("ix_journeys_board_owner"),
-            ["owner_id", "stage_id", "status", "open_flags", "entered_at", "id"],
-            unique=False,
-        )
-        batch_op.drop_index("ix_journeys_board")
-        batch_op.create_index(
-            batch_op.f("ix_journeys_board"), ["stage_id", "status", "open_flags", "entered_at", "id"], unique=False
-        )
 
     with op.batch_alter_table("referrals", schema=None) as batch_op:
         batch_op.drop_index(
