@@ -74,9 +74,12 @@ class Booking:
 def book(db: Session, house: House, booking: Booking, *, by: str, now: datetime) -> int:
     """Books a slot that is on offer, invites both sides, tells the journey; gives the meeting's id.
 
+    The same wish sent twice books once.
     Errors: SlotTaken (nothing was written then); Refused for a journey that was lost; NotFound for people who don't belong to it.
     """
     contact = _hold(db, booking.journey_id, booking.contact_id)
+    if (known := _sent_before(db, booking)) is not None:
+        return known
     _be_offered(db, house, booking, zone=contact.timezone, now=now)
     return _book(db, house, booking, contact, by=by, now=now)
 
@@ -103,6 +106,19 @@ def _hold(db: Session, journey_id: int, contact_id: int) -> Contact:
     if contact is None or contact.account_id != account_id or contact.disabled_at is not None:
         raise NotFound
     return contact
+
+
+def _sent_before(db: Session, booking: Booking) -> int | None:
+    """The planned meeting that this very wish has led to: a button pressed twice, a page sent again."""
+    return db.scalar(
+        select(Meeting.id).where(
+            Meeting.staff_id == booking.staff_id,
+            Meeting.starts_at == booking.starts_at,
+            Meeting.contact_id == booking.contact_id,
+            Meeting.kind == booking.kind,
+            Meeting.cancelled_at.is_(None),
+        )
+    )
 
 
 def _hold_both(db: Session, account_id: int, journey_id: int) -> None:
@@ -377,15 +393,16 @@ class ImpossibleHours(Refused):
     """Hours that end before they begin, or overlap."""
 
     status = 422
+    sentence = N_("These hours overlap, or end before they begin.")
 
     def __init__(self) -> None:
-        super().__init__(N_("These hours overlap, or end before they begin."))
+        super().__init__(self.sentence)
 
 
 def set_week(db: Session, *, staff_id: int, week: Mapping[int, Sequence[Span]], now: datetime) -> None:
     """Sets somebody's whole week, by weekday; days left out are off. Meetings that are booked stay. Errors: ImpossibleHours."""
-    for spans in week.values():
-        _be_in_order(spans)
+    if not all(are_in_order(spans) for spans in week.values()):
+        raise ImpossibleHours
     _hold_week(db, staff_id, now=now)
     db.execute(delete(WeeklyHours).where(WeeklyHours.staff_id == staff_id))
     rows = [
@@ -405,17 +422,20 @@ def _hold_week(db: Session, staff_id: int, *, now: datetime) -> None:
     db.execute(write.on_conflict_do_update(index_elements=["staff_id"], set_={"set_at": now}))
 
 
-def _be_in_order(spans: Sequence[Span]) -> None:
+def are_in_order(spans: Sequence[Span]) -> bool:
+    """Whether each stretch of a day ends after it begins, within the day, and none overlaps another."""
     at = 0
     for span in sorted(spans):
         if not at <= span.opens_minute < span.closes_minute <= DAY_MINUTES:
-            raise ImpossibleHours
+            return False
         at = span.closes_minute
+    return True
 
 
 def set_exception(db: Session, *, staff_id: int, day: date, spans: Sequence[Span], now: datetime) -> None:
     """Other hours on one date, or none at all: a day off. Errors: ImpossibleHours."""
-    _be_in_order(spans)
+    if not are_in_order(spans):
+        raise ImpossibleHours
     _clear(db, staff_id, day)
     rows = [{"staff_id": staff_id, "day": day, **span._asdict()} for span in spans]
     db.execute(insert(HourException), rows or [{"staff_id": staff_id, "day": day}])

@@ -40,6 +40,7 @@ class MeetingLine(NamedTuple):
     contact_id: int
     contact_name: str
     contact_email: str | None
+    contact_language: str
     contact_zone: str
     staff_id: int
     staff_name: str
@@ -112,6 +113,7 @@ _LINES = (
         Meeting.contact_id,
         Contact.name,
         Contact.email,
+        Contact.language,
         Contact.timezone,
         Meeting.staff_id,
         Staff.name,
@@ -333,13 +335,21 @@ _CASES = select(Flag.id, Flag.journey_id, Flag.account_id, Flag.contact_id, Flag
 def doubt_case(db: Session, flag_id: int) -> DoubtCase | None:
     """The case of that number."""
     row = db.execute(_CASES.where(Flag.id == flag_id)).first()
-    return DoubtCase(*row) if row is not None else None
+    return DoubtCase._make(row) if row is not None else None
+
+
+def open_case_of(db: Session, contact_id: int) -> DoubtCase | None:
+    """The last case of a person that is still open; None while there is nothing to put right."""
+    row = db.execute(
+        _CASES.where(Flag.contact_id == contact_id, Flag.closed_at.is_(None)).order_by(Flag.id.desc()).limit(1)
+    ).first()
+    return DoubtCase._make(row) if row is not None else None
 
 
 def case_of_answer(db: Session, answer_id: int) -> DoubtCase | None:
     """The case that an answer opened."""
     row = db.execute(_CASES.where(Flag.answer_id == answer_id)).first()
-    return DoubtCase(*row) if row is not None else None
+    return DoubtCase._make(row) if row is not None else None
 
 
 # Hours, as their editor shows them

@@ -28,6 +28,7 @@ from portal.meetings import actions
 from portal.meetings.actions import Booking
 from portal.meetings.rules import MeetingKind, Way
 from portal.settings import Settings, read_settings
+from portal.surveys.shipped import load_shipped_surveys
 from portal.web import SESSION_COOKIE, cookie_name
 
 MONDAY = datetime(2026, 6, 22, 12, 0, tzinfo=UTC)
@@ -216,3 +217,10 @@ def statements(world: World) -> Iterator[Callable[[], list[str]]]:
     event.listen(world.database.read_engine, "before_cursor_execute", note)
     yield lambda: asked
     event.remove(world.database.read_engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def surveys(world: World) -> None:
+    """The surveys that ship."""
+    with world.database.write() as db:
+        load_shipped_surveys(db, now=world.clock.now())
