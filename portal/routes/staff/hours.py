@@ -1,8 +1,9 @@
 """A consultant's own hours: the week, the dates on which it doesn't hold, and the private address for their calendar."""
 
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 
+from babel.dates import format_date
 from pydantic import BaseModel, create_model
 from starlette.responses import Response
 
@@ -22,15 +23,7 @@ pages = staff_pages(Permission.KEEP_OWN_HOURS)
 
 STRETCHES = 2
 """How many stretches of a day the editor has: before and after a break."""
-WEEKDAYS = (
-    N_("Monday"),
-    N_("Tuesday"),
-    N_("Wednesday"),
-    N_("Thursday"),
-    N_("Friday"),
-    N_("Saturday"),
-    N_("Sunday"),
-)
+A_MONDAY = date(2026, 6, 22)
 BOTH = N_("Please give both: from and until.")
 
 
@@ -87,7 +80,7 @@ def _page(ask: AskOfStaff, *, week_form: Filled[Any], day_form: Filled[Any]) -> 
         422 if is_wrong else 200,
         week_form=week_form,
         day_form=day_form,
-        weekdays=list(enumerate(WEEKDAYS)),
+        weekdays=[(weekday, _weekday(weekday, ask.locale)) for weekday in range(7)],
         stretches=range(STRETCHES),
         exceptions=[
             (day, [_spoken(ask, span) for span in spans])
@@ -98,6 +91,11 @@ def _page(ask: AskOfStaff, *, week_form: Filled[Any], day_form: Filled[Any]) -> 
         feed_url=ask.house.url(feed_path) if feed_path else "",
     )
     return response
+
+
+def _weekday(weekday: int, locale: str) -> str:
+    name = format_date(A_MONDAY + timedelta(days=weekday), "EEEE", locale=locale.replace("-", "_"))
+    return name[:1].upper() + name[1:]
 
 
 def _spoken(ask: AskOfStaff, span: Span) -> str:

@@ -28,6 +28,7 @@ from portal.text import Line, Paragraphs
 pages = staff_pages(Permission.TALK_TO_CUSTOMERS)
 
 AHEAD = timedelta(days=14)
+NOT_FREE = N_("There is another meeting at that time.")
 
 
 class NewTime(BaseModel):
@@ -201,8 +202,8 @@ def move(ask: StaffAsk, meeting: Id) -> Response:
     change = actions.reschedule_by_hand if by_hand else actions.reschedule
     try:
         change(ask.db, ask.house, meeting_id=line.id, starts_at=starts_at, by=ask.me.by, now=ask.now)
-    except SlotTaken as taken:
-        filled = filled.with_error("by_hand", taken.message) if by_hand else filled
+    except SlotTaken:
+        filled = filled.with_error("by_hand", NOT_FREE) if by_hand else filled
         return _move_picker(ask, line, form=filled, status=409, gone=None if by_hand else starts_at)
     except Refused as refused:
         if not by_hand:
@@ -344,8 +345,8 @@ def book(ask: StaffAsk, account: Id) -> Response:
     enter = actions.book_by_hand if by_hand else actions.book
     try:
         meeting_id = enter(ask.db, ask.house, booking, by=ask.me.by, now=ask.now)
-    except SlotTaken as taken:
-        filled = filled.with_error("by_hand", taken.message) if by_hand else filled
+    except SlotTaken:
+        filled = filled.with_error("by_hand", NOT_FREE) if by_hand else filled
         return _picker(ask, host, case, form=filled, status=409, gone=None if by_hand else starts_at)
     except NotFound:
         raise
