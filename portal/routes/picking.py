@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, NamedTuple
 
-from babel.dates import format_date
+from babel.dates import format_date, get_timezone_location
 from pydantic import AfterValidator, AwareDatetime, BaseModel
 
 from portal import words
@@ -110,30 +110,31 @@ def week_of(
     own: datetime | None = None,
     gone: datetime | None = None,
 ) -> Week:
-    """The week that holds the date `wanted` (ISO, from a query string), else the first one with a slot.
+    """Seven days from the first one with a slot, or as many weeks later as the date `wanted` (ISO, from a query) lies.
 
-    `chosen`: what was picked before; `own`: the time of the meeting that is being moved; `gone`: one that somebody else
-    has just taken, which stays visible and says so.
+    Not calendar weeks: on a Thursday those would show two days and hide the rest. `chosen`: what was picked before; `own`:
+    the time of the meeting that is being moved; `gone`: one that somebody else has just taken, which stays visible and
+    says so.
     """
     days = by_local_day(slots, zone_name)
     today = local_date(now, zone_name)
     first, last = (min(days), max(days)) if days else (today, today)
-    monday = _monday(_date(wanted) or (local_date(gone, zone_name) if gone else first))
-    monday = min(max(monday, _monday(today)), _monday(max(last, today)))
-    dates = [day for n in range(7) if (day := monday + timedelta(days=n)) >= today and (n < 5 or day in days)]
+    asked = _date(wanted) or (local_date(gone, zone_name) if gone else first)
+    start = first + WEEK * ((min(max(asked, first), last) - first) // WEEK)
+    dates = [day for n in range(7) if (day := start + timedelta(days=n)) in days or (day.weekday() < 5 and day <= last)]
     return Week(
-        title=_title(dates or [monday], locale),
+        title=_title(dates or [start], locale),
         days=tuple(_day(day, days.get(day, []), zone_name, locale, chosen=chosen, own=own, gone=gone) for day in dates),
-        earlier=(monday - WEEK).isoformat() if monday > _monday(today) else "",
-        later=(monday + WEEK).isoformat() if monday < _monday(last) else "",
-        city=city(zone_name),
+        earlier=(start - WEEK).isoformat() if start > first else "",
+        later=(start + WEEK).isoformat() if start + WEEK <= last else "",
+        city=city(zone_name, locale),
         is_empty=not days,
     )
 
 
-def city(zone_name: str) -> str:
-    """The place that a zone is named after: `America/Sao_Paulo` gives `Sao Paulo`."""
-    return zone_name.rpartition("/")[2].replace("_", " ")
+def city(zone_name: str, locale: str) -> str:
+    """The place that a zone is named after, as the reader calls it: `São Paulo`, `Londres`."""
+    return str(get_timezone_location(zone_name, locale=locale.replace("-", "_"), return_city=True))
 
 
 def few_days(
@@ -157,10 +158,6 @@ def _date(text: str) -> date | None:
     except ValueError:
         return None
     return found if 2000 <= found.year <= 2200 else None
-
-
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
 
 
 def _day(

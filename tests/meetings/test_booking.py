@@ -338,7 +338,15 @@ def test_what_is_over_stays_as_it_was(world: World) -> None:
 
 def test_nobody_meets_on_a_journey_that_was_lost(world: World) -> None:
     with world.database.write() as db:
-        cases.lose(db, journey_id=world.journey, by="staff:1", reason="Closed shop.", now=MONDAY)
+        cases.churn(
+            db,
+            world.house,
+            account_id=world.lumen,
+            on=date(2026, 6, 22),
+            reason="Closed shop.",
+            by="staff:1",
+            now=MONDAY,
+        )
     assert journey(world).status is Status.LOST
     with pytest.raises(Refused):
         world.book()

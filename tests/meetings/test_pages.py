@@ -111,10 +111,10 @@ def test_slots_are_in_the_customers_own_time_and_the_week_turns(world: World, si
     sofia = signed_in(contact_id=world.sofia)
     page = sofia.get("/check-ins/new")
     assert radios(page.text)[SLOT] == "14:00"
-    assert "22–26 June" in page.text
-    assert 'href="/check-ins/new?kind=kickoff&amp;from=2026-06-29"' in page.text
-    later = sofia.get("/check-ins/new?kind=kickoff&from=2026-06-29")
-    assert "29 June – 3 July" in later.text
+    assert "23–29 June" in page.text
+    assert 'href="/check-ins/new?kind=kickoff&amp;from=2026-06-30"' in page.text
+    later = sofia.get("/check-ins/new?kind=kickoff&from=2026-06-30")
+    assert "30 June – 6 July" in later.text
     assert SLOT not in radios(later.text)
     for odd in ("2026-13-01", "9999-12-31", "1000-01-01", "x"):
         assert sofia.get(f"/check-ins/new?kind=kickoff&from={odd}").status_code == 200

@@ -86,7 +86,7 @@ def _page(ask: AskOfStaff, *, week_form: Filled[Any], day_form: Filled[Any]) -> 
             (day, [_spoken(ask, span) for span in spans])
             for day, spans in queries.exceptions(ask.db, ask.me.staff_id, since=today).items()
         ],
-        city=city(ask.zone),
+        city=city(ask.zone, ask.locale),
         today=today,
         feed_url=ask.house.url(feed_path) if feed_path else "",
     )

@@ -95,7 +95,7 @@ def _their_hours(ask: AskOfStaff, line: MeetingLine) -> str:
     offsets = {line.starts_at.astimezone(zone(name)).utcoffset() for name in (ask.zone, line.contact_zone)}
     if len(offsets) == 1:
         return ""
-    return f"{words.day_hour_in(line.starts_at, line.contact_zone, ask.locale)} ({city(line.contact_zone)})"
+    return f"{words.day_hour_in(line.starts_at, line.contact_zone, ask.locale)} ({city(line.contact_zone, ask.locale)})"
 
 
 @pages.get("/meetings/{meeting}")
@@ -180,7 +180,7 @@ def _week(
 
 def _their_now(ask: AskOfStaff, name: str, zone_name: str) -> tuple[str, str, str]:
     """Whose clock shows what, so that nobody books at four in the morning."""
-    return name, words.hour_in(ask.now, zone_name, ask.locale), city(zone_name)
+    return name, words.hour_in(ask.now, zone_name, ask.locale), city(zone_name, ask.locale)
 
 
 def _start(ask: AskOfStaff, wanted: NewTime) -> datetime | None:
