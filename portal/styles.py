@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from portal.places import STATIC
+from portal.templating import static
 
 _COMMON = ("tokens", "base", "layout", "components")
 SHEETS = {
@@ -16,9 +17,13 @@ SHEETS = {
 
 
 def bundle(folder: Path, layers: tuple[str, ...]) -> str:
-    """The layers one after another, without comments and needless space. The order of layers is set in tokens.css."""
+    """The layers one after another, without comments and needless space; which layer wins is set in tokens.css.
+
+    Fonts get the same address as `static()` gives in a page, so that a preloaded one is not fetched twice.
+    """
     text = "\n".join((folder / f"{layer}.css").read_text(encoding="utf-8") for layer in layers)
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"url\((fonts/[^)]+)\)", lambda font: f"url({static(font[1])})", text)
     text = re.sub(r"\s+", " ", text)
     return re.sub(r" ?([{};,]) ?", r"\1", text).replace(";}", "}").strip() + "\n"
 

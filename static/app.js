@@ -5,19 +5,18 @@
   const calm = matchMedia('(prefers-reduced-motion: reduce)');
   const closeMenus = but => document.querySelectorAll('.menu[open]').forEach(m => { if (m !== but) m.open = false });
 
-  // A notice in our own words. It leaves by itself (components.css); errors stay until they are read.
-  function say(text, tone) {
-    const t = document.createElement('div');
-    t.className = 'toast' + (tone ? ' stays' : ''); t.setAttribute('role', tone ? 'alert' : 'status');
-    t.append(text);
-    byId('toasts').replaceChildren(t);
-  }
+  // Our own word when the server could not be heard. It stays until it is read; toasts leave by themselves (components.css).
+  const unheard = () => {
+    const n = document.createElement('div');
+    n.className = 'notice raised'; n.dataset.tone = 'bad'; n.dataset.dismiss = '';
+    n.append(document.querySelector('.toasts').dataset.offline);
+    byId('notices').replaceChildren(n);
+  };
   on('animationend', e => { if (e.animationName === 'leave') e.target.remove() });
 
   on('click', e => {
-    const t = e.target.closest('[data-theme-toggle], [data-copy], [data-print], [data-share], [data-close], [data-move]');
+    const t = e.target.closest('[data-theme-toggle], [data-copy], [data-print], [data-share], [data-close], [data-dismiss], [data-move]');
     closeMenus(e.target.closest('.menu'));
-    if (e.target.closest('.toast.stays')) e.target.closest('.toast').remove();
     if (!t) return;
     const d = t.dataset;
     if ('themeToggle' in d) {
@@ -32,6 +31,7 @@
         word.textContent = d.done; setTimeout(() => word.textContent = was, 2000);
       }, () => {});
     } else if ('print' in d) print();
+    else if ('dismiss' in d) t.closest('.notice').remove();
     else if ('close' in d) t.closest('dialog').close();
     else if (d.share) navigator.share?.({ url: d.share }).catch(() => {});
     else if (d.move && byId('move') && !e.ctrlKey && !e.metaKey) { e.preventDefault(); askMove(t, d.stage) }
@@ -70,7 +70,6 @@
     if (next) setTimeout(() => next.scrollIntoView({ behavior: calm.matches ? 'auto' : 'smooth' }), 220);
   });
 
-  const offline = () => say(byId('toasts').dataset.offline, 'bad');
-  on('htmx:error', offline);
-  on('htmx:response:error', e => { if (e.detail.ctx.response.status >= 500) offline() });
+  on('htmx:error', unheard);
+  on('htmx:response:error', e => { if (e.detail.ctx.response.status >= 500) unheard() });
 })();
