@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
 
-from portal import words
+from portal import kit, words
 from portal.accounts.rules import initials
 from portal.clock import zone
 from portal.places import STATIC, TEMPLATES
@@ -84,6 +84,7 @@ def environment(locale: str) -> Environment:
         percent=percent,
         translated=translated,
     )
+    kit.install(made)
     return made
 
 
