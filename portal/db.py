@@ -151,6 +151,8 @@ class Database:
             event.listen(self.write_engine, "connect", _open_sqlite_to_write)
             event.listen(self.write_engine, "begin", _begin_immediate)
             event.listen(self.read_engine, "connect", _open_sqlite_to_read)
+        else:
+            event.listen(self.read_engine, "connect", _open_postgresql_to_read)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -185,6 +187,12 @@ def _open_sqlite_to_write(connection: Any, _record: ConnectionPoolEntry) -> None
 def _open_sqlite_to_read(connection: Any, _record: ConnectionPoolEntry) -> None:
     for pragma in ("busy_timeout=15000", "cache_size=-32768", "query_only=on"):
         connection.execute(f"pragma {pragma}")
+
+
+def _open_postgresql_to_read(connection: Any, _record: ConnectionPoolEntry) -> None:
+    # AUTOCOMMIT statements are transactions, too: this is what makes a reader unable to write.
+    connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.commit()
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Every table there is: imported by migrations and by whoever needs the whole schema at hand."""
 
-from portal import audit, mail
+from portal import audit, auth, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
 
-TABLES = (audit, mail, accounts, journeys)
+TABLES = (audit, auth, mail, accounts, journeys)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(value: str) -> str:
@@ -14,7 +14,7 @@ def clean(value: str) -> str:
 
     Errors: ValueError (a sentence) for characters that no text needs and databases or screens choke on.
     """
-    if _FORBIDDEN.search(value):
+    if FORBIDDEN.search(value):
         raise ValueError("Please remove the invisible control characters.")
     return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
 

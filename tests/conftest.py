@@ -27,6 +27,10 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if IN_CI else "desk")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-table", action="store_true", help="write tests/routes/table.txt anew")
+
+
 def pytest_sessionstart() -> None:
     compile_catalogues(LOCALE)
 

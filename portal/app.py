@@ -1,0 +1,259 @@
+"""Puts the house together: `create_app(settings, clock)`. Nothing else wires anything.
+
+Routes are matched in order, so the customer's pages come first; each other area is one mount, one look for whoever
+goes elsewhere.
+"""
+
+import asyncio
+import gzip
+import re
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from functools import lru_cache
+from os import stat_result
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from portal import __version__
+from portal.clock import Clock, SystemClock
+from portal.db import DeploymentFact, is_migrated
+from portal.deps import READING
+from portal.errors import Refused
+from portal.front_door import FrontDoor, secure
+from portal.house import WORKER_SEEN_AT, House
+from portal.places import STATIC
+from portal.routes.public import company_sign_in, preferences, sign_in
+from portal.settings import Settings
+from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
+
+CUSTOMER_PAGES: Sequence[APIRouter] = []
+PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages]
+STAFF_PAGES: Sequence[APIRouter] = []
+ADMIN_PAGES: Sequence[APIRouter] = []
+API_CALLS: Sequence[APIRouter] = []
+
+CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
+
+THREADS = 20
+"""As many as a process has database connections of one kind: more would only wait for one."""
+DRAIN_NOTICE_SECONDS = 1.0
+"""How long `/readyz` says 503 before the server stops listening, so that a load balancer can look elsewhere first."""
+WORKER_IS_LATE = timedelta(minutes=3)
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The web application that these settings describe."""
+    house = House.open(settings, clock)
+    wiring = Wiring(house, {"customer": CUSTOMER_SHELL, "staff": STAFF_SHELL})
+    app = FastAPI(
+        title=settings.vendor_name,
+        version=__version__,
+        lifespan=_lifespan,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=[Middleware(FrontDoor, wiring=wiring)],
+        exception_handlers=HANDLERS,
+    )
+    app.state.wiring = wiring
+    app.router.routes[:] = [
+        *_flat(CUSTOMER_PAGES),
+        Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
+        Mount("/api/v1", _api()),
+        Mount("/static", _Static(directory=STATIC)),
+        *_flat(PUBLIC_PAGES),
+        Mount("/admin", Router(_flat(ADMIN_PAGES), redirect_slashes=False)),
+        *company_sign_in.mount(settings),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+    ]
+    return app
+
+
+def _flat(routers: Sequence[APIRouter]) -> list[BaseRoute]:
+    # Not include_router: FastAPI nests included routers, and each nesting costs every request that passes it.
+    return [route for router in routers for route in router.routes]
+
+
+def _api() -> FastAPI:
+    api = FastAPI(
+        title="Onward",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers=HANDLERS,
+    )
+    api.router.routes.extend(_flat(API_CALLS))
+    return api
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    wiring: Wiring = app.state.wiring
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    with _notice_before_the_end(wiring):
+        yield
+    wiring.house.database.close()
+
+
+@contextmanager
+def _notice_before_the_end(wiring: Wiring) -> Iterator[None]:
+    """SIGTERM first turns `/readyz` to 503, and reaches the server a moment later; a second one reaches it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a test's server: signals are not its own
+        return
+    servers_own = signal.getsignal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        again = wiring.is_draining
+        wiring.is_draining = True
+        if callable(servers_own):
+            loop.call_soon_threadsafe(loop.call_later, 0 if again else DRAIN_NOTICE_SECONDS, servers_own, number, frame)
+
+    if callable(servers_own):
+        signal.signal(signal.SIGTERM, notice)
+    yield
+    if callable(servers_own):
+        signal.signal(signal.SIGTERM, servers_own)
+
+
+# Health
+
+
+async def healthz(request: Request) -> Response:
+    """The process lives."""
+    return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+
+
+def readyz(request: Request) -> Response:
+    """Whether to send people here: not draining, the database at the right migration, a worker seen lately."""
+    wiring = wiring_of(request)
+    with wiring.house.database.read() as db:
+        migrated = is_migrated(db)
+        seen = db.get(DeploymentFact, WORKER_SEEN_AT) if migrated else None
+    # The worker's heartbeat is machine time, also where the demo's clock runs ahead.
+    late = seen is None or SystemClock().now() - datetime.fromisoformat(seen.value) > WORKER_IS_LATE
+    state = {
+        "server": "draining" if wiring.is_draining else "ok",
+        "database": "ok" if migrated else "wrong migration",
+        "worker": "not seen" if late else "ok",
+    }
+    ready = all(word == "ok" for word in state.values())
+    return JSONResponse(state, 200 if ready else 503, {"Cache-Control": "no-store"})
+
+
+# Static files
+
+
+_HASHED = re.compile(r"-[0-9a-f]{8}\.\w+$")
+
+
+class _Static(StaticFiles):
+    """Files whose address carries their content's hash may be kept for ever; text is compressed once a process."""
+
+    def file_response(self, full_path: Any, stat_result: stat_result, scope: Scope, status_code: int = 200) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        forever = b"v=" in scope["query_string"] or _HASHED.search(str(full_path))
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if forever else "no-cache"
+        if Path(full_path).suffix not in (".css", ".js", ".svg"):
+            return response
+        response.headers["Vary"] = "Accept-Encoding"
+        if not isinstance(response, FileResponse) or "gzip" not in HTTPConnection(scope).headers.get(
+            "accept-encoding", ""
+        ):
+            return response
+        packed = _packed(str(full_path), stat_result.st_mtime_ns)
+        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+        headers["etag"] = headers["etag"].rstrip('"') + '-gzip"'
+        return Response(packed, status_code, {**headers, "Content-Encoding": "gzip"})
+
+
+@lru_cache(maxsize=256)
+def _packed(path: str, _modified: int) -> bytes:
+    return gzip.compress(Path(path).read_bytes(), 9, mtime=0)
+
+
+# Errors
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the types
+    return error_response(request, error.status_code, headers=error.headers)
+
+
+async def _wrong_request(request: Request, error: Exception) -> Response:
+    """A path or query that can't be is a page that isn't there; the API says what was wrong with its body."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the types
+    wrong = error.errors()
+    if not request.url.path.startswith(API_PREFIX) or any(one["loc"][0] == "path" for one in wrong):
+        return error_response(request, 404)
+    # The input isn't repeated: it may hold what JSON can't say (NaN), or what a log shouldn't.
+    errors = [{"field": ".".join(str(part) for part in one["loc"][1:]), "message": str(one["msg"])} for one in wrong]
+    return problem(422, "The request is not valid.", errors=errors)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """A refusal outside a route's unit of work."""
+    assert isinstance(error, Refused)  # noqa: S101 - for the types
+    return error_response(request, error.status, refused=error)
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, DBAPIError) and not _is_away(error, reading=request.method in READING):
+        raise error
+    return error_response(request, 503, headers={"Retry-After": "10"})
+
+
+_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")
+
+
+def _is_away(error: DBAPIError, *, reading: bool) -> bool:
+    """Whether the database can't be reached or can't write just now, rather than having been asked nonsense."""
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if not isinstance(name, str):
+        return True
+    # A file that can't be written is trouble; a page that tried to write is a mistake of ours.
+    return name.startswith(_SQLITE_AWAY) or (name.startswith("SQLITE_READONLY") and not reading)
+
+
+async def _wrong_data(request: Request, error: Exception) -> Response:
+    """PostgreSQL refuses what no text may hold (NUL), or a number too large."""
+    return error_response(request, 422)
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    # Sent from outside the front door, which therefore can't add its headers.
+    return secure(error_response(request, 500), wiring_of(request).settings)
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    HTTPException: _http_error,
+    RequestValidationError: _wrong_request,
+    Refused: _refused,
+    OperationalError: _database_error,
+    InterfaceError: _database_error,
+    PoolTimeout: _database_error,
+    DataError: _wrong_data,
+    Exception: _crash,
+}

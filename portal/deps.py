@@ -1,0 +1,537 @@
+"""What a route may ask for, and who may ask it: one request is one thread hop and one unit of work.
+
+The async part reads the form; then everything else (session, guard, route, rendering, commit) happens in the thread of
+the route, and the response leaves after the commit. GET and HEAD get a session that can't write.
+"""
+
+import functools
+import inspect
+import ipaddress
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
+from urllib.parse import quote, urlsplit
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from portal import auth, words
+from portal.audit import Event, Happened, note
+from portal.auth import ApiClient, Customer, Scope, StaffMember
+from portal.errors import N_, NotAllowed, NotFound, Refused
+from portal.forms import Filled, FormFields
+from portal.frame import Frame, Toast
+from portal.house import House
+from portal.policy import Permission
+from portal.settings import Settings
+from portal.templating import render, render_block
+from portal.text import FORBIDDEN
+from portal.web import (
+    FRAGMENT_HEADERS,
+    SAID_COOKIE,
+    SESSION_COOKIE,
+    browser_locale,
+    cookie_name,
+    delete_cookie,
+    demo_bar,
+    error_response,
+    frame_of,
+    html,
+    safe_path,
+    say,
+    wants_fragment,
+    what_was_said,
+    wiring_of,
+)
+
+UnitOfWork = Callable[[], AbstractContextManager[Session]]
+
+READING = frozenset({"GET", "HEAD"})
+MAX_FIELDS = 200
+MAX_FILES = 10
+
+Id = Annotated[int, Path(ge=1, le=2**62)]
+"""A row's number in a path; what can't be one is a page that doesn't exist."""
+Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9._~-]{1,200}$")]
+"""A capability in a path."""
+
+
+class Upload(NamedTuple):
+    """A file that came with a form."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+class Who(StrEnum):
+    """For whom a route is."""
+
+    ANYONE = "anyone"
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    API = "api"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Who may use a route. Staff: with that permission, if one is named. API: a token with that scope."""
+
+    who: Who
+    permission: Permission | None = None
+    scope: Scope | None = None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.who, self.permission, self.scope)))
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in, and somebody has to be."""
+
+
+class _TokenNeeded(Refused):
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(N_("This needs a valid access token."))
+
+
+class _ScopeTooSmall(Refused):
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(N_("This token may only read."))
+
+
+class Ask:
+    """One request as a route sees it, and the ways to answer it. `me` is whoever is signed in, or None."""
+
+    db: Session
+    now: datetime
+    me: Any
+
+    def __init__(self, request: Request, form: FormFields, files: Mapping[str, Upload]) -> None:
+        self.request = request
+        self.wiring = wiring_of(request)
+        self.house: House = self.wiring.house
+        self.settings: Settings = self.house.settings
+        self.form = form
+        self.files = files
+        self.htmx = wants_fragment(request)
+        self.path: str = request.url.path
+        self.me = None
+        self._who = Who.ANYONE
+
+    # What it asks
+
+    @functools.cached_property
+    def query(self) -> FormFields:
+        """The query string: one-line texts of at most 200 characters, without the characters that no text needs."""
+        return FormFields(
+            [
+                (name, " ".join(FORBIDDEN.sub("", value)[:200].split()))
+                for name, value in self.request.query_params.multi_items()
+            ]
+        )
+
+    @property
+    def locale(self) -> str:
+        """The person's own language, else the browser's."""
+        if isinstance(self.me, (Customer, StaffMember)) and self.me.language in words.LOCALES:
+            return str(self.me.language)
+        return browser_locale(self.request)
+
+    @property
+    def zone(self) -> str:
+        """The person's own time zone, else the deployment's."""
+        return self.me.timezone if isinstance(self.me, (Customer, StaffMember)) else self.settings.default_timezone
+
+    @property
+    def client(self) -> str:
+        """Where the request comes from, for rate limits: one IPv4 address, or the /64 that one household has."""
+        host = self.request.client.host if self.request.client else ""
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return host
+        return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+
+    @property
+    def came_from(self) -> str:
+        """The page of ours that this was sent from (the form's `return`, else what the browser says); else `/`."""
+        told = (
+            self.form.get("return") or self.request.headers.get("hx-current-url") or self.request.headers.get("referer")
+        )
+        parts = urlsplit(told or "")
+        return safe_path(parts.path + (f"?{parts.query}" if parts.query else "")) or "/"
+
+    def cookie(self, name: str) -> str:
+        """One of our cookies, or empty."""
+        return self.request.cookies.get(cookie_name(self.settings, name), "")
+
+    # How it is answered
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A whole page."""
+        locale = self.locale
+        said = what_was_said(self.request, locale)
+        known = self._values(values, toasts=(said,) if said else ())
+        response = html(render(template, locale, known), status, {"Vary": "HX-Request, HX-Request-Type"})
+        if said:
+            delete_cookie(response, self.settings, SAID_COOKIE)
+        return response
+
+    def block(
+        self,
+        template: str,
+        block: str,
+        *,
+        said: str | None = None,
+        undo: str | None = None,
+        places: Mapping[str, object] = {},
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """One block of a page, for htmx; `said` (a msgid, its `places` filled) comes along as a toast."""
+        locale = self.locale
+        known = self._values(values, toasts=())
+        text = render_block(template, block, locale, known)
+        if said:
+            toast = Toast(words.translate(locale, said, **places), undo or "")
+            text += render("_shared/said.html", locale, {**known, "toast": toast})
+        return html(text, status, FRAGMENT_HEADERS)
+
+    def page_or_block(self, template: str, block: str, **values: Any) -> Response:
+        """The same address as a page, or as its block where htmx asks for a fragment."""
+        return self.block(template, block, **values) if self.htmx else self.page(template, **values)
+
+    def invalid(self, template: str, block: str | None = None, *, form: Filled[Any], **values: Any) -> Response:
+        """422 with the form as it was typed and its errors. The address bar stays where the form is."""
+        if block and self.htmx:
+            response = self.block(template, block, status=422, form=form, **values)
+        else:
+            response = self.page(template, 422, form=form, **values)
+        response.headers["HX-Push-Url"] = "false"
+        return response
+
+    def see_other(self, path: str, said: str | None = None, undo: str | None = None, **places: Any) -> Response:
+        """303 to one of our own paths. `said`: a msgid for the toast there, `places` fill it; `undo`: where its button POSTs."""
+        if self.htmx:
+            response = Response(status_code=204, headers={"HX-Redirect": path, **FRAGMENT_HEADERS})
+        else:
+            response = RedirectResponse(path, 303)
+        response.headers["Cache-Control"] = "no-store"
+        if said:
+            say(response, self.settings, said, undo=undo or "", places=places)
+        return response
+
+    def file(self, content: bytes, *, name: str, media_type: str, inline: bool = False) -> Response:
+        """A download; `inline` where the browser may show it."""
+        way = "inline" if inline else "attachment"
+        disposition = f"{way}; filename*=UTF-8''{quote(name)}"
+        return Response(
+            content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
+        )
+
+    def _values(self, values: Mapping[str, object], *, toasts: tuple[Toast, ...]) -> dict[str, object]:
+        """What the template sees: the route's values and what every page needs."""
+        locale = self.locale
+        shown = {name: value.shown(locale) if isinstance(value, Filled) else value for name, value in values.items()}
+        known = {
+            "me": self.me,
+            "zone": self.zone,
+            "now": self.now,
+            "path": self.path,
+            "htmx": self.htmx,
+            "may": self._may,
+            "frame": self._frame(locale, toasts),
+        }
+        return {**known, **shown}
+
+    def _frame(self, locale: str, toasts: tuple[Toast, ...]) -> Frame:
+        me = self.me if isinstance(self.me, (Customer, StaffMember)) else None
+        known: dict[str, Any] = {}
+        for part in self.wiring.shells.get(self._who, ()):
+            known |= part(self)
+        demo = demo_bar(self.settings, self.now, zone=self.zone, locale=locale, acting_as=me.name if me else "")
+        return frame_of(
+            self.request,
+            person=me.name if me else "",
+            organisation=me.account_name if isinstance(me, Customer) else "",
+            sees_insights=self._may(Permission.SEE_FIGURES),
+            administers=self._may(Permission.MANAGE_STAFF),
+            toasts=toasts,
+            demo=demo,
+            **known,
+        )
+
+    def _may(self, permission: str) -> bool:
+        return isinstance(self.me, StaffMember) and self.me.may(Permission(permission))
+
+    # The unit of work around it
+
+    def answer(self, guard: Guard, route: Callable[[], Any], *, unit: UnitOfWork) -> Any:
+        """Calls the route for whoever asks, in its unit of work; a refusal becomes the answer after the rollback."""
+        self._who = guard.who
+        self.now = self.house.clock.now()
+        database = self.house.database
+        asleep_since_long: int | None = None
+        try:
+            with unit() as db:
+                self.db = db
+                asleep_since_long = self._see_who_asks(guard)
+                admit(guard, self)
+                response = route()
+        except SignInFirst:
+            return self._send_to_sign_in()
+        except Refused as refused:
+            response = self._refuse(guard, refused)
+        if asleep_since_long is not None:
+            with database.write() as db:
+                if isinstance(self.me, ApiClient):
+                    auth.note_token_use(db, self.me, now=self.now)
+                else:
+                    auth.keep_awake(db, asleep_since_long, now=self.now)
+        return response
+
+    def check(self, guard: Guard) -> Response | None:
+        """Only whether they may come in; None if so. For requests that are wrong before the route is called."""
+        self.now = self.house.clock.now()
+        try:
+            with self.house.database.read() as db:
+                self.db = db
+                self._see_who_asks(guard)
+                admit(guard, self)
+        except SignInFirst:
+            return self._send_to_sign_in()
+        except Refused as refused:
+            return self._refuse(guard, refused)
+        return None
+
+    def _see_who_asks(self, guard: Guard) -> int | None:
+        """Finds out who it is. Gives the session (or token) whose last use is noted too long ago, if it is."""
+        if guard.who is Who.API:
+            kind, _, token = self.request.headers.get("authorization", "").partition(" ")
+            client = auth.find_token(self.db, token.strip()) if kind.lower() == "bearer" else None
+            self.me = client
+            stale = client and (client.last_used_at is None or self.now - client.last_used_at >= auth.REFRESH_AFTER)
+            return client.token_id if client and stale else None
+        cookie = self.cookie(SESSION_COOKIE)
+        found = auth.find_session(self.db, cookie, now=self.now) if cookie else None
+        self.me = found.person if found else None
+        return found.person.session_id if found and found.is_stale else None
+
+    def _send_to_sign_in(self) -> Response:
+        """To the sign-in page, and back here afterwards. After a lost POST: back to the page it was on."""
+        is_page = self.request.method in READING and not self.htmx
+        url = self.request.url
+        back = safe_path(url.path + (f"?{url.query}" if url.query else "")) if is_page else self.came_from
+        target = "/sign-in" + (f"?next={quote(back)}" if back not in ("", "/") else "")
+        if self.htmx:
+            # fetch would follow a redirect and swap the sign-in page into the fragment's place.
+            return Response(
+                status_code=401, headers={"HX-Redirect": target, "Cache-Control": "no-store", **FRAGMENT_HEADERS}
+            )
+        return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+
+    def _refuse(self, guard: Guard, refused: Refused) -> Response:
+        if isinstance(refused, NotAllowed) and isinstance(self.me, StaffMember):
+            with self.house.database.write() as db:
+                detail = {"path": self.path, "permission": guard.permission}
+                note(db, Event(Happened.PERMISSION_REFUSED, self.me.by, self.now, detail=detail))
+        headers = {}
+        if isinstance(refused, auth.TooMany):
+            headers["Retry-After"] = str(refused.retry_after)
+        if refused.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return error_response(self.request, refused.status, refused=refused, headers=headers, locale=self.locale)
+
+
+class AskOfCustomer(Ask):
+    """A request of a customer who is signed in."""
+
+    me: Customer
+
+
+class AskOfStaff(Ask):
+    """A request of a member of staff who is signed in."""
+
+    me: StaffMember
+
+
+class AskOfApi(Ask):
+    """A call of an integration."""
+
+    me: ApiClient
+
+
+def admit(guard: Guard, ask: Ask) -> None:
+    """Lets in whom the guard names. Strangers are asked to sign in; the wrong kind of person finds nothing here."""
+    match guard.who:
+        case Who.ANYONE:
+            return
+        case Who.API:
+            if ask.me is None:
+                raise _TokenNeeded
+            if guard.scope is Scope.WRITE and ask.me.scope is not Scope.WRITE:
+                raise _ScopeTooSmall
+        case Who.CUSTOMER | Who.STAFF:
+            if ask.me is None:
+                raise SignInFirst
+            if not isinstance(ask.me, Customer if guard.who is Who.CUSTOMER else StaffMember):
+                raise NotFound
+            if guard.permission and not ask._may(guard.permission):
+                raise NotAllowed
+
+
+# Reading the request, before the thread
+
+
+SomeAsk = TypeVar("SomeAsk", bound=Ask)
+
+
+async def _read(kind: type[SomeAsk], request: Request) -> SomeAsk:
+    if request.method in READING or not re.match(
+        r"(application/x-www-form-urlencoded|multipart/form-data)\b", request.headers.get("content-type", "")
+    ):
+        return kind(request, FormFields(), {})
+    fields: list[tuple[str, str]] = []
+    files: dict[str, Upload] = {}
+    async with request.form(max_fields=MAX_FIELDS, max_files=MAX_FILES) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if value.filename and name not in files:
+                    files[name] = Upload(_text(value.filename)[:200], value.content_type or "", await value.read())
+            else:
+                fields.append((_text(name), _text(value)))
+    return kind(request, FormFields(fields), files)
+
+
+def _text(value: str) -> str:
+    """Without lone surrogates, which a form in an odd charset can carry and no page can show."""
+    return value.encode("utf-8", "replace").decode()
+
+
+async def _public_ask(request: Request) -> Ask:
+    return await _read(Ask, request)
+
+
+async def _customer_ask(request: Request) -> AskOfCustomer:
+    return await _read(AskOfCustomer, request)
+
+
+async def _staff_ask(request: Request) -> AskOfStaff:
+    return await _read(AskOfStaff, request)
+
+
+async def _api_ask(request: Request) -> AskOfApi:
+    return await _read(AskOfApi, request)
+
+
+PublicAsk = Annotated[Ask, Depends(_public_ask)]
+CustomerAsk = Annotated[AskOfCustomer, Depends(_customer_ask)]
+StaffAsk = Annotated[AskOfStaff, Depends(_staff_ask)]
+ApiAsk = Annotated[AskOfApi, Depends(_api_ask)]
+
+_ASK_OF: dict[Who, type[Ask]] = {
+    Who.ANYONE: Ask,
+    Who.CUSTOMER: AskOfCustomer,
+    Who.STAFF: AskOfStaff,
+    Who.API: AskOfApi,
+}
+
+
+# Routes and their guards
+
+
+class GuardedRoute(APIRoute):
+    """A route that belongs to a guard; subclasses (one a guard, see `_guarded`) say which."""
+
+    guard: Guard
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        _check_shape(endpoint, self.guard)
+        methods = set(options.pop("methods", None) or {"GET"})
+        options["methods"] = methods | {"HEAD"} if "GET" in methods else methods
+        super().__init__(path, _in_one_unit_of_work(endpoint, self.guard), **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle, guard = super().get_route_handler(), self.guard
+
+        async def handle_guarded(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError:
+                # Who may not come in hears that first, and nothing about what was wrong with the request.
+                ask = _ASK_OF[guard.who](request, FormFields(), {})
+                refusal = await run_in_threadpool(ask.check, guard)
+                if refusal is None:
+                    raise
+                return refusal
+
+        return handle_guarded
+
+
+def _check_shape(endpoint: Callable[..., Any], guard: Guard) -> None:
+    asked = get_type_hints(endpoint).get("ask")
+    if inspect.iscoroutinefunction(endpoint) or asked is not _ASK_OF[guard.who]:
+        raise TypeError(f"{endpoint.__qualname__}: a route is a plain function of `ask: {_ASK_OF[guard.who].__name__}`")
+
+
+def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+    @functools.wraps(endpoint)
+    def call(**arguments: Any) -> Any:
+        ask: Ask = arguments["ask"]
+        database = ask.house.database
+        unit = database.read if ask.request.method in READING else database.write
+        return ask.answer(guard, functools.partial(endpoint, **arguments), unit=unit)
+
+    return call
+
+
+def answer_in_writing(request: Request, answer: Callable[[Ask], Response]) -> Response:
+    """A unit of work that writes although the method is GET. Only for the way back from a sign-in provider, which is a
+    GET by its standard and carries a state that can be used once. Call it in a thread."""
+    ask = Ask(request, FormFields(), {})
+    response: Response = ask.answer(Guard(Who.ANYONE), functools.partial(answer, ask), unit=ask.house.database.write)
+    return response
+
+
+def _guarded(guard: Guard) -> APIRouter:
+    route_class = type("GuardedRoute", (GuardedRoute,), {"guard": guard})
+    return APIRouter(route_class=route_class)
+
+
+def public_pages() -> APIRouter:
+    """Pages for anyone. Each is named in tests/routes/test_guards.py."""
+    return _guarded(Guard(Who.ANYONE))
+
+
+def customer_pages() -> APIRouter:
+    """Pages of the customer who is signed in."""
+    return _guarded(Guard(Who.CUSTOMER))
+
+
+def staff_pages(permission: Permission | None = None) -> APIRouter:
+    """Pages for all staff, or for those with that permission. Paths go without `/staff`."""
+    return _guarded(Guard(Who.STAFF, permission))
+
+
+def admin_pages(permission: Permission) -> APIRouter:
+    """Administration, each group by its permission. Paths go without `/admin`."""
+    return _guarded(Guard(Who.STAFF, permission))
+
+
+def api_calls(scope: Scope) -> APIRouter:
+    """Calls of the JSON API. Paths go without `/api/v1`."""
+    return _guarded(Guard(Who.API, scope=scope))

@@ -1,0 +1,1 @@
+"""Pages for anyone: sign-in, survey answers, invitations, preferences of this browser."""
