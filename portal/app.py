@@ -40,17 +40,31 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes.public import company_sign_in, preferences, sign_in
+from portal.routes.staff import customer, customers, day, inbox, people, pipeline
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
 CUSTOMER_PAGES: Sequence[APIRouter] = []
 PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages]
-STAFF_PAGES: Sequence[APIRouter] = []
+STAFF_PAGES: Sequence[APIRouter] = [
+    day.pages,
+    pipeline.pages,
+    pipeline.moves,
+    inbox.pages,
+    inbox.reassigning,
+    customers.pages,
+    customer.pages,
+    customer.talks,
+    customer.flagging,
+    customer.reassigning,
+    customer.closing,
+    people.pages,
+]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -76,6 +90,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.wiring = wiring
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
+        *_flat([day.home]),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
