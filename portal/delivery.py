@@ -1,5 +1,6 @@
 """Letters leaving the house: composed in the reader's language, handed to the mail server, marked one by one."""
 
+import re
 import smtplib
 import ssl
 import time
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import css_inline
 import phonenumbers
+from babel.dates import get_timezone_location
 from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.orm import Session
 
@@ -21,6 +23,7 @@ from portal import mail
 from portal.accounts.models import Account, Contact, Staff
 from portal.audit import Event, Happened, note
 from portal.boundary import Crash, attempted
+from portal.clock import zone
 from portal.house import House
 from portal.links import new_nonce
 from portal.mail import (
@@ -50,6 +53,7 @@ NOT_THE_LETTERS_FAULT = frozenset({530, 534, 535, 538})
 """Permanent answers about our own credentials: the letters wait until somebody has set them right."""
 
 _CLOSING = 421
+_EMPTY_LINES = re.compile(r"\n{3,}")
 _POLICY = SMTP.clone(max_line_length=900)
 """Long links in headers (List-Unsubscribe) stay as they are: at 78 the library would encode them beyond recognition."""
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
@@ -95,8 +99,9 @@ class _Words(NamedTuple):
     html: str
     calendar: Calendar | None
     reader: _Reader
-    signer: _Card | None
-    """The consultant, where the letter comes from them; None: from the vendor."""
+    signed: str
+    """The person it comes from, if any: the consultant, or the friend who thought of somebody."""
+    reply_to: Address | None
 
 
 def compose(db: Session, house: House, row: LetterRow, *, composers: Composers) -> EmailMessage:
@@ -107,9 +112,9 @@ def compose(db: Session, house: House, row: LetterRow, *, composers: Composers) 
     made["Date"] = format_datetime(house.clock.now())
     made["Subject"] = words.subject
     made["To"] = _address(words.reader.name, row.to_email)
-    made["From"] = _from(house, words.signer)
-    if words.signer is not None:
-        made["Reply-To"] = _address(words.signer.name, words.signer.email)
+    made["From"] = _from(house, words.signed)
+    if words.reply_to is not None:
+        made["Reply-To"] = words.reply_to
     made["Auto-Submitted"] = "auto-generated"
     if row.manner.purpose is not Purpose.SERVICE:
         made["List-Unsubscribe"] = f"<{mail.unsubscribe_url(house, row)}>"
@@ -134,7 +139,7 @@ def rendered(db: Session, house: House, letter_id: int, *, composers: Composers)
     except Withheld:
         return None
     return Rendered(
-        mail.outgoing(row), str(_from(house, words.signer)), row.to_email, words.subject, words.text, words.html,
+        mail.outgoing(row), str(_from(house, words.signed)), row.to_email, words.subject, words.text, words.html,
         words.calendar.ics if words.calendar else "",
     )  # fmt: skip
 
@@ -144,7 +149,7 @@ def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _
     made = composer(db, house, row) if composer else {}
     calendar: Calendar | None = made.pop("calendar", None)
     account = db.get(Account, row.account_id) if row.account_id is not None else None
-    consultant = _card(db, account)
+    consultant = _card(db, account) if row.contact_id is not None else None
     context = mail.revived(row.context)
     reader = _reader(db, house, row, context)
     values: dict[str, Any] = {
@@ -153,6 +158,7 @@ def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _
         "postal_address": house.settings.postal_address,
         "url": house.url,
         "zone": reader.zone,
+        "zone_city": get_timezone_location(zone(reader.zone), locale=row.language.replace("-", "_"), return_city=True),
         "reader": reader,
         "consultant": consultant,
         "account_name": account.name if account else "",
@@ -161,14 +167,16 @@ def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _
         **context,
         **made,
     }
+    signed = _signed(row, reader, consultant, context)
     template = f"mail/{row.kind}"
     return _Words(
         subject=" ".join(render(f"{template}.subject.txt", row.language, values).split()),
-        text=render(f"{template}.txt", row.language, values).strip() + "\n",
+        text=_EMPTY_LINES.sub("\n\n", render(f"{template}.txt", row.language, values)).strip() + "\n",
         html=_INLINER.inline(render(f"{template}.html", row.language, values)),
         calendar=calendar,
         reader=reader,
-        signer=consultant if row.manner.sender is Sender.CONSULTANT and not reader.is_staff else None,
+        signed=signed,
+        reply_to=_address(consultant.name, consultant.email) if consultant and signed == consultant.name else None,
     )
 
 
@@ -209,9 +217,21 @@ def _spoken(phone: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
-def _from(house: House, signer: _Card | None) -> Address:
+def _signed(row: LetterRow, reader: _Reader, consultant: _Card | None, context: dict[str, Any]) -> str:
+    match row.manner.sender:
+        case Sender.CONSULTANT:
+            return consultant.name if consultant and not reader.is_staff else ""
+        case Sender.REFERRER:
+            return str(context["referrer_name"])
+        case Sender.VENDOR:
+            return ""
+        case _:
+            assert_never(row.manner.sender)
+
+
+def _from(house: House, signed: str) -> Address:
     name, address = parseaddr(house.settings.mail_from)
-    return _address(f"{signer.name} via {house.settings.vendor_name}" if signer else name, address)
+    return _address(f"{signed} via {house.settings.vendor_name}" if signed else name, address)
 
 
 def _address(name: str, address: str) -> Address:

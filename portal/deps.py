@@ -30,7 +30,6 @@ from portal.audit import Event, Happened, note
 from portal.auth import ApiClient, Customer, Scope, StaffMember
 from portal.errors import N_, NotAllowed, NotFound, Refused
 from portal.forms import Filled, FormFields
-from portal.frame import Frame, Toast
 from portal.house import House
 from portal.policy import Permission
 from portal.settings import Settings
@@ -40,15 +39,15 @@ from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
     SESSION_COOKIE,
+    Toast,
     browser_locale,
     cookie_name,
     delete_cookie,
-    demo_bar,
     error_response,
-    frame_of,
     html,
     safe_path,
     say,
+    surroundings,
     wants_fragment,
     what_was_said,
     wiring_of,
@@ -169,11 +168,11 @@ class Ask:
     @property
     def came_from(self) -> str:
         """The page of ours that this was sent from (the form's `return`, else what the browser says); else `/`."""
-        told = (
-            self.form.get("return") or self.request.headers.get("hx-current-url") or self.request.headers.get("referer")
-        )
-        parts = urlsplit(told or "")
-        return safe_path(parts.path + (f"?{parts.query}" if parts.query else "")) or "/"
+        if "return" in self.form:
+            return safe_path(self.form["return"]) or "/"
+        headers = self.request.headers
+        page = urlsplit(headers.get("hx-current-url") or headers.get("referer", ""))
+        return safe_path(page.path + (f"?{page.query}" if page.query else "")) or "/"
 
     def cookie(self, name: str) -> str:
         """One of our cookies, or empty."""
@@ -185,7 +184,7 @@ class Ask:
         """A whole page."""
         locale = self.locale
         said = what_was_said(self.request, locale)
-        known = self._values(values, toasts=(said,) if said else ())
+        known = self._values(values, said=said)
         response = html(render(template, locale, known), status, {"Vary": "HX-Request, HX-Request-Type"})
         if said:
             delete_cookie(response, self.settings, SAID_COOKIE)
@@ -204,11 +203,11 @@ class Ask:
     ) -> Response:
         """One block of a page, for htmx; `said` (a msgid, its `places` filled) comes along as a toast."""
         locale = self.locale
-        known = self._values(values, toasts=())
+        known = self._values(values)
         text = render_block(template, block, locale, known)
         if said:
             toast = Toast(words.translate(locale, said, **places), undo or "")
-            text += render("_shared/said.html", locale, {**known, "toast": toast})
+            text += render("_shared/said.html", locale, {**known, "said": toast})
         return html(text, status, FRAGMENT_HEADERS)
 
     def page_or_block(self, template: str, block: str, **values: Any) -> Response:
@@ -243,37 +242,24 @@ class Ask:
             content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
         )
 
-    def _values(self, values: Mapping[str, object], *, toasts: tuple[Toast, ...]) -> dict[str, object]:
+    def _values(self, values: Mapping[str, object], *, said: Toast | None = None) -> dict[str, object]:
         """What the template sees: the route's values and what every page needs."""
         locale = self.locale
         shown = {name: value.shown(locale) if isinstance(value, Filled) else value for name, value in values.items()}
-        known = {
-            "me": self.me,
+        me = self.me if isinstance(self.me, (Customer, StaffMember)) else None
+        known: dict[str, object] = {
+            **surroundings(self.request, self.settings),
+            "me": me,
             "zone": self.zone,
             "now": self.now,
-            "path": self.path,
             "htmx": self.htmx,
             "may": self._may,
-            "frame": self._frame(locale, toasts),
+            "said": said,
+            "acting_as": me.name if me else "",
         }
-        return {**known, **shown}
-
-    def _frame(self, locale: str, toasts: tuple[Toast, ...]) -> Frame:
-        me = self.me if isinstance(self.me, (Customer, StaffMember)) else None
-        known: dict[str, Any] = {}
         for part in self.wiring.shells.get(self._who, ()):
             known |= part(self)
-        demo = demo_bar(self.settings, self.now, zone=self.zone, locale=locale, acting_as=me.name if me else "")
-        return frame_of(
-            self.request,
-            person=me.name if me else "",
-            organisation=me.account_name if isinstance(me, Customer) else "",
-            sees_insights=self._may(Permission.SEE_FIGURES),
-            administers=self._may(Permission.MANAGE_STAFF),
-            toasts=toasts,
-            demo=demo,
-            **known,
-        )
+        return {**known, **shown}
 
     def _may(self, permission: str) -> bool:
         return isinstance(self.me, StaffMember) and self.me.may(Permission(permission))

@@ -25,7 +25,7 @@ def _email(value: str) -> str:
     try:
         validate_email(value, check_deliverability=False, test_environment=True)
     except EmailNotValidError as wrong:
-        raise ValueError(N_("Please enter an e-mail address, such as maria@company.example.")) from wrong
+        raise ValueError(N_("Please enter an email address, such as maria@company.example.")) from wrong
     return normalised_email(value)
 
 
@@ -163,7 +163,7 @@ _NOT_A_DATE = N_("Please enter a date.")
 _NOT_A_TIME = N_("Please enter a time.")
 _CHOOSE = N_("Please choose one from the list.")
 _TOO_BIG = N_("That number is too large.")
-_UNREADABLE = N_("We couldn't read this. Please check it.")
+_UNREADABLE = N_("We couldn’t read this. Please check it.")
 
 _PLAIN = {
     "missing": _MISSING,
@@ -207,6 +207,8 @@ _WITH_LIMIT = {
 def _sentence(error: dict[str, Any]) -> Sentence:
     """One of Pydantic's errors for people. A validator's own ValueError is a msgid already."""
     kind, context = error["type"], error.get("ctx", {})
+    if kind in ("too_long", "too_short") and isinstance(error["input"], str):
+        kind = f"string_{kind}"  # a length checked after a validator of ours goes by this name
     if kind in _WITH_LIMIT:
         message, limit = _WITH_LIMIT[kind]
         if kind in ("string_too_short", "too_short") and context.get(limit) == 1:

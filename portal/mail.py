@@ -68,6 +68,7 @@ class Purpose(StrEnum):
 
 class Sender(StrEnum):
     CONSULTANT = "consultant"
+    REFERRER = "referrer"
     VENDOR = "vendor"
 
 
@@ -104,7 +105,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
-    Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.VENDOR, Rank.SINGLE, forget=True),
+    Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
     Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
@@ -360,6 +361,11 @@ def next_due(db: Session) -> datetime | None:
     return min((moment for moment in found if moment is not None), default=None)
 
 
+def in_hand(db: Session) -> int:
+    """How many letters some worker has taken and not marked yet."""
+    return db.scalar(select(func.count()).where(text(WAITING), LetterRow.leased_by != "")) or 0
+
+
 def messages(
     db: Session,
     *,
@@ -454,6 +460,19 @@ def allow_again(db: Session, address: str, purpose: Purpose) -> None:
 def refusals(db: Session, address: str) -> set[Purpose]:
     """What an address asked not to get."""
     return set(db.scalars(select(MailRefusal.purpose).where(MailRefusal.address_hash == address_hash(address))))
+
+
+def refusing(db: Session, addresses: Sequence[str], purpose: Purpose) -> set[str]:
+    """Those of many addresses that asked not to get mails of that purpose, in one statement."""
+    hashes = {address: address_hash(address) for address in addresses}
+    refused = set(
+        db.scalars(
+            select(MailRefusal.address_hash).where(
+                MailRefusal.address_hash.in_(list(hashes.values())), MailRefusal.purpose == purpose
+            )
+        )
+    )
+    return {address for address, hashed in hashes.items() if hashed in refused}
 
 
 def address_hash(address: str) -> str:

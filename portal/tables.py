@@ -3,5 +3,13 @@
 from portal import audit, auth, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
+from portal.surveys import models as surveys
 
-TABLES = (audit, auth, mail, accounts, journeys)
+TABLES = (
+    audit,
+    auth,
+    mail,
+    accounts,
+    journeys,
+    surveys,
+)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from portal.errors import N_
+
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
@@ -15,7 +17,7 @@ def clean(value: str) -> str:
     Errors: ValueError (a sentence) for characters that no text needs and databases or screens choke on.
     """
     if FORBIDDEN.search(value):
-        raise ValueError("Please remove the invisible control characters.")
+        raise ValueError(N_("Please remove the invisible control characters."))
     return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -11,7 +10,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from portal import words
 from portal.errors import N_, Refused
-from portal.frame import DemoBar, Frame, Toast
 from portal.house import House
 from portal.settings import Settings
 from portal.templating import render
@@ -25,13 +23,21 @@ ASKING_COOKIE = "asking"
 YEAR_SECONDS = 365 * 24 * 3600
 
 
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """A short word about what was just done. `undo` is a URL to post to, empty where nothing can be taken back."""
+
+    text: str
+    undo: str = ""
+
+
 @dataclass
 class Wiring:
     """What the web layer of a process has at hand; every request carries it as `scope["wiring"]`."""
 
     house: House
     shells: Mapping[str, tuple[Callable[[Any], dict[str, object]], ...]]
-    """By kind of reader (`customer`, `staff`): functions that give fields of the Frame around every page (counts)."""
+    """By kind of reader (`customer`, `staff`): functions that give more values to every whole page (counts)."""
     is_draining: bool = field(default=False)
 
     @property
@@ -148,30 +154,30 @@ class Trouble(NamedTuple):
 
 TROUBLES = {
     400: Trouble(
-        N_("That didn't arrive in one piece"),
-        N_("We couldn't read what your browser sent. Please go back and try again."),
+        N_("That didn’t arrive in one piece"),
+        N_("We couldn’t read what your browser sent. Please go back and try again."),
     ),
     401: Trouble(N_("Please sign in"), N_("This needs a valid access token.")),
     403: Trouble(
-        N_("That's not possible from here"),
+        N_("That’s not possible from here"),
         N_("For your safety we only accept this from our own pages. Please open the page again and repeat it there."),
     ),
-    404: Trouble(N_("We couldn't find that"), N_("It may have moved, or the link is incomplete.")),
-    405: Trouble(N_("That's not how this page works"), N_("Please go back and use the buttons on the page.")),
+    404: Trouble(N_("We couldn’t find that"), N_("It may have moved, or the link is incomplete.")),
+    405: Trouble(N_("That’s not how this page works"), N_("Please go back and use the buttons on the page.")),
     409: Trouble(
-        N_("That doesn't go together"), N_("Somebody may have changed it in the meantime. Please look at it again.")
+        N_("That doesn’t go together"), N_("Somebody may have changed it in the meantime. Please look at it again.")
     ),
-    413: Trouble(N_("That's too large"), N_("Please send a smaller file, or a shorter text.")),
-    415: Trouble(N_("We can't read that kind of file"), N_("Please send it in another format.")),
+    413: Trouble(N_("That’s too large"), N_("Please send a smaller file, or a shorter text.")),
+    415: Trouble(N_("We can’t read that kind of file"), N_("Please send it in another format.")),
     422: Trouble(N_("Something is missing or wrong"), N_("Please go back and check what you entered.")),
     429: Trouble(N_("A little slower, please"), N_("That was tried too often. Please wait a little and try again.")),
     500: Trouble(
         N_("Something broke on our side"),
-        N_("It's not your fault, and nothing you saved before is lost. Please try again."),
+        N_("It’s not your fault, and nothing you saved before is lost. Please try again."),
     ),
     503: Trouble(
-        N_("We'll be right back"),
-        N_("We can't reach our records for a moment. Nothing is lost; please try again in a minute."),
+        N_("We’ll be right back"),
+        N_("We can’t reach our records for a moment. Nothing is lost; please try again in a minute."),
     ),
 }
 
@@ -180,19 +186,26 @@ def trouble(status: int) -> Trouble:
     return TROUBLES.get(status) or TROUBLES[400 if status < 500 else 500]
 
 
-def frame_of(connection: HTTPConnection, **known: Any) -> Frame:
-    """What stands around a page, as far as the browser tells; `known`: the fields that only a known reader gives."""
-    settings = wiring_of(connection).settings
+def surroundings(connection: HTTPConnection, settings: Settings) -> dict[str, object]:
+    """What stands around any page, as far as the browser alone tells; a page that knows its reader adds to it."""
     url = connection.url
-    path = url.path + (f"?{url.query}" if url.query else "")
-    return Frame(path=path, theme=browser_theme(connection), vendor=settings.vendor_name, **known)
+    return {
+        "path": url.path + (f"?{url.query}" if url.query else ""),
+        "theme": browser_theme(connection),
+        "vendor": settings.vendor_name,
+        "settings": settings,
+        "demo": settings.demo,
+        "me": None,
+        "said": None,
+        "zone": settings.default_timezone,
+        "may": nobody_may,
+        "request_id": connection.scope.get("request_id", ""),
+    }
 
 
-def demo_bar(settings: Settings, now: datetime, *, zone: str, locale: str, acting_as: str) -> DemoBar | None:
-    """The demo's clock, where this is one."""
-    if not settings.demo:
-        return None
-    return DemoBar(words.day_in(now, zone, locale, year=True), acting_as)
+def nobody_may(permission: str) -> bool:
+    """What a page asks where nobody is signed in."""
+    return False
 
 
 def error_response(
@@ -212,18 +225,18 @@ def error_response(
     locale = locale or browser_locale(connection)
     title, message = trouble(status)
     values: dict[str, Any] = {
-        "frame": frame_of(connection),
+        **surroundings(connection, wiring_of(connection).settings),
         "status": status,
         "title": words.translate(locale, title),
-        "text": words.translate(locale, message),
+        "message": words.translate(locale, message),
     }
     if refused:
-        values["text"] = words.translate(locale, refused.message, **refused.values)
+        values["message"] = words.translate(locale, refused.message, **refused.values)
     if wants_fragment(connection):
         # To be read as a notice; the page that it happened on stays as it is.
-        fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#toasts", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
-        return html(render("_shared/refusal.html", locale, values), status, {**fragment, **(headers or {})})
-    return html(render("public/error.html", locale, values), status, {"HX-Push-Url": "false", **(headers or {})})
+        fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#notices", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        return html(render("_shared/notice.html", locale, values), status, {**fragment, **(headers or {})})
+    return html(render("problem.html", locale, values), status, {"HX-Push-Url": "false", **(headers or {})})
 
 
 def problem(

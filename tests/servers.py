@@ -275,9 +275,9 @@ class _OnAFreePort(Controller):
 
 
 @contextlib.contextmanager
-def smtp_sink() -> Iterator[SmtpSink]:
-    """A mail server for as long as the block lasts."""
-    sink = SmtpSink()
+def smtp_sink(sink: SmtpSink | None = None) -> Iterator[SmtpSink]:
+    """A mail server for as long as the block lasts; a sink of one's own may behave differently."""
+    sink = sink or SmtpSink()
     controller = _OnAFreePort(sink)
     sink.port = controller.port
     controller.start()

@@ -5,12 +5,13 @@ moves now. Texts are clean already (forms and API own that).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit
@@ -364,27 +365,60 @@ def ask_for_referral(db: Session, *, journey_id: int, why: str, now: datetime) -
 
 
 def hear_surveys_sent(
-    db: Session, house: House, *, sent: Sequence[tuple[int, int]], now: datetime
+    db: Session,
+    house: House,
+    *,
+    sent: Sequence[tuple[int, int]],
+    now: datetime,
+    changes: Mapping[int, conduct.Change] | None = None,
 ) -> None:
     """Surveys went out: pairs of (journey, day). Plans the reminder and the call that follow silence.
 
-    The journeys' rows are held by the caller (the worker claimed them).
+    The journeys' rows are held by the caller (the worker claimed them); who loaded them already hands them in.
     """
-    changes = conduct.load(db, [journey_id for journey_id, _ in sent])
-    rows = []
+    if not sent:
+        return
+    known = changes if changes is not None else conduct.load(db, [journey_id for journey_id, _ in sent])
+    journeys_of: dict[int, list[int]] = defaultdict(list)
     for journey_id, day in sent:
-        change = changes[journey_id]
+        change = known[journey_id]
         change.after = rules.was_sent(change.after, day, now)
         change.add(rules.reminders(change.after, day, now, house.holidays))
-        rows.append({"the_journey_id": journey_id, "the_day": day, "the_at": now})
-    db.connection().execute(_SENT, rows)
-    conduct.store(db, house, changes=list(changes.values()), now=now)
+        journeys_of[day].append(journey_id)
+    for day, ids in journeys_of.items():
+        db.connection().execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
+    conduct.store(db, house, changes=[known[journey_id] for journey_id, _ in sent], now=now)
     audit.note_all(
-        db, [Event(Happened.SURVEY_SENT, "system", now, changes[j].account_id, j, None, {"day": day}) for j, day in sent]
+        db, [Event(Happened.SURVEY_SENT, "system", now, known[j].account_id, j, None, {"day": day}) for j, day in sent]
     )
 
 
-_SENT = conduct.update_follow_up("sent_at")
+_SENT = (
+    update(FollowUpRow)
+    .where(FollowUpRow.day == bindparam("the_day"), FollowUpRow.journey_id.in_(bindparam("ids", expanding=True)))
+    .values(sent_at=bindparam("the_at"))
+)
+
+
+def convert_contacts(
+    db: Session,
+    house: House,
+    *,
+    contacts: Sequence[tuple[int, int, str]],
+    now: datetime,
+    changes: Mapping[int, conduct.Change] | None = None,
+) -> None:
+    """Contacts that can't be asked by mail become calls for the consultant: (journey, day, why), one a journey.
+
+    Rows are held and handed in as in `hear_surveys_sent`. The survey's due action ends with the reason.
+    """
+    if not contacts:
+        return
+    known = changes if changes is not None else conduct.load(db, [journey_id for journey_id, _, _ in contacts])
+    for journey_id, day, why in contacts:
+        change = known[journey_id]
+        change.add(rules.convert(change.after, day, now, why=why))
+    conduct.store(db, house, changes=[known[journey_id] for journey_id, _, _ in contacts], now=now)
 
 
 def hear_meeting(

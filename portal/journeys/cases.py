@@ -349,7 +349,9 @@ def tell_managers_of_late_flags(db: Session, *, now: datetime, limit: int = 200)
 
 def churn(db: Session, *, account_id: int, on: Any, reason: str, by: str, now: datetime) -> None:
     """The account has left: its open journeys end as lost."""
-    account = db.get(Account, account_id, with_for_update=True, populate_existing=True)
+    # FOR NO KEY UPDATE: who holds a journey and writes a row of its account (a foreign key) must not wait for us
+    # while we wait for that journey.
+    account = db.get(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
     if account is None:
         raise NotFound
     account.churned_on, account.churn_reason = on, reason

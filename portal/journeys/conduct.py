@@ -169,6 +169,7 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
         goals[journey_id].append(rules.Goal(day, met_at))
     promises: dict[int, date] = {row[0]: row[1] for row in db.execute(_PROMISES, these)}
     followed = set(db.scalars(_NEXT, these))
+    pipelines = {pipeline_id: pipeline(db, pipeline_id) for pipeline_id in {row.pipeline_id for row in rows}}
     changes = {}
     for r in rows:
         journey = Journey(
@@ -195,7 +196,9 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
             renews_on=r.renews_on,
             has_next=r.id in followed,
         )
-        changes[r.id] = Change(r.account_id, pipeline(db, r.pipeline_id), journey, journey, (r.behind_at, r.stuck_at))
+        changes[r.id] = Change(
+            r.account_id, pipelines[r.pipeline_id], journey, journey, (r.behind_at, r.stuck_at)
+        )
     return changes
 
 
@@ -377,11 +380,34 @@ def _store_contacts(db: Session, changes: Sequence[Change]) -> None:
     for statement, rows in ((_MISS, missed), (_CONVERT, converted), (_RESCHEDULE, planned)):
         if rows:
             connection.execute(statement, rows)
-    for change, effect in _of(changes, rules.Converted):
-        drop_due(db, change.after.id, keys=(f"survey:{effect.day}",), why=effect.why, now=effect.at)
+    _drop_due_of_contacts(db, changes)
+
+
+_DROP_DUE = (
+    update(DueAction)
+    .where(
+        DueAction.journey_id == bindparam("the_journey_id"),
+        DueAction.key == bindparam("the_key"),
+        DueAction.done_at.is_(None),
+    )
+    .values(done_at=bindparam("was_done_at"), result=bindparam("the_result"))
+)
+
+
+def _drop_due_of_contacts(db: Session, changes: Sequence[Change]) -> None:
+    """What waited for a contact that became a call, or was missed, waits no longer."""
+    dropped = [(c.after.id, f"survey:{e.day}", e.why, e.at) for c, e in _of(changes, rules.Converted)]
     for change, effect in _of(changes, rules.Missed):
-        keys = (f"survey:{effect.day}", f"reminder:{effect.day}", f"call_no_answer:{effect.day}")
-        drop_due(db, change.after.id, keys=keys, why="missed", now=effect.at)
+        for kind in ("survey", "reminder", "call_no_answer"):
+            dropped.append((change.after.id, f"{kind}:{effect.day}", "missed", effect.at))
+    if dropped:
+        db.connection().execute(
+            _DROP_DUE,
+            [
+                {"the_journey_id": journey_id, "the_key": key, "the_result": why, "was_done_at": at}
+                for journey_id, key, why, at in dropped
+            ],
+        )
 
 
 def _date_plans(db: Session, changes: Sequence[Change]) -> None:

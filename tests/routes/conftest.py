@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+import portal.tables  # noqa: F401 - every table
 from portal import auth
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
@@ -17,7 +18,6 @@ from portal.db import Base, Database
 from portal.house import House
 from portal.settings import Settings, read_settings
 from portal.web import SESSION_COOKIE, cookie_name
-import portal.tables  # noqa: F401 - every table
 
 NOON = datetime(2026, 6, 23, 15, 0, tzinfo=UTC)
 
@@ -146,6 +146,7 @@ def signed_in(onward: FastAPI, database: Database, browser: Callable[[], TestCli
 
 def _stand_ins() -> None:
     from sqlalchemy import Column, Table
+
     from portal.db import BigId
 
     for table in list(Base.metadata.tables.values()):

@@ -241,7 +241,7 @@ def test_files_come_as_bytes_beside_the_fields(maria: TestClient) -> None:
 def test_an_impossible_path_is_a_page_that_is_not_there(browser: Browser, path: str) -> None:
     answer = browser().get(path)
     assert answer.status_code == 404
-    assert "<h1>We couldn&#39;t find that</h1>" in answer.text
+    assert "<h1>We couldn’t find that</h1>" in answer.text
 
 
 def test_queries_are_clean(browser: Browser) -> None:

@@ -110,7 +110,7 @@ async def _come_back(company: Any, request: Request) -> Response:
 
 
 def _away() -> ProviderAway:
-    return ProviderAway(N_("Your company's sign-in doesn't answer. Please try again, or let us email you a link."))
+    return ProviderAway(N_("Your company’s sign-in doesn’t answer. Please try again, or let us email you a link."))
 
 
 def _identity(token: dict[str, Any], *, issuer: str) -> Identity:
@@ -118,7 +118,7 @@ def _identity(token: dict[str, Any], *, issuer: str) -> Identity:
     claims: dict[str, Any] = token.get("userinfo") or {}
     subject = claims.get("sub") if "id_token" in token else None
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or claims.get("iss") != issuer:
-        raise CannotSignIn(N_("Your company's sign-in didn't say who you are. Please tell an administrator."))
+        raise CannotSignIn(N_("Your company’s sign-in didn’t say who you are. Please tell an administrator."))
     email = claims.get("email")
     is_verified = claims.get("email_verified") is True and isinstance(email, str)
     return Identity(issuer, subject, normalised_email(email) if is_verified else "")

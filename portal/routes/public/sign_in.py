@@ -135,7 +135,7 @@ def type_code(ask: PublicAsk) -> Response:
     expected = auth.mail_code(ask.house.secret, link)
     if not _is_right(ask, link, typed=auth.digits(filled.value.code), expected=expected):
         return _sent_page(
-            ask, link, filled.with_error("code", N_("That isn't the code from the mail. Please look again."))
+            ask, link, filled.with_error("code", N_("That isn’t the code from the mail. Please look again."))
         )
     return _let_in(ask, link)
 
@@ -192,7 +192,7 @@ def use_link(ask: PublicAsk, token: Token) -> Response:
             return _open_page(ask, link, token, filled)
         expected = auth.page_code(ask.house.secret, link)
         if not _is_right(ask, link, typed=auth.digits(filled.value.code), expected=expected):
-            wrong = filled.with_error("code", N_("That isn't the code on the other screen. Please look again."))
+            wrong = filled.with_error("code", N_("That isn’t the code on the other screen. Please look again."))
             return _open_page(ask, link, token, wrong) if link.is_open(ask.now) else _expired(ask, link, token=token)
     return _let_in(ask, link)
 

@@ -1,0 +1,244 @@
+"""The `portal` command: everything that is done from a shell. Each command imports what it needs itself, so that `--help`
+costs nothing.
+
+Exit codes: 0 done, 1 refused or impossible (the message says what to do), 2 wrong usage or settings.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portal.house import House
+
+OK, REFUSED, WRONG = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code."""
+    given = _parser().parse_args(arguments)
+    from sqlalchemy.exc import DBAPIError
+
+    from portal.errors import Refused
+    from portal.settings import UnsafeSettings
+
+    try:
+        code: int = given.command(given)
+        return code
+    except UnsafeSettings as unsafe:
+        return _say(f"Settings: {unsafe}", WRONG)
+    except Refused as refused:
+        return _say(str(refused), REFUSED)
+    except DBAPIError as error:
+        return _say(f"The database says: {error.orig}\nIs it running, and migrated? Try: portal check", REFUSED)
+    except (OSError, TimeoutError) as error:
+        return _say(str(error), REFUSED)
+    except KeyboardInterrupt:
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="portal", description="Onward, the portal for the time after the sale.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=words, description=words)
+        made.set_defaults(command=run)
+        return made
+
+    command("migrate", migrate, "Bring the database to this version's tables.")
+
+    command("worker", worker, "Do what falls due, and send mail, until stopped. Any number may run.")
+
+    one = command("work", work, "Demo only: live through the time up to a moment, and return.")
+    one.add_argument("--until", required=True, type=_moment, metavar="TIME", help="2026-08-01, or 2026-08-01T09:30:00Z")
+
+    staff = command("staff", lambda _given: WRONG, "People of the company.").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    one = staff.add_parser("add", help="Add a person, who can then sign in.")
+    one.set_defaults(command=staff_add)
+    one.add_argument("email", metavar="EMAIL")
+    one.add_argument("--name", required=True)
+    one.add_argument("--role", required=True, choices=["consultant", "manager", "administrator"])
+    one.add_argument("--language", choices=["en", "pt-BR"], help="default: PORTAL_DEFAULT_LANGUAGE")
+    one.add_argument("--timezone", help="such as America/Sao_Paulo; default: PORTAL_DEFAULT_TIMEZONE")
+
+    command("check", check, "Whether settings, database and mail server are fit to run.")
+
+    one = command("backup", backup, "Write a consistent copy of the database to a file, while it is in use.")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one = command("restore", restore, "Put a backup in the place of the database.")
+    one.add_argument("file", type=Path, metavar="FILE")
+    return parser
+
+
+def _moment(text: str) -> datetime:
+    """An instant from the command line: a date (its start), or a date and time; without a zone it is UTC."""
+    from datetime import UTC
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a time: {text!r}; write 2026-08-01 or 2026-08-01T09:30:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _say(words: str, code: int) -> int:
+    print(words, file=sys.stderr)
+    return code
+
+
+def _house() -> "House":
+    from portal.house import House
+    from portal.settings import read_settings
+
+    return House.open(read_settings(os.environ))
+
+
+# Running
+
+
+def migrate(_given: argparse.Namespace) -> int:
+    from portal.db import migrate as bring_up
+    from portal.settings import read_settings
+
+    bring_up(read_settings(os.environ).database_url)
+    print("The database is up to date.")
+    return OK
+
+
+def worker(_given: argparse.Namespace) -> int:
+    import signal
+
+    from portal.logs import start_logging
+    from portal.worker import TIMETABLE, Worker
+
+    start_logging()
+    house = _house()
+    one = Worker(house, TIMETABLE)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: one.stop())
+    print("The worker runs. Ctrl-C stops it after the row in hand.", flush=True)
+    one.run()
+    house.database.close()
+    return OK
+
+
+def work(given: argparse.Namespace) -> int:
+    from portal.worker import work_until
+
+    house = _house()
+    done = work_until(house, given.until)
+    print(f"{done} done. The demo's clock says {house.clock.now():%Y-%m-%d %H:%M} UTC.")
+    house.database.close()
+    return OK
+
+
+# People
+
+
+def staff_add(given: argparse.Namespace) -> int:
+    from email_validator import EmailNotValidError, validate_email
+    from sqlalchemy import select
+
+    from portal.accounts.models import Staff
+    from portal.accounts.rules import Language, Role, normalised_email
+    from portal.audit import Event, Happened, note
+    from portal.clock import zone
+    from portal.text import clean_line
+
+    house = _house()
+    try:
+        address = normalised_email(validate_email(given.email, check_deliverability=False).normalized)
+        name = clean_line(given.name)
+        timezone = zone(given.timezone or house.settings.default_timezone).key
+    except (EmailNotValidError, ValueError) as wrong:
+        return _say(str(wrong), WRONG)
+    if not 0 < len(name) <= 200:
+        return _say("--name: between 1 and 200 characters", WRONG)
+    now = house.clock.now()
+    with house.database.write() as db:
+        if db.scalar(select(Staff.id).where(Staff.email == address)) is not None:
+            return _say(f"{address} is there already.", REFUSED)
+        person = Staff(
+            email=address,
+            name=name,
+            role=Role(given.role),
+            language=Language(given.language or house.settings.default_language),
+            timezone=timezone,
+            created_at=now,
+        )
+        db.add(person)
+        db.flush()
+        note(
+            db,
+            Event(Happened.STAFF_CHANGED, "cli", now, detail={"staff": person.id, "role": given.role, "added": True}),
+        )
+    print(f"{name} is in. They sign in at {house.url('/sign-in')} with {address}.")
+    return OK
+
+
+# Keeping
+
+
+def check(_given: argparse.Namespace) -> int:
+    from smtplib import SMTPException
+
+    from sqlalchemy.exc import DBAPIError
+
+    from portal.db import is_migrated
+    from portal.delivery import open_mail_server
+
+    house = _house()
+    code = OK
+    print(f"settings  ok ({house.settings.env}{', demo' if house.settings.demo else ''})")
+    try:
+        with house.database.read() as db:
+            migrated = is_migrated(db)
+        print(
+            f"database  {'ok' if migrated else 'reached, but its tables are of another version. Run: portal migrate'}"
+        )
+        code = code if migrated else REFUSED
+    except DBAPIError as error:
+        code = REFUSED
+        print(f"database  not reached: {error.orig}. Check PORTAL_DATABASE_URL, and that it runs.")
+    if not house.settings.smtp_url:
+        print("mail      kept in the mailbox page (PORTAL_SMTP_URL is not set)")
+        return code
+    server = open_mail_server(house)
+    try:
+        server.open()
+        print("mail      ok")
+    except (OSError, SMTPException) as error:
+        code = REFUSED
+        print(f"mail      not reached: {error}. Check PORTAL_SMTP_URL.")
+    finally:
+        server.close()
+    return code
+
+
+def backup(given: argparse.Namespace) -> int:
+    from portal import copies
+
+    house = _house()
+    copies.backup(house.database, given.file)
+    print(f"{given.file} holds everything, as of now.")
+    return OK
+
+
+def restore(given: argparse.Namespace) -> int:
+    from portal import copies
+
+    house = _house()
+    copies.restore(house.database, given.file)
+    print("Restored. If it comes from an older version, run: portal migrate")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,600 @@
+"""What the worker and people do with surveys: send those that are due, remind once, take an answer and tell the journey.
+
+Whom we ask: the account's primary contact, or the first one with an e-mail address where the primary has none. One
+person a contact keeps the budget of everybody else; the tables already hold several.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from portal import audit, links, mail
+from portal.accounts.models import Account, Contact
+from portal.audit import Event, Happened
+from portal.db import insert_for
+from portal.errors import N_, NotFound, Refused
+from portal.house import House
+from portal.journeys import actions as journeys
+from portal.journeys import conduct, due
+from portal.journeys.actions import HeardAnswer
+from portal.journeys.conduct import Change
+from portal.journeys.due import Waiting
+from portal.journeys.models import JourneyRow
+from portal.journeys.rules import Outcome, Status, unsendable
+from portal.mail import Kind, Letter, LetterRow, Purpose, Withheld
+from portal.surveys import rules
+from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.paths import sealed_path
+from portal.surveys.rules import Answers, Provenance, QuestionKind, SurveyForm
+from portal.surveys.shipped import follow_up_key
+from portal.surveys.stored import newest_surveys, survey_form
+
+MAIL_OF_DAY = {30: Kind.SURVEY_30, 60: Kind.SURVEY_60, 90: Kind.SURVEY_90}
+
+
+class Closed(Refused):
+    """The survey can't be answered any more."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(
+            N_("This survey is closed. What you have to say still counts: write or call, and we'll take it from there.")
+        )
+
+
+class Unanswerable(Refused):
+    """The answer doesn't fit the questions; `problems` says where and why (field, msgid)."""
+
+    status = 422
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__(next(iter(problems.values())))
+        self.problems = problems
+
+
+# Sending: 10 000 journeys reach day 30 on the same morning, so everything here goes in batches
+
+
+class _Person(NamedTuple):
+    account_id: int
+    id: int
+    email: str | None
+    language: str
+    timezone: str
+
+
+_PEOPLE = (
+    select(Contact.account_id, Contact.id, Contact.email, Contact.language, Contact.timezone)
+    .where(Contact.account_id.in_(bindparam("accounts", expanding=True)), Contact.disabled_at.is_(None))
+    # The last of an account wins: the primary contact, else the first one; those with an address before those without.
+    .order_by(Contact.account_id, Contact.email.is_not(None), Contact.is_primary, Contact.id.desc())
+)
+
+
+def _whom_to_ask(db: Session, changes: Sequence[Change]) -> dict[int, _Person]:
+    accounts = sorted({change.account_id for change in changes})
+    return {row[0]: _Person(*row) for row in db.execute(_PEOPLE, {"accounts": accounts})}
+
+
+def send_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
+    """Sends the follow-up surveys that are due, and turns those that can't go out as a mail into calls, with the reason.
+
+    The rows were claimed, one a journey, so their journeys are held. The number of statements doesn't grow with them.
+    """
+    changes = conduct.load(db, [row.journey_id for row in rows])
+    people = _whom_to_ask(db, list(changes.values()))
+    addresses = [person.email for person in people.values() if person.email]
+    refusing = mail.refusing(db, addresses, Purpose.SURVEY) if addresses else set()
+    forms = newest_surveys(db, sorted({follow_up_key(row.day) for row in rows}))
+    going: list[Waiting] = []
+    over: list[Waiting] = []
+    converted: list[tuple[Waiting, str]] = []
+    for row in rows:
+        change = changes[row.journey_id]
+        if _is_over(change, row.day):
+            over.append(row)
+        elif why := _why_not(change, row.day, people.get(change.account_id), forms, refusing, now=now):
+            converted.append((row, why))
+        else:
+            going.append(row)
+    due.mark_done(db, over, now=now, result="over")
+    _invite(db, converted, going, changes=changes, people=people, forms=forms, now=now)
+    _queue_mails(db, house, going, changes=changes, people=people, forms=forms, now=now)
+    due.mark_done(db, going, now=now)
+    sent = [(row.journey_id, row.day) for row in going]
+    journeys.hear_surveys_sent(db, house, sent=sent, changes=changes, now=now)
+    calls = [(row.journey_id, row.day, why) for row, why in converted]
+    journeys.convert_contacts(db, house, contacts=calls, changes=changes, now=now)
+
+
+def _is_over(change: Change, day: int) -> bool:
+    """Whether nobody is to be asked any more: the journey ended, or the contact is settled, missed or asked already."""
+    contact = change.after.follow_up(day)
+    return (
+        change.after.status is not Status.OPEN
+        or contact.is_settled
+        or contact.is_asked
+        or contact.missed_at is not None
+    )
+
+
+def _why_not(
+    change: Change,
+    day: int,
+    person: _Person | None,
+    forms: dict[str, SurveyForm],
+    refusing: set[str],
+    *,
+    now: datetime,
+) -> str | None:
+    """Why this survey can't be a mail: a key of `rules.WHY_NOT`; None if it can."""
+    if (why := unsendable(change.after, day, now)) is not None:
+        return why
+    if person is None or not person.email:
+        return "no_address"
+    if person.email in refusing:
+        return "refused"
+    return None if follow_up_key(day) in forms and day in MAIL_OF_DAY else "no_survey"
+
+
+def _invite(
+    db: Session,
+    converted: Sequence[tuple[Waiting, str]],
+    going: Sequence[Waiting],
+    *,
+    changes: dict[int, Change],
+    people: dict[int, _Person],
+    forms: dict[str, SurveyForm],
+    now: datetime,
+) -> None:
+    """Invitations for those who are asked, and suppressed ones, with the reason, for those who can't be."""
+    invitations = []
+    for row, why in [*((row, "") for row in going), *converted]:
+        account_id = changes[row.journey_id].account_id
+        person, form = people.get(account_id), forms.get(follow_up_key(row.day))
+        if person is None or form is None:
+            continue
+        invitations.append(
+            {
+                "survey_id": form.id,
+                "account_id": account_id,
+                "journey_id": row.journey_id,
+                "contact_id": person.id,
+                "day": row.day,
+                "nonce": links.new_nonce(),
+                "planned_at": row.due_at,
+                "sent_at": None if why else now,
+                "suppressed_at": now if why else None,
+                "why": why,
+                "expires_at": rules.expires_at(now, person.timezone),
+            }
+        )
+    if invitations:
+        # A contact that was asked about before (a move back by hand) keeps its invitation, and its one mail.
+        db.execute(insert_for(db, Invitation.__table__).on_conflict_do_nothing(), invitations)
+
+
+def _queue_mails(
+    db: Session,
+    house: House,
+    going: Sequence[Waiting],
+    *,
+    changes: dict[int, Change],
+    people: dict[int, _Person],
+    forms: dict[str, SurveyForm],
+    now: datetime,
+) -> None:
+    letters = []
+    for row in going:
+        change = changes[row.journey_id]
+        person = people[change.account_id]
+        letters.append(
+            Letter(
+                key=f"survey:{row.day}:journey:{row.journey_id}:contact:{person.id}",
+                kind=MAIL_OF_DAY[row.day],
+                to_email=person.email or "",
+                language=person.language,
+                account_id=change.account_id,
+                journey_id=row.journey_id,
+                contact_id=person.id,
+                context=_context(
+                    forms[follow_up_key(row.day)],
+                    change,
+                    row.day,
+                    language=person.language,
+                    zone=person.timezone,
+                    vendor=house.settings.vendor_name,
+                    sent_at=now,
+                ),
+            )
+        )
+    mail.queue_all(db, letters, now=now)
+
+
+def _context(
+    form: SurveyForm, change: Change, day: int, *, language: str, zone: str, vendor: str, sent_at: datetime
+) -> dict[str, Any]:
+    """What a survey mail shows; its link is derived when it leaves (`compose_survey`)."""
+    journey = change.after
+    following = next((f.due_on for f in journey.follow_ups if f.day > day), None)
+    score = form.first_score
+    shown: dict[str, Any] = {
+        "days": day,
+        "started_on": journey.use_started_on,
+        "closes_on": rules.closes_on(sent_at, zone),
+        "next_on": following,
+        "minutes": form.minutes,
+        "stage": {
+            "number": journey.position + 1,
+            "of": len(change.pipeline.stages),
+            "name": form.name.told(language, vendor),
+        },
+    }
+    if score is not None:
+        shown["question"] = score.asked(language, vendor)
+    if score is not None and score.kind is QuestionKind.CSAT:
+        shown["scale"] = _CSAT_SCALE
+    return shown
+
+
+_CSAT_SCALE = {
+    "name": "csat",
+    "low": 1,
+    "high": 5,
+    "low_label": N_("very unhappy"),
+    "high_label": N_("very happy"),
+}
+
+
+# Reminding
+
+
+class _Asked(NamedTuple):
+    """An open invitation with what a reminder needs."""
+
+    invitation_id: int
+    journey_id: int
+    day: int
+    sent_at: datetime | None
+    email: str | None
+    language: str
+    timezone: str
+    contact_id: int
+    account_id: int
+
+
+def _unanswered(db: Session, rows: Sequence[Waiting], now: datetime) -> list[_Asked]:
+    """The invitations of these contacts that were sent, are still open, and have no counted answer."""
+    answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, *_counts()).exists()
+    found = db.execute(
+        select(
+            Invitation.id,
+            Invitation.journey_id,
+            Invitation.day,
+            Invitation.sent_at,
+            Contact.email,
+            Contact.language,
+            Contact.timezone,
+            Contact.id,
+            Invitation.account_id,
+        )
+        .join(Contact, Contact.id == Invitation.contact_id)
+        .where(
+            tuple_(Invitation.journey_id, Invitation.day).in_([(row.journey_id, row.day) for row in rows]),
+            Invitation.sent_at.is_not(None),
+            Invitation.expires_at > now,
+            Contact.disabled_at.is_(None),
+            ~answered,
+        )
+        .order_by(Invitation.id)
+    )
+    return [_Asked(*row) for row in found]
+
+
+def _counts() -> tuple[Any, Any]:
+    return AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None)
+
+
+def remind_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
+    """Reminds, once, those who were asked and said nothing; in batches like `send_due`. Who refused is left alone.
+
+    The call that follows silence is planned by the journey itself.
+    """
+    changes = conduct.load(db, [row.journey_id for row in rows])
+    # A contact that was missed meanwhile gave way to the next one: two surveys at once would be one too many.
+    quiet = {
+        (row.journey_id, row.day)
+        for row in rows
+        if (journey := changes[row.journey_id].after).status is Status.OPEN
+        and not journey.open_flags
+        and not journey.follow_up(row.day).is_settled
+        and journey.follow_up(row.day).missed_at is None
+    }
+    asked = [one for one in _unanswered(db, rows, now) if one.email and (one.journey_id, one.day) in quiet]
+    refusing = mail.refusing(db, [one.email for one in asked if one.email], Purpose.SURVEY) if asked else set()
+    forms = newest_surveys(db, sorted({follow_up_key(row.day) for row in rows}))
+    reminded = [one for one in asked if one.email not in refusing and follow_up_key(one.day) in forms]
+    mail.queue_all(
+        db,
+        [
+            Letter(
+                key=f"survey_reminder:{one.day}:journey:{one.journey_id}:contact:{one.contact_id}",
+                kind=Kind.SURVEY_REMINDER,
+                to_email=one.email or "",
+                language=one.language,
+                account_id=one.account_id,
+                journey_id=one.journey_id,
+                contact_id=one.contact_id,
+                context=_context(
+                    forms[follow_up_key(one.day)],
+                    changes[one.journey_id],
+                    one.day,
+                    language=one.language,
+                    zone=one.timezone,
+                    vendor=house.settings.vendor_name,
+                    sent_at=one.sent_at or now,
+                ),
+            )
+            for one in reminded
+        ],
+        now=now,
+    )
+    audit.note_all(
+        db,
+        [
+            Event(
+                Happened.SURVEY_REMINDED,
+                "system",
+                now,
+                one.account_id,
+                one.journey_id,
+                one.contact_id,
+                {"day": one.day},
+            )
+            for one in reminded
+        ],
+    )
+    done = {(one.journey_id, one.day) for one in reminded}
+    due.mark_done(db, [row for row in rows if (row.journey_id, row.day) in done], now=now)
+    due.mark_done(db, [row for row in rows if (row.journey_id, row.day) not in done], now=now, result="over")
+
+
+# Composing, when the letter leaves
+
+
+def compose_survey(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
+    """The link of a survey mail or a reminder, judged anew at the moment it leaves.
+
+    Errors: Withheld where it has lost its reason: answered, closed, or a dispute has begun.
+    """
+    invitation = db.scalar(
+        select(Invitation).where(
+            Invitation.journey_id == row.journey_id,
+            Invitation.contact_id == row.contact_id,
+            Invitation.day == row.context.get("days"),
+        )
+    )
+    if invitation is None or invitation.sent_at is None:
+        raise Withheld(N_("The survey was withdrawn."))
+    if counted_answer(db, invitation.id) is not None:
+        raise Withheld(N_("They answered before the mail went out."))
+    if invitation.expires_at is not None and invitation.expires_at <= house.clock.now():
+        raise Withheld(N_("The survey closed before the mail went out."))
+    if db.scalar(select(JourneyRow.open_flags).where(JourneyRow.id == invitation.journey_id)):
+        raise Withheld(N_("They told us that something is wrong: no survey in the middle of that."))
+    return {"answer_url": house.url(sealed_path(house, invitation.id, invitation.nonce))}
+
+
+COMPOSERS = dict.fromkeys((*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER), compose_survey)
+
+
+# Answering
+
+
+class Counted(NamedTuple):
+    """The answer of an invitation that counts."""
+
+    answer_id: int
+    outcome: Outcome | None
+
+
+def counted_answer(db: Session, invitation_id: int) -> Counted | None:
+    """The one answer of an invitation that counts; None while there is none."""
+    found = db.execute(
+        select(AnswerRow.id, AnswerRow.outcome).where(AnswerRow.invitation_id == invitation_id, *_counts())
+    ).first()
+    return Counted(*found) if found is not None else None
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How an answer came: by which way, from whom, and what tells people from machines."""
+
+    provenance: Provenance
+    by: str
+    opened_at: datetime | None = None
+    """When the form was shown, as the form itself says."""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def submit(
+    db: Session, house: House, *, invitation_id: int, answers: Answers, sending: Sending, now: datetime
+) -> Counted:
+    """Takes one answer, stores it, and tells the journey; gives the answer that counts.
+
+    The same invitation again changes nothing: the first counted answer stays, however often and from wherever it is
+    sent. It may come while the journey is flagged, or after it was approved.
+    Errors: NotFound; Closed after the last day; Unanswerable with what is wrong, by field.
+    """
+    invitation = _held(db, invitation_id)
+    if (known := counted_answer(db, invitation_id)) is not None:
+        return known
+    if not _is_open(invitation, sending, now):
+        raise Closed
+    form = survey_form(db.get_one(Survey, invitation.survey_id))
+    if wrong := rules.problems(form, answers):
+        raise Unanswerable(wrong)
+    outcome = rules.outcome(answers, form.thresholds)
+    answer_id = _store_answer(db, invitation, answers, outcome, sending, now=now)
+    _tell_journey(db, house, invitation, answers, outcome, form=form, answer_id=answer_id, by=sending.by, now=now)
+    return Counted(answer_id, outcome)
+
+
+def _held(db: Session, invitation_id: int) -> Invitation:
+    """The invitation, with account and journey held in the order that everybody keeps: account, journey, below.
+
+    The account only in the mode that a foreign key takes anyway: it must not wait for its other journeys.
+    """
+    known = db.execute(
+        select(Invitation.account_id, Invitation.journey_id).where(Invitation.id == invitation_id)
+    ).one_or_none()
+    if known is None:
+        raise NotFound
+    db.execute(select(Account.id).where(Account.id == known.account_id).with_for_update(read=True, key_share=True))
+    conduct.lock(db, known.journey_id)
+    return db.get_one(Invitation, invitation_id, populate_existing=True)
+
+
+def _is_open(invitation: Invitation, sending: Sending, now: datetime) -> bool:
+    """A survey that never went out as a mail is still answered by phone or in the portal: that is what it became."""
+    if invitation.expires_at is None or invitation.expires_at <= now:
+        return False
+    return invitation.suppressed_at is None or sending.provenance is not Provenance.MAIL_LINK
+
+
+def _store_answer(
+    db: Session, invitation: Invitation, answers: Answers, outcome: Outcome | None, sending: Sending, *, now: datetime
+) -> int:
+    answer_id: int = db.execute(
+        insert(AnswerRow)
+        .values(
+            invitation_id=invitation.id,
+            account_id=invitation.account_id,
+            journey_id=invitation.journey_id,
+            contact_id=invitation.contact_id,
+            day=invitation.day,
+            csat=answers.csat,
+            nps=answers.nps,
+            comment=answers.comment,
+            wants_help=answers.wants_help,
+            outcome=outcome,
+            provenance=sending.provenance,
+            by=sending.by,
+            submitted_at=now,
+            evidence=sending.evidence,
+        )
+        .returning(AnswerRow.id)
+    ).scalar_one()
+    opened_at = sending.opened_at
+    if opened_at is not None and invitation.opened_at is None and invitation.planned_at <= opened_at <= now:
+        db.execute(update(Invitation).where(Invitation.id == invitation.id).values(opened_at=opened_at))
+    told = {
+        "answer": answer_id,
+        "day": invitation.day,
+        "csat": answers.csat,
+        "nps": answers.nps,
+        "wants_help": answers.wants_help,
+        "outcome": outcome,
+        "provenance": sending.provenance,
+    }
+    audit.note(
+        db,
+        Event(
+            Happened.SURVEY_ANSWERED,
+            sending.by,
+            now,
+            invitation.account_id,
+            invitation.journey_id,
+            invitation.contact_id,
+            told,
+        ),
+    )
+    return answer_id
+
+
+def _tell_journey(
+    db: Session,
+    house: House,
+    invitation: Invitation,
+    answers: Answers,
+    outcome: Outcome | None,
+    *,
+    form: SurveyForm,
+    answer_id: int,
+    by: str,
+    now: datetime,
+) -> None:
+    journey_id, contact_id = invitation.journey_id, invitation.contact_id
+    if outcome is None:  # only words, where no score was asked: a sign of life that settles nothing
+        journeys.hear_sign_of_life(db, house, journey_id=journey_id, contact_id=contact_id, how="answer", now=now)
+        return
+    journeys.hear_answer(
+        db,
+        house,
+        answer=HeardAnswer(
+            journey_id=journey_id,
+            answer_id=answer_id,
+            contact_id=contact_id,
+            day=invitation.day,
+            outcome=outcome,
+            by=by,
+            words=answers.comment,
+            scores={"csat": answers.csat, "nps": answers.nps, "wants_help": bool(answers.wants_help)},
+            wants_help=bool(answers.wants_help),
+            is_promoter=rules.is_promoter(answers, form.thresholds),
+        ),
+        now=now,
+    )
+
+
+def answer_by_phone(
+    db: Session, house: House, *, invitation_id: int, answers: Answers, by: str, now: datetime
+) -> Counted:
+    """What a customer answered on the phone, as staff or an integration wrote it down. Errors as in `submit`."""
+    sending = Sending(Provenance.PHONE, by)
+    return submit(db, house, invitation_id=invitation_id, answers=answers, sending=sending, now=now)
+
+
+# A fresh link
+
+
+def send_again(db: Session, house: House, *, invitation_id: int, now: datetime) -> None:
+    """Mails the survey once more to the address on file, at most once a day; says nothing of whether there is one.
+
+    For people whose link broke on the way: anybody may ask, and only the owner of the address gets it.
+    """
+    invitation = db.get(Invitation, invitation_id)
+    if invitation is None or invitation.sent_at is None or counted_answer(db, invitation_id) is not None:
+        return
+    person = db.get_one(Contact, invitation.contact_id)
+    if invitation.expires_at is None or invitation.expires_at <= now or not person.email or person.disabled_at:
+        return
+    form = survey_form(db.get_one(Survey, invitation.survey_id))
+    change = conduct.load(db, [invitation.journey_id])[invitation.journey_id]
+    mail.queue(
+        db,
+        Letter(
+            key=f"survey_again:{invitation_id}:{now.date().isoformat()}",
+            kind=MAIL_OF_DAY[invitation.day],
+            to_email=person.email,
+            language=person.language,
+            account_id=invitation.account_id,
+            journey_id=invitation.journey_id,
+            contact_id=person.id,
+            context=_context(
+                form,
+                change,
+                invitation.day,
+                language=person.language,
+                zone=person.timezone,
+                vendor=house.settings.vendor_name,
+                sent_at=invitation.sent_at,
+            ),
+        ),
+        now=now,
+    )

@@ -1,0 +1,215 @@
+"""What an answer says and what we ask: pure functions over questions, thresholds and answers (domain.md, "Surveys")."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+
+from portal.clock import at_local, local_date
+from portal.errors import N_
+from portal.journeys.rules import Outcome
+
+OPEN_DAYS = 21
+"""How long a survey can be answered, the day it is sent not counted."""
+
+
+class QuestionKind(StrEnum):
+    """What can be asked; choice and rating questions will be further kinds."""
+
+    CSAT = "csat"
+    NPS = "nps"
+    TEXT = "text"
+    YES_NO = "yes_no"
+
+
+RANGES: dict[QuestionKind, tuple[int, int]] = {QuestionKind.CSAT: (1, 5), QuestionKind.NPS: (0, 10)}
+
+
+class Provenance(StrEnum):
+    """How an answer reached us: what it proves about who gave it."""
+
+    SIGNED_IN = "signed_in"
+    MAIL_LINK = "mail_link"
+    PHONE = "phone"
+
+
+class InvitationState(StrEnum):
+    PLANNED = "planned"
+    SENT = "sent"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"
+
+
+WHY_NOT: dict[str, str] = {
+    "open_flag": N_("They told us that something is wrong: a call instead of a survey."),
+    "late": N_("Its day was more than two weeks ago: a call instead of a survey."),
+    "no_address": N_("Nobody there has an e-mail address: a call instead of a survey."),
+    "refused": N_("They asked not to get surveys by e-mail: a call instead, and a card in the portal."),
+    "no_survey": N_("There is no survey for that day: a call instead."),
+    "taken_in": N_("They were a customer before we knew them: a call instead of a survey."),
+    "missed": N_("The next check-in came before this one was answered."),
+}
+"""Why a survey did not go out as a mail, as a sentence for each reason that a contact keeps."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A sentence in both languages; `{vendor}` stands for the company's name."""
+
+    en: str
+    pt: str
+
+    def told(self, language: str, vendor: str) -> str:
+        # A plain replacement: an administrator may well write a percent sign or a brace.
+        return (self.pt if language == "pt-BR" else self.en).replace("{vendor}", vendor)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question; `key` names the field that the answer is kept in."""
+
+    key: str
+    kind: QuestionKind
+    text: Wording
+    hint: Wording = Wording("", "")
+    after: Mapping[Outcome, Wording] = field(default_factory=dict)
+    """Other words for the question once the scores say this much: the "why" follows the score."""
+
+    def asked(self, language: str, vendor: str, *, so_far: Outcome | None = None) -> str:
+        """The question as that reader sees it, after what they have answered so far."""
+        wording = self.text if so_far is None else self.after.get(so_far, self.text)
+        return wording.told(language, vendor)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which scores on a person counts as unhappy, happy, a promoter. Configurable for each survey."""
+
+    csat_bad: int = 2
+    csat_good: int = 4
+    nps_bad: int = 6
+    nps_good: int = 7
+    nps_promoter: int = 9
+
+
+@dataclass(frozen=True)
+class SurveyForm:
+    """One version of a survey, as it is asked."""
+
+    id: int
+    key: str
+    name: Wording
+    questions: tuple[Question, ...]
+    thresholds: Thresholds = Thresholds()
+    minutes: int = 2
+
+    def question(self, kind: QuestionKind) -> Question | None:
+        """The question of that kind, if it is asked."""
+        return next((q for q in self.questions if q.kind is kind), None)
+
+    @property
+    def first_score(self) -> Question | None:
+        """The score that a mail shows, NPS before CSAT: its link opens the form with that score chosen."""
+        return self.question(QuestionKind.NPS) or self.question(QuestionKind.CSAT)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one person answered. None: not asked or not answered, which is no evidence of anything."""
+
+    csat: int | None = None
+    nps: int | None = None
+    comment: str = ""
+    wants_help: bool | None = None
+
+
+def outcome(answers: Answers, thresholds: Thresholds) -> Outcome | None:
+    """What the answer says (domain.md, "Outcome of one answer"); None where it gives no evidence at all.
+
+    One bad score or a call for help outweighs everything else; satisfied means that every score given is good.
+    """
+    if answers.wants_help:
+        return Outcome.DISSATISFIED
+    if answers.csat is not None and answers.csat <= thresholds.csat_bad:
+        return Outcome.DISSATISFIED
+    if answers.nps is not None and answers.nps <= thresholds.nps_bad:
+        return Outcome.DISSATISFIED
+    if answers.csat is None and answers.nps is None:
+        return None
+    csat_is_good = answers.csat is None or answers.csat >= thresholds.csat_good
+    nps_is_good = answers.nps is None or answers.nps >= thresholds.nps_good
+    return Outcome.SATISFIED if csat_is_good and nps_is_good else Outcome.NEUTRAL
+
+
+def is_promoter(answers: Answers, thresholds: Thresholds) -> bool:
+    """Whether to think of asking for a referral: satisfied, and likely to recommend us."""
+    likely = answers.nps is not None and answers.nps >= thresholds.nps_promoter
+    return likely and outcome(answers, thresholds) is Outcome.SATISFIED
+
+
+def problems(form: SurveyForm, answers: Answers) -> dict[str, str]:
+    """What is wrong with an answer: field and msgid. Empty: it can be taken.
+
+    Free text is never mandatory. One score, or the wish for help, is needed where scores are asked: without them the
+    answer would say nothing, and the person would think that they had told us.
+    """
+    given = {
+        QuestionKind.CSAT: answers.csat,
+        QuestionKind.NPS: answers.nps,
+        QuestionKind.TEXT: answers.comment or None,
+        QuestionKind.YES_NO: answers.wants_help,
+    }
+    found: dict[str, str] = {}
+    for kind, value in given.items():
+        question = form.question(kind)
+        if value is None:
+            continue
+        if question is None:
+            found[_FIELDS[kind]] = N_("This survey doesn't ask that.")
+        elif kind in RANGES and not RANGES[kind][0] <= int(value) <= RANGES[kind][1]:
+            found[_FIELDS[kind]] = _OUT_OF_RANGE[kind]
+    first = next((q for q in form.questions if q.kind in RANGES), None)
+    if not found and first is not None and answers.csat is None and answers.nps is None and not answers.wants_help:
+        found[_FIELDS[first.kind]] = N_("Please choose a number, or tell us that you would like help.")
+    return found
+
+
+_FIELDS = {
+    QuestionKind.CSAT: "csat",
+    QuestionKind.NPS: "nps",
+    QuestionKind.TEXT: "comment",
+    QuestionKind.YES_NO: "wants_help",
+}
+_OUT_OF_RANGE = {
+    QuestionKind.CSAT: N_("Please choose a number from 1 to 5."),
+    QuestionKind.NPS: N_("Please choose a number from 0 to 10."),
+}
+
+
+def closes_on(sent_at: datetime, zone_name: str) -> date:
+    """The last day on which the survey can be answered, where the person is."""
+    return local_date(sent_at, zone_name) + timedelta(days=OPEN_DAYS)
+
+
+def expires_at(sent_at: datetime, zone_name: str) -> datetime:
+    """The instant after which it is closed: the end of that last day, so that "open until 22 June" is true all day."""
+    return at_local(closes_on(sent_at, zone_name) + timedelta(days=1), time(0), zone_name)
+
+
+def state(
+    now: datetime,
+    *,
+    sent_at: datetime | None,
+    suppressed_at: datetime | None,
+    expires_at: datetime | None,
+    answered: bool,
+) -> InvitationState:
+    """What has become of an invitation."""
+    if answered:
+        return InvitationState.ANSWERED
+    if suppressed_at is not None:
+        return InvitationState.SUPPRESSED
+    if sent_at is None:
+        return InvitationState.PLANNED
+    return InvitationState.EXPIRED if expires_at is not None and expires_at <= now else InvitationState.SENT

@@ -1,0 +1,95 @@
+"""One believable letter of every kind, for tests that walk all of them (and for looking at them)."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal.house import House
+from portal.mail import Calendar, Kind, LetterRow
+
+TUESDAY_10 = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
+STAFF_KINDS = {Kind.FLAG_OPENED, Kind.FLAG_LATE, Kind.STAGNATION, Kind.STAGNATION_MANAGER, Kind.IMPORT_REPORT}
+FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION}
+SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
+CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
+
+_SURVEY: dict[str, Any] = {
+    "started_on": date(2026, 5, 18), "closes_on": date(2026, 7, 8), "next_on": date(2026, 7, 17),
+    "meeting_at": TUESDAY_10, "stage": {"number": 4, "of": 7, "name": "30-day check-in"},
+}  # fmt: skip
+_FLAG: dict[str, Any] = {
+    "person_name": "Maria Lima", "stage_name": "30-day follow-up", "path": "/staff/flags/17", "act_by_at": TUESDAY_10,
+    "csat": 2, "nps": 4, "wants_help": True, "words": "The stock never adds up.\nI count it twice, every day.",
+}  # fmt: skip
+_MEETING: dict[str, Any] = {
+    "title": "Doubt meeting", "starts_at": TUESDAY_10, "ends_at": TUESDAY_10.replace(minute=30), "path": "/meetings",
+    "with_name": "Carla Souza", "place": "https://meet.larderly.example/carla",
+}  # fmt: skip
+
+CONTEXTS: dict[Kind, dict[str, Any]] = {
+    Kind.SIGN_IN: {},
+    Kind.WELCOME: {
+        "stage": {"number": 2, "of": 7, "name": "First hello"},
+        "steps": [
+            {"title": "First hello", "owner": "both", "due_on": date(2026, 6, 19)},
+            {"title": "Send us your product list", "owner": "you", "due_on": date(2026, 6, 24)},
+            {"title": "Connect the tills in all three shops", "owner": "us", "due_on": date(2026, 6, 30)},
+            {"title": "30-day check-in", "owner": "both"},
+        ],
+    },
+    Kind.WELCOME_LINK: {"inviter_name": "Maria Lima"},
+    Kind.SURVEY_30: _SURVEY,
+    Kind.SURVEY_60: _SURVEY | {"stage": {"number": 5, "of": 7, "name": "60-day check-in"}},
+    Kind.SURVEY_90: _SURVEY | {"next_on": None, "stage": {"number": 6, "of": 7, "name": "90-day check-in"}},
+    Kind.SURVEY_REMINDER: _SURVEY | {"days": 30, "meeting_at": None},
+    Kind.CONGRATULATIONS: {"goals": ["All three shops count in one place", "Waste under 4%"], "next_on": date(2026, 9, 14)},
+    Kind.FLAG_OPENED: _FLAG,
+    Kind.FLAG_LATE: _FLAG | {"opened_at": datetime(2026, 6, 18, 14, 5, tzinfo=UTC), "consultant_name": "Carla Souza"},
+    Kind.FLAG_RESOLVED: {"told_us": _FLAG["words"], "done": "The price file is fixed, and we counted with you on Friday."},
+    Kind.STAGNATION: {"stage_name": "Contact with customer", "days": 6, "limit_days": 5, "path": "/staff/journeys/3"},
+    Kind.STAGNATION_MANAGER: {
+        "stage_name": "Demand analysis", "days": 2, "limit_days": 1, "path": "/staff/journeys/3", "consultant_name": "Carla Souza",
+    },
+    Kind.MEETING_INVITATION: _MEETING,
+    Kind.MEETING_CANCELLED: _MEETING | {"why": "I am ill; sorry."},
+    Kind.MEETING_REMINDER: _MEETING | {"lead": "day"},
+    Kind.REFERRAL_INVITATION: {
+        "friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima", "referrer_company": "Moss & Rye Bakery",
+        "note": "We stopped counting flour at night. Have a look!", "reward": "If you become a customer, you both get a month free.",
+    },
+    Kind.REFERRAL_CONFIRMATION: {"friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima"},
+    Kind.IMPORT_REPORT: {"file_name": "deals.csv", "taken": 117, "updated": 12, "unchanged": 40, "refused": 3, "path": "/staff/imports/4"},
+}  # fmt: skip
+
+ICS = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
+
+
+def _gives(**values: str) -> Callable[[Session, House, LetterRow], dict[str, Any]]:
+    return lambda _db, house, row: {name: house.url(f"{path}/{row.id}.k3J") for name, path in values.items()}
+
+
+def _with_code(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
+    return {"sign_in_url": house.url("/sign-in/17.k3J"), "code": "042917"}
+
+
+def _with_calendar(_db: Session, _house: House, row: LetterRow) -> dict[str, Any]:
+    method = "CANCEL" if row.kind is Kind.MEETING_CANCELLED else "REQUEST"
+    return {"calendar": Calendar(method, ICS.replace("REQUEST", method))}
+
+
+COMPOSERS = {
+    Kind.SIGN_IN: _with_code,
+    Kind.WELCOME: _gives(sign_in_url="/sign-in"),
+    Kind.WELCOME_LINK: _gives(sign_in_url="/sign-in"),
+    Kind.SURVEY_30: _gives(answer_url="/s"),
+    Kind.SURVEY_60: _gives(answer_url="/s"),
+    Kind.SURVEY_90: _gives(answer_url="/s"),
+    Kind.SURVEY_REMINDER: _gives(answer_url="/s"),
+    Kind.FLAG_RESOLVED: _gives(confirm_url="/solved"),
+    Kind.MEETING_INVITATION: _with_calendar,
+    Kind.MEETING_CANCELLED: _with_calendar,
+    Kind.REFERRAL_INVITATION: _gives(invitation_url="/r"),
+    Kind.REFERRAL_CONFIRMATION: _gives(confirm_url="/r/confirm"),
+}
