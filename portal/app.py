@@ -90,8 +90,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.wiring = wiring
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
-        *_flat([day.home]),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
+        *_flat([day.home]),
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),

@@ -36,6 +36,7 @@ from portal.routes.staff.forms import (
     UseStartForm,
 )
 from portal.routes.staff.told import KINDS, TOPICS, Line, Topic, tell
+from portal.surveys.queries import answers_of
 
 pages = staff_pages(Permission.SEE_CUSTOMERS)
 talks = staff_pages(Permission.TALK_TO_CUSTOMERS)
@@ -154,6 +155,7 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         todos=[todo(a, now=ask.now, zone=ask.zone, locale=ask.locale) for a in activities if a.done_at is None],
         done=[a for a in activities if a.done_at is not None],
         titles=ACTIVITY_TITLES,
+        answers=answers_of(ask.db, account_id=account, limit=10),
         letters=desk.letters_of(ask.db, account),
         colleagues=desk.consultants(ask.db),
         forms=_empty(ask, found),

@@ -6,6 +6,7 @@ from portal.journeys.desk import Show
 from portal.journeys.rules import FlagOrigin, FlagOutcome, Outcome, Pace, SettledBy, Whose
 from portal.journeys.shipped import AFTER_SALE, RELATIONSHIP
 from portal.mail import Kind, LetterState
+from portal.surveys.rules import WHY_NOT, Provenance
 
 PIPELINES: dict[str, str] = {AFTER_SALE: N_("After-sale"), RELATIONSHIP: N_("Relationship")}
 
@@ -80,15 +81,7 @@ WHOSE: dict[Whose, str] = {
     Whose.TOGETHER: N_("Together"),
 }
 
-CONVERTED_WHY: dict[str, str] = {
-    "open_flag": N_("Asked by call, because a flag was open."),
-    "late": N_("Asked by call, because its day had passed when we could have sent it."),
-    "taken_in": N_("Asked by call, because the customer was taken in when the day had passed."),
-    "no_address": N_("Asked by call, because there is no e-mail address."),
-    "budget": N_("Asked by call, because this person had been asked enough that week."),
-    "refused": N_("Asked by call, because this person wants no survey mails."),
-    "meeting": N_("Asked by call, because of a failed meeting that day."),
-}
+CONVERTED_WHY = WHY_NOT
 
 ROLE: dict[Role, str] = {
     Role.CONSULTANT: N_("Consultant"),
@@ -132,4 +125,10 @@ LETTER_TONE: dict[LetterState, str] = {
     LetterState.SENT: "ok",
     LetterState.FAILED: "bad",
     LetterState.SUPPRESSED: "slow",
+}
+
+PROVENANCE: dict[Provenance, str] = {
+    Provenance.SIGNED_IN: N_("signed in"),
+    Provenance.MAIL_LINK: N_("by the link in the mail"),
+    Provenance.PHONE: N_("by phone, written down by a colleague"),
 }
