@@ -65,6 +65,9 @@ def environment(locale: str) -> Environment:
     def money(amount: Decimal, currency: str) -> str:
         return words.money(amount, currency, locale)
 
+    def round_money(amount: Decimal, currency: str) -> str:
+        return words.round_money(amount, currency, locale)
+
     def number(value: int | float | Decimal) -> str:
         return words.number(value, locale)
 
@@ -80,6 +83,7 @@ def environment(locale: str) -> Environment:
         day_time=day_time,
         time=time,
         money=money,
+        round_money=round_money,
         number=number,
         percent=percent,
         translated=translated,

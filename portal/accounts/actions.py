@@ -50,7 +50,7 @@ def disable(db: Session, *, staff_id: int, by: str, now: datetime) -> None:
     """Ends somebody's access, their sessions at once. Errors: NotFound; Refused for oneself and the last administrator."""
     person = _person(db, staff_id)
     if by == f"staff:{staff_id}":
-        raise Refused(N_("You can't end your own access. Ask another administrator."))
+        raise Refused(N_("You can’t end your own access. Ask another administrator."))
     if person.disabled_at is not None:
         return
     if person.role is Role.ADMINISTRATOR:

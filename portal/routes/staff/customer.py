@@ -110,7 +110,7 @@ def _trail(ask: AskOfStaff, journey: desk.JourneyDetail) -> list[Step]:
     for visit in journey.visits:
         until = visit.left_at or journey.ended_at or ask.now
         spent[visit.position] = spent.get(visit.position, 0) + max(0, (until - visit.entered_at).days)
-    due = {contact.day: contact.due_on for contact in journey.follow_ups}
+    due = {c.day: local_date(c.due_at, journey.zone) for c in journey.follow_ups if c.due_at is not None}
     steps = []
     for position, stage in enumerate(journey.stages):
         reached = position in spent

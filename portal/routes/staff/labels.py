@@ -56,10 +56,10 @@ FLAG_OUTCOME_MEANS: dict[FlagOutcome, str] = {
         "and the stage is released."
     ),
     FlagOutcome.ACCEPTED_RISK: N_(
-        "It can't be solved, and we go on knowing it. The stage is released; the contact still has to be settled by a "
+        "It can’t be solved, and we go on knowing it. The stage is released; the contact still has to be settled by a "
         "conversation. The customer is told nothing."
     ),
-    FlagOutcome.LOST: N_("The customer can't be won back. The journey ends as lost, with your note as the reason."),
+    FlagOutcome.LOST: N_("The customer can’t be won back. The journey ends as lost, with your note as the reason."),
 }
 
 FLAG_ORIGIN: dict[FlagOrigin, str] = {
