@@ -112,7 +112,14 @@ def colleagues(db: Session) -> Sequence[Colleague]:
     """All staff, those who work here first."""
     rows = db.execute(
         select(
-            Staff.id, Staff.name, Staff.email, Staff.role, Staff.phone, Staff.language, Staff.timezone, Staff.disabled_at
+            Staff.id,
+            Staff.name,
+            Staff.email,
+            Staff.role,
+            Staff.phone,
+            Staff.language,
+            Staff.timezone,
+            Staff.disabled_at,
         ).order_by(Staff.disabled_at.is_not(None), Staff.name, Staff.id)
     )
     return [Colleague._make(row) for row in rows]

@@ -137,7 +137,9 @@ def customer(ask: StaffAsk, account: Id) -> Response:
             "trail": _trail(ask, journey),
             "pace": journey.pace(ask.now),
             "late_by": span(ask.now - journey.behind_at) if journey.behind_at and ask.now >= journey.behind_at else "",
-            "day_of_use": (local_date(ask.now, journey.zone) - journey.use_started_on).days if journey.use_started_on else None,
+            "day_of_use": (local_date(ask.now, journey.zone) - journey.use_started_on).days
+            if journey.use_started_on
+            else None,
             "follow_ups": journey.follow_ups,
             "goals": desk.goals_of(ask.db, journey.id),
             "today": local_date(ask.now, journey.zone),
@@ -218,11 +220,11 @@ def _timeline(ask: AskOfStaff, found: Customer) -> dict[str, Any]:
 
 def _lines(ask: AskOfStaff, found: Customer, entries: tuple[desk.TimelineEntry, ...]) -> list[Line]:
     stages = {stage.key: stage.name for journey in found.journeys for stage in journey.stages}
-    people = [f"staff:{e.detail[side]}" for e in entries for side in ("from", "to") if isinstance(e.detail.get(side), int)]
-    names = desk.actor_names(ask.db, people)
-    return [
-        tell(entry, stages=stages, names=names, pipelines=labels.PIPELINES, locale=ask.locale) for entry in entries
+    people = [
+        f"staff:{e.detail[side]}" for e in entries for side in ("from", "to") if isinstance(e.detail.get(side), int)
     ]
+    names = desk.actor_names(ask.db, people)
+    return [tell(entry, stages=stages, names=names, pipelines=labels.PIPELINES, locale=ask.locale) for entry in entries]
 
 
 @pages.get("/customers/{account}/timeline")
@@ -437,9 +439,7 @@ def note_issue(ask: StaffAsk, account: Id) -> Response:
 @talks.post("/customers/{account}/issues/{issue}/solved")
 def solve_issue(ask: StaffAsk, account: Id, issue: Id) -> Response:
     found = _customer(ask, account)
-    actions.solve_issue(
-        ask.db, ask.house, issue_id=issue, journey_id=found.the_journey.id, by=ask.me.by, now=ask.now
-    )
+    actions.solve_issue(ask.db, ask.house, issue_id=issue, journey_id=found.the_journey.id, by=ask.me.by, now=ask.now)
     return ask.see_other(found.home, said=N_("Solved. One worry less for them."))
 
 
@@ -618,9 +618,7 @@ def churn(ask: StaffAsk, account: Id) -> Response:
         if "sure" in filled.errors:
             filled = filled.with_error("sure", N_("Please tick this to confirm."))
         return _form_page(ask, found, "churn", filled)
-    cases.churn(
-        ask.db, account_id=account, on=filled.value.on, reason=filled.value.reason, by=ask.me.by, now=ask.now
-    )
+    cases.churn(ask.db, account_id=account, on=filled.value.on, reason=filled.value.reason, by=ask.me.by, now=ask.now)
     return ask.see_other(found.path, said=N_("Recorded. Their journeys have ended."))
 
 

@@ -106,7 +106,9 @@ def _checked(ask: AskOfStaff, filled: Filled[CustomerForm]) -> Filled[CustomerFo
     if given is None:
         return filled
     if not given.email and not given.phone:
-        return filled.with_error("email", N_("Give an e-mail address or a phone number, so that somebody can reach them."))
+        return filled.with_error(
+            "email", N_("Give an e-mail address or a phone number, so that somebody can reach them.")
+        )
     if given.mrr_amount and not given.mrr_currency:
         return filled.with_error("mrr_currency", N_("Please say in which currency."))
     if given.sold_on and given.renews_on and given.renews_on < given.sold_on:
@@ -123,4 +125,6 @@ def _choices(ask: AskOfStaff) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def zone_names() -> tuple[str, ...]:
     """The time zones that people live in, by name."""
-    return tuple(sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))))
+    return tuple(
+        sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+    )

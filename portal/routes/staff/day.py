@@ -70,6 +70,11 @@ def complete(ask: StaffAsk, activity: Id) -> Response:
     if ask.htmx:
         done = desk.activity(ask.db, activity)
         return ask.block(
-            "staff/activity.html", "done", said=N_("Done. One less to think of."), line=done, titles=ACTIVITY_TITLES, labels=labels
+            "staff/activity.html",
+            "done",
+            said=N_("Done. One less to think of."),
+            line=done,
+            titles=ACTIVITY_TITLES,
+            labels=labels,
         )
     return ask.see_other(ask.came_from, said=N_("Done. One less to think of."))

@@ -107,7 +107,11 @@ def log(ask: StaffAsk, flag: Id) -> Response:
     """Logs a conversation about the case: the clock for acting stops; the flag stays open until it is resolved."""
     found = _case(ask, flag)
     filled = read_form(ConversationForm, ask.form)
-    if filled.value is not None and filled.value.contact and not any(p.id == filled.value.contact for p in found["people"]):
+    if (
+        filled.value is not None
+        and filled.value.contact
+        and not any(p.id == filled.value.contact for p in found["people"])
+    ):
         filled = filled.with_error("contact", N_("Please choose one of this customer’s people."))
     if filled.value is None:
         return _again(ask, found, talk=filled)
@@ -134,7 +138,13 @@ def resolve(ask: StaffAsk, flag: Id) -> Response:
         return _again(ask, found, resolution=filled)
     try:
         cases.resolve_flag(
-            ask.db, ask.house, flag_id=flag, outcome=filled.value.outcome, note=filled.value.note, by=ask.me.by, now=ask.now
+            ask.db,
+            ask.house,
+            flag_id=flag,
+            outcome=filled.value.outcome,
+            note=filled.value.note,
+            by=ask.me.by,
+            now=ask.now,
         )
     except Refused as refused:
         # Refused before anything is stored: somebody was quicker.
@@ -157,7 +167,9 @@ def assign(ask: StaffAsk, flag: Id) -> Response:
         filled = filled.with_error("staff", N_("Please choose one from the list."))
         return _again(ask, found, assignment=filled)
     conduct.assign(ask.db, journey_id=found["flag"].journey_id, staff_id=colleague.id, by=ask.me.by, now=ask.now)
-    return ask.see_other(f"/staff/flags/{flag}", said=N_("%(name)s looks after this customer now."), name=colleague.name)
+    return ask.see_other(
+        f"/staff/flags/{flag}", said=N_("%(name)s looks after this customer now."), name=colleague.name
+    )
 
 
 def _again(ask: AskOfStaff, found: dict[str, Any], **forms: Filled[Any]) -> Response:

@@ -82,7 +82,9 @@ def disable(ask: StaffAsk, person: Id) -> Response:
     """Ends somebody's access, and their sessions at once."""
     actions.disable(ask.db, staff_id=person, by=ask.me.by, now=ask.now)
     return ask.see_other(
-        "/staff/people", said=N_("Access ended; they are signed out everywhere."), undo=f"/staff/people/{person}/enabled"
+        "/staff/people",
+        said=N_("Access ended; they are signed out everywhere."),
+        undo=f"/staff/people/{person}/enabled",
     )
 
 

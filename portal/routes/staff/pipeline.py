@@ -36,7 +36,12 @@ class Filter(NamedTuple):
 
     def address(self, path: str = "/staff/pipeline", **other: object) -> str:
         """The address that shows just this, or this with something else."""
-        chosen: dict[str, object] = {"pipeline": self.pipeline, "show": self.show.value, "owner": self.whose.value, **other}
+        chosen: dict[str, object] = {
+            "pipeline": self.pipeline,
+            "show": self.show.value,
+            "owner": self.whose.value,
+            **other,
+        }
         usual = {"pipeline": AFTER_SALE, "show": Show.ALL.value, "owner": ALL}
         told = {name: value for name, value in chosen.items() if usual.get(name) != value}
         return f"{path}?{urlencode(told)}" if told else path
@@ -205,7 +210,13 @@ def move(ask: StaffAsk, journey: Id) -> Response:
         return _not_moved(ask, found, filled)
     try:
         actions.move_by_hand(
-            ask.db, ask.house, journey_id=journey, stage=filled.value.stage, reason=filled.value.reason, by=ask.me.by, now=ask.now
+            ask.db,
+            ask.house,
+            journey_id=journey,
+            stage=filled.value.stage,
+            reason=filled.value.reason,
+            by=ask.me.by,
+            now=ask.now,
         )
     except Refused as refused:
         # The rules refuse before anything is stored, so there is nothing to take back.

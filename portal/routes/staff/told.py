@@ -49,9 +49,14 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.WORK, "plus", N_("%(who)s added this customer"), N_("This customer came in"), "brand"
     ),
     Happened.ACCOUNT_CHANGED: Telling(
-        Topic.WORK, "edit", N_("%(who)s brought the customer’s details up to date"), N_("The customer’s details were brought up to date")
+        Topic.WORK,
+        "edit",
+        N_("%(who)s brought the customer’s details up to date"),
+        N_("The customer’s details were brought up to date"),
     ),
-    Happened.ACCOUNT_CHURNED: Telling(Topic.MOVES, "exit", N_("%(who)s recorded that this customer has left"), "", "bad"),
+    Happened.ACCOUNT_CHURNED: Telling(
+        Topic.MOVES, "exit", N_("%(who)s recorded that this customer has left"), "", "bad"
+    ),
     Happened.CONTACT_CHANGED: Telling(
         Topic.WORK, "user", N_("%(who)s changed the details of %(person)s"), N_("The details of %(person)s changed")
     ),
@@ -59,9 +64,15 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.WORK, "user", N_("%(who)s gave this customer to %(to)s"), N_("%(to)s is their consultant now"), "brand"
     ),
     Happened.STAFF_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s changed the team"), N_("The team changed")),
-    Happened.DEALS_IMPORTED: Telling(Topic.WORK, "upload", N_("%(who)s imported won deals"), N_("Won deals were imported")),
+    Happened.DEALS_IMPORTED: Telling(
+        Topic.WORK, "upload", N_("%(who)s imported won deals"), N_("Won deals were imported")
+    ),
     Happened.JOURNEY_OPENED: Telling(
-        Topic.MOVES, "path", N_("%(who)s opened the journey %(pipeline)s"), N_("The journey %(pipeline)s began"), "brand"
+        Topic.MOVES,
+        "path",
+        N_("%(who)s opened the journey %(pipeline)s"),
+        N_("The journey %(pipeline)s began"),
+        "brand",
     ),
     Happened.STAGE_ENTERED: Telling(
         Topic.MOVES,
@@ -82,7 +93,9 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.CONTACT_MISSED: Telling(
         Topic.ANSWERS, "clock", N_("The %(day)s-day contact was missed; a conversation has to make it good"), "", "slow"
     ),
-    Happened.CONTACT_CONVERTED: Telling(Topic.ANSWERS, "phone", N_("The %(day)s-day contact became a call"), "", "cool"),
+    Happened.CONTACT_CONVERTED: Telling(
+        Topic.ANSWERS, "phone", N_("The %(day)s-day contact became a call"), "", "cool"
+    ),
     Happened.SURVEY_SENT: Telling(Topic.ANSWERS, "mail", N_("The %(day)s-day survey went out")),
     Happened.SURVEY_REMINDED: Telling(Topic.ANSWERS, "bell", N_("A reminder of the %(day)s-day survey went out")),
     Happened.SURVEY_ANSWERED: Telling(Topic.ANSWERS, "heart", N_("%(person)s answered the survey%(scores)s")),
@@ -92,23 +105,37 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.FLAG_OPENED: Telling(
         Topic.ANSWERS, "flag", N_("%(who)s raised a flag"), N_("%(person)s is unhappy: a flag was opened"), "bad"
     ),
-    Happened.FLAG_ACTED_ON: Telling(Topic.ANSWERS, "reply", N_("%(who)s acted on the flag: %(how)s"), N_("The flag was acted on: %(how)s")),
+    Happened.FLAG_ACTED_ON: Telling(
+        Topic.ANSWERS, "reply", N_("%(who)s acted on the flag: %(how)s"), N_("The flag was acted on: %(how)s")
+    ),
     Happened.FLAG_CLOSED: Telling(Topic.ANSWERS, "okc", N_("%(who)s resolved the flag"), "", "ok"),
     Happened.FLAG_REOPENED: Telling(
         Topic.ANSWERS, "redo", N_("%(who)s says that it isn’t solved: the flag is open again"), "", "bad"
     ),
-    Happened.FLAG_LATE: Telling(Topic.ANSWERS, "hour", N_("Nobody acted on the flag in time; the managers were told"), "", "bad"),
+    Happened.FLAG_LATE: Telling(
+        Topic.ANSWERS, "hour", N_("Nobody acted on the flag in time; the managers were told"), "", "bad"
+    ),
     Happened.ACTIVITY_CREATED: Telling(Topic.WORK, "plus", N_("New on the list: %(activity)s")),
-    Happened.ACTIVITY_COMPLETED: Telling(Topic.WORK, "check", N_("%(who)s did: %(activity)s"), N_("Done: %(activity)s"), "ok"),
+    Happened.ACTIVITY_COMPLETED: Telling(
+        Topic.WORK, "check", N_("%(who)s did: %(activity)s"), N_("Done: %(activity)s"), "ok"
+    ),
     Happened.STAGNATED: Telling(Topic.MOVES, "hour", N_("Fell behind: the consultant was told"), "", "slow"),
-    Happened.MILESTONE_DONE: Telling(Topic.WORK, "check", N_("%(who)s ticked “%(title)s”"), N_("“%(title)s” is done"), "ok"),
-    Happened.MILESTONE_UNDONE: Telling(Topic.WORK, "redo", N_("%(who)s took back “%(title)s”"), N_("“%(title)s” is open again")),
+    Happened.MILESTONE_DONE: Telling(
+        Topic.WORK, "check", N_("%(who)s ticked “%(title)s”"), N_("“%(title)s” is done"), "ok"
+    ),
+    Happened.MILESTONE_UNDONE: Telling(
+        Topic.WORK, "redo", N_("%(who)s took back “%(title)s”"), N_("“%(title)s” is open again")
+    ),
     Happened.GOAL_SET: Telling(Topic.WORK, "target", N_("%(who)s set a goal for day %(day)s: %(goal)s")),
     Happened.GOAL_MET: Telling(Topic.WORK, "target", N_("Goal met: %(goal)s"), "", "ok"),
     Happened.ISSUE_NOTED: Telling(Topic.WORK, "alert", N_("%(who)s noted a pending issue: %(problem)s"), "", "slow"),
     Happened.ISSUE_SOLVED: Telling(Topic.WORK, "okc", N_("%(who)s solved a pending issue: %(problem)s"), "", "ok"),
-    Happened.MEETING_BOOKED: Telling(Topic.TALKS, "cal", N_("%(who)s booked a meeting"), N_("A meeting was booked"), "cool"),
-    Happened.MEETING_MOVED: Telling(Topic.TALKS, "cal", N_("%(who)s moved the meeting"), N_("The meeting was moved"), "cool"),
+    Happened.MEETING_BOOKED: Telling(
+        Topic.TALKS, "cal", N_("%(who)s booked a meeting"), N_("A meeting was booked"), "cool"
+    ),
+    Happened.MEETING_MOVED: Telling(
+        Topic.TALKS, "cal", N_("%(who)s moved the meeting"), N_("The meeting was moved"), "cool"
+    ),
     Happened.MEETING_CANCELLED: Telling(
         Topic.TALKS, "x", N_("%(who)s cancelled the meeting"), N_("The meeting was cancelled"), "slow"
     ),
@@ -119,9 +146,13 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.MAIL_FAILED: Telling(Topic.MAILS, "alert", N_("A mail could not be delivered: %(letter)s"), "", "bad"),
     Happened.NOTE_WRITTEN: Telling(Topic.WORK, "note", N_("%(who)s wrote a note"), N_("A note")),
     Happened.REFERRAL_PROMPTED: Telling(Topic.WORK, "gift", N_("A good moment to ask for a referral"), "", "ok"),
-    Happened.REFERRAL_PROMPT_CLOSED: Telling(Topic.WORK, "gift", N_("%(who)s settled the referral prompt"), N_("The referral prompt was settled")),
+    Happened.REFERRAL_PROMPT_CLOSED: Telling(
+        Topic.WORK, "gift", N_("%(who)s settled the referral prompt"), N_("The referral prompt was settled")
+    ),
     Happened.REFERRAL_INVITED: Telling(Topic.WORK, "gift", N_("%(person)s invited a friend"), "", "ok"),
-    Happened.REFERRAL_ACCEPTED: Telling(Topic.WORK, "gift", N_("A friend of %(person)s accepted the invitation"), "", "ok"),
+    Happened.REFERRAL_ACCEPTED: Telling(
+        Topic.WORK, "gift", N_("A friend of %(person)s accepted the invitation"), "", "ok"
+    ),
     Happened.REFERRAL_MOVED: Telling(Topic.WORK, "gift", N_("A referral went one step on")),
     Happened.SIGNED_IN: Telling(Topic.TALKS, "key", N_("%(person)s signed in")),
     Happened.SIGN_IN_REFUSED: Telling(Topic.WORK, "lock", N_("A sign-in was refused"), "", "slow"),
@@ -140,13 +171,19 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.FLAG_OPENED, "conversation"): Telling(
         Topic.ANSWERS, "flag", N_("%(who)s heard in a conversation that they are unhappy"), "", "bad"
     ),
-    (Happened.FLAG_OPENED, "help"): Telling(Topic.ANSWERS, "flag", N_("%(person)s asked for help: a flag was opened"), "", "bad"),
-    (Happened.FLAG_OPENED, "answer"): Telling(Topic.ANSWERS, "flag", N_("%(person)s is unhappy: a flag was opened"), "", "bad"),
+    (Happened.FLAG_OPENED, "help"): Telling(
+        Topic.ANSWERS, "flag", N_("%(person)s asked for help: a flag was opened"), "", "bad"
+    ),
+    (Happened.FLAG_OPENED, "answer"): Telling(
+        Topic.ANSWERS, "flag", N_("%(person)s is unhappy: a flag was opened"), "", "bad"
+    ),
     (Happened.STAGNATED, "stuck"): Telling(Topic.MOVES, "hour", N_("Stuck: the managers were told too"), "", "slow"),
     (Happened.STAGNATED, "error"): Telling(Topic.MOVES, "alert", N_("An alert could not be made"), "", "bad"),
     (Happened.GOAL_MET, "dropped"): Telling(Topic.WORK, "target", N_("%(who)s dropped a goal: %(goal)s")),
     (Happened.NOTE_WRITTEN, "milestone"): Telling(Topic.WORK, "path", N_("%(who)s added to the plan: %(milestone)s")),
-    (Happened.NOTE_WRITTEN, "confirmed"): Telling(Topic.ANSWERS, "okc", N_("%(who)s confirms that it is solved"), "", "ok"),
+    (Happened.NOTE_WRITTEN, "confirmed"): Telling(
+        Topic.ANSWERS, "okc", N_("%(who)s confirms that it is solved"), "", "ok"
+    ),
 }
 
 KINDS: dict[Topic, tuple[Happened, ...]] = {
@@ -198,7 +235,14 @@ class Line(NamedTuple):
     quote: str
 
 
-def tell(entry: TimelineEntry, *, stages: Mapping[str, str], names: Mapping[str, str], pipelines: Mapping[str, str], locale: str) -> Line:
+def tell(
+    entry: TimelineEntry,
+    *,
+    stages: Mapping[str, str],
+    names: Mapping[str, str],
+    pipelines: Mapping[str, str],
+    locale: str,
+) -> Line:
     """The entry as a sentence. `stages` and `pipelines` give names for keys, `names` for `staff:12`."""
 
     def say(message: str, **values: object) -> str:
@@ -210,7 +254,9 @@ def tell(entry: TimelineEntry, *, stages: Mapping[str, str], names: Mapping[str,
     message = telling.text if by_person or not telling.by_itself else telling.by_itself
     nobody = say(N_("The customer"))
     day = detail.get("day") or ""
-    scores = [f"{name} {detail[key]}" for key, name in (("csat", "CSAT"), ("nps", "NPS")) if detail.get(key) is not None]
+    scores = [
+        f"{name} {detail[key]}" for key, name in (("csat", "CSAT"), ("nps", "NPS")) if detail.get(key) is not None
+    ]
     places = {
         "who": entry.by_name or _actor(entry.by, say),
         "person": entry.contact_name or (entry.by_name if entry.by.startswith("contact:") else nobody),
@@ -227,7 +273,7 @@ def tell(entry: TimelineEntry, *, stages: Mapping[str, str], names: Mapping[str,
         "letter": say(LETTER[detail["kind"]]) if detail.get("kind") in LETTER else str(detail.get("subject", "")),
         **{name: str(detail.get(name, "")) for name in ("title", "goal", "problem", "milestone")},
     }
-    return Line(entry.id, entry.at, telling.icon, telling.tone, message % places, _why(entry, say), _quote(entry))
+    return Line(entry.id, entry.at, telling.icon, telling.tone, say(message, **places), _why(entry, say), _quote(entry))
 
 
 def _variant(entry: TimelineEntry) -> str:
