@@ -39,13 +39,26 @@ from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
-from portal.routes.public import company_sign_in, preferences, sign_in
+from portal.routes import demo
+from portal.routes.customer import current_account, details, home, plan
+from portal.routes.customer import survey as own_survey
+from portal.routes.public import company_sign_in, preferences, sign_in, survey
 from portal.routes.staff import customer, customers, day, inbox, people, pipeline
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
-CUSTOMER_PAGES: Sequence[APIRouter] = []
-PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages]
+CUSTOMER_PAGES: Sequence[APIRouter] = [
+    home.pages,
+    plan.pages,
+    own_survey.pages,
+    details.pages,
+    current_account.pages,
+]
+PUBLIC_PAGES: Sequence[APIRouter] = [
+    survey.pages,
+    sign_in.pages,
+    preferences.pages,
+]
 STAFF_PAGES: Sequence[APIRouter] = [
     day.pages,
     pipeline.pages,
@@ -95,6 +108,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
+        *(demo.routes() if settings.demo else ()),
         Mount("/admin", Router(_flat(ADMIN_PAGES), redirect_slashes=False)),
         *company_sign_in.mount(settings),
         Route("/healthz", healthz),

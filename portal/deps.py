@@ -39,6 +39,7 @@ from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
     SESSION_COOKIE,
+    STAFF_HOME,
     Toast,
     browser_locale,
     cookie_name,
@@ -130,6 +131,7 @@ class Ask:
         self.path: str = request.url.path
         self.me = None
         self._who = Who.ANYONE
+        self._addressee: tuple[str, str] | None = None
 
     # What it asks
 
@@ -148,12 +150,21 @@ class Ask:
         """The person's own language, else the browser's."""
         if isinstance(self.me, (Customer, StaffMember)) and self.me.language in words.LOCALES:
             return str(self.me.language)
+        if self._addressee and self.request.cookies.get("language") not in words.LOCALES:
+            return self._addressee[0]
         return browser_locale(self.request)
 
     @property
     def zone(self) -> str:
         """The person's own time zone, else the deployment's."""
-        return self.me.timezone if isinstance(self.me, (Customer, StaffMember)) else self.settings.default_timezone
+        if isinstance(self.me, (Customer, StaffMember)):
+            return self.me.timezone
+        return self._addressee[1] if self._addressee else self.settings.default_timezone
+
+    def speak_to(self, *, language: str, timezone: str) -> None:
+        """The reader is known by the link they came with: the page is in their language (unless they chose another one
+        here) and their time zone. Who is signed in is spoken to as themselves."""
+        self._addressee = (language, timezone)
 
     @property
     def client(self) -> str:
@@ -255,7 +266,7 @@ class Ask:
             "htmx": self.htmx,
             "may": self._may,
             "said": said,
-            "acting_as": me.name if me else "",
+            "acting_as": "customer" if isinstance(me, Customer) else me.role.value if me else "",
         }
         for part in self.wiring.shells.get(self._who, ()):
             known |= part(self)
@@ -335,6 +346,9 @@ class Ask:
             with self.house.database.write() as db:
                 detail = {"path": self.path, "permission": guard.permission}
                 note(db, Event(Happened.PERMISSION_REFUSED, self.me.by, self.now, detail=detail))
+        if self.path == "/" and isinstance(self.me, StaffMember):
+            # The address that everybody types: a customer's home, which staff don't have.
+            return RedirectResponse(STAFF_HOME, 303, {"Cache-Control": "no-store"})
         headers = {}
         if isinstance(refused, auth.TooMany):
             headers["Retry-After"] = str(refused.retry_after)
@@ -448,7 +462,8 @@ class GuardedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         _check_shape(endpoint, self.guard)
         methods = set(options.pop("methods", None) or {"GET"})
-        options["methods"] = methods | {"HEAD"} if "GET" in methods else methods
+        # Pages answer HEAD as well; the API's description would list it as an operation of its own.
+        options["methods"] = methods | {"HEAD"} if "GET" in methods and self.guard.who is not Who.API else methods
         super().__init__(path, _in_one_unit_of_work(endpoint, self.guard), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -62,6 +62,18 @@ def environment(locale: str) -> Environment:
     def time(context: Context, value: datetime) -> str:
         return words.hour_in(value, reader_zone(context), locale)
 
+    @pass_context
+    def weekday(context: Context, value: datetime) -> str:
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "EEE", locale)
+
+    @pass_context
+    def month(context: Context, value: datetime) -> str:
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "MMMM", locale)
+
+    @pass_context
+    def day_number(context: Context, value: datetime) -> str:
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "d", locale)
+
     def money(amount: Decimal, currency: str) -> str:
         return words.money(amount, currency, locale)
 
@@ -82,6 +94,9 @@ def environment(locale: str) -> Environment:
         short_day=short_day,
         day_time=day_time,
         time=time,
+        weekday=weekday,
+        month=month,
+        day_number=day_number,
         money=money,
         round_money=round_money,
         number=number,

@@ -15,6 +15,8 @@ from portal.settings import Settings
 from portal.templating import render
 
 API_PREFIX = "/api/"
+CUSTOMER_HOME = "/"
+STAFF_HOME = "/staff/pipeline"
 THEMES = ("light", "dark")
 SAID_COOKIE = "said"
 SESSION_COOKIE = "session"

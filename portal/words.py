@@ -82,6 +82,12 @@ def short_day(value: date, locale: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def part(value: date, pattern: str, locale: str) -> str:
+    """A part of a date by its CLDR pattern: `EEE` gives `Tue` · `ter.`."""
+    return format_date(value, pattern, locale=_babel(locale))
+
+
+@lru_cache(maxsize=4096)
 def hour(value: time, locale: str) -> str:
     """`14:30` · `14h30`."""
     return format_time(value, {"en": "HH:mm", "pt-BR": "HH'h'mm"}[locale], locale=_babel(locale))

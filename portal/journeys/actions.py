@@ -129,7 +129,9 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
 def lay_out_plan(db: Session, journey_id: int) -> None:
     """Writes the plan's milestones and touchpoints onto the journey, as its pipeline's version has them."""
     plan = db.scalar(
-        select(PipelineRow.plan).join(JourneyRow, JourneyRow.pipeline_id == PipelineRow.id).where(JourneyRow.id == journey_id)
+        select(PipelineRow.plan)
+        .join(JourneyRow, JourneyRow.pipeline_id == PipelineRow.id)
+        .where(JourneyRow.id == journey_id)
     )
     milestones = [entry for entry in plan or [] if entry["is"] == "milestone"]
     touchpoints = [entry for entry in plan or [] if entry["is"] == "touchpoint"]
@@ -198,9 +200,7 @@ def _work(db: Session, change: conduct.Change, *, now: datetime) -> None:
     db.execute(update(JourneyRow).where(JourneyRow.id == change.after.id).values(worked_at=now))
 
 
-def correct_use_start(
-    db: Session, house: House, *, journey_id: int, on: date, by: str, now: datetime
-) -> None:
+def correct_use_start(db: Session, house: House, *, journey_id: int, on: date, by: str, now: datetime) -> None:
     """Sets or corrects day 0 of use; every pending date of the plan moves with it, and no past one (invariant 8).
 
     Errors: Refused for a date more than two years away.
@@ -321,7 +321,9 @@ def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime
         cases.settle(db, journey_id, days=(answer.day,), by=SettledBy.ANSWER, who=answer.by, now=now)
         db.execute(
             update(Touchpoint)
-            .where(Touchpoint.journey_id == journey_id, Touchpoint.key == f"day{answer.day}", Touchpoint.done_at.is_(None))
+            .where(
+                Touchpoint.journey_id == journey_id, Touchpoint.key == f"day{answer.day}", Touchpoint.done_at.is_(None)
+            )
             .values(done_at=now)
         )
     if answer.outcome is Outcome.NEUTRAL:
@@ -342,7 +344,9 @@ def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime
 
 def _is_disputed(db: Session, journey_id: int, day: int) -> bool:
     return (
-        db.scalar(select(Flag.id).where(Flag.journey_id == journey_id, Flag.day == day, Flag.closed_at.is_(None)).limit(1))
+        db.scalar(
+            select(Flag.id).where(Flag.journey_id == journey_id, Flag.day == day, Flag.closed_at.is_(None)).limit(1)
+        )
         is not None
     )
 
@@ -447,9 +451,7 @@ def hear_meeting(
     conduct.advance(db, house, ids=[journey_id], now=now)
 
 
-def hear_meeting_held(
-    db: Session, house: House, *, journey_id: int, kind: str, by: str, now: datetime
-) -> None:
+def hear_meeting_held(db: Session, house: House, *, journey_id: int, kind: str, by: str, now: datetime) -> None:
     """A meeting took place: first contact, and the touchpoint of that name (kickoff, day14) is done."""
     conduct.lock(db, journey_id)
     _first_contact(db, journey_id, contact_id=None, how="meeting", now=now)
@@ -571,9 +573,7 @@ def add_own_activity(
     )
 
 
-def complete_activity(
-    db: Session, house: House, *, activity_id: int, note: str, by: str, now: datetime
-) -> None:
+def complete_activity(db: Session, house: House, *, activity_id: int, note: str, by: str, now: datetime) -> None:
     """Ticks an activity off; done once stays as it was done. Errors: NotFound."""
     journey_id = db.scalar(select(Activity.journey_id).where(Activity.id == activity_id))
     if journey_id is None:
@@ -620,7 +620,13 @@ def add_milestone(
     """A milestone of this customer's own, written by staff."""
     conduct.lock(db, journey_id)
     milestone = Milestone(
-        journey_id=journey_id, key=f"own:{now.timestamp()}", position=100, title_en=title, title_pt=title, whose=whose, due_on=due_on
+        journey_id=journey_id,
+        key=f"own:{now.timestamp()}",
+        position=100,
+        title_en=title,
+        title_pt=title,
+        whose=whose,
+        due_on=due_on,
     )
     db.add(milestone)
     db.flush()
@@ -641,9 +647,7 @@ def set_goal(
     return goal.id
 
 
-def close_goal(
-    db: Session, house: House, *, goal_id: int, journey_id: int, met: bool, by: str, now: datetime
-) -> None:
+def close_goal(db: Session, house: House, *, goal_id: int, journey_id: int, met: bool, by: str, now: datetime) -> None:
     """A goal was met, or is dropped because it no longer fits. Errors: NotFound."""
     conduct.lock(db, journey_id)
     goal = db.scalar(select(GoalRow).where(GoalRow.id == goal_id, GoalRow.journey_id == journey_id))
@@ -688,7 +692,15 @@ def note_issue(
     )
     db.add(issue)
     db.flush()
-    _told(db, house, journey_id, Happened.ISSUE_NOTED, by=by, now=now, detail={"problem": problem, "due_on": due_on.isoformat()})
+    _told(
+        db,
+        house,
+        journey_id,
+        Happened.ISSUE_NOTED,
+        by=by,
+        now=now,
+        detail={"problem": problem, "due_on": due_on.isoformat()},
+    )
     return issue.id
 
 

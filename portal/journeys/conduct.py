@@ -604,15 +604,12 @@ def _assign_and_open_next(db: Session, house: House, changes: Sequence[Change], 
 
 def choose_consultant(db: Session) -> int | None:
     """Who gets the next customer, by `accounts.rules.next_consultant`; None where there is no consultant at all."""
-    loads: dict[int | None, int] = dict(
-        db.execute(
-            select(JourneyRow.owner_id, func.count())
-            .where(JourneyRow.status == Status.OPEN, JourneyRow.pipeline_key != "relationship")
-            .group_by(JourneyRow.owner_id)
-        )
-        .tuples()
-        .all()
+    open_journeys = db.execute(
+        select(JourneyRow.owner_id, func.count())
+        .where(JourneyRow.status == Status.OPEN, JourneyRow.pipeline_key != "relationship")
+        .group_by(JourneyRow.owner_id)
     )
+    loads: dict[int | None, int] = {owner_id: number for owner_id, number in open_journeys}
     people = db.execute(
         select(Staff.id, Staff.last_assigned_at).where(Staff.role == Role.CONSULTANT, Staff.disabled_at.is_(None))
     )

@@ -43,6 +43,9 @@ PUBLIC = {
     "/language",
     "/theme",
     "/company-sign-in/confirmation",
+    "/s/{token}",
+    "/s/{token}/thanks",
+    "/s/{token}/fresh",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 
