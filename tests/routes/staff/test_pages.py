@@ -164,7 +164,7 @@ def test_customers_are_found_by_folded_words_and_paged_by_where_one_was(
                     search="padaria joao araujo",
                     created_at=NOON,
                     created_by="system",
-                )  # fmt: skip
+                )
             )
     first = carla.get("/staff/customers?q=JOÃO Araújo")
     assert "Padaria 00" in first.text and "Padaria 49" in first.text and "Padaria 50" not in first.text
@@ -178,7 +178,7 @@ def test_customers_are_found_by_folded_words_and_paged_by_where_one_was(
 
 def test_htmx_gets_the_list_alone(carla: TestClient) -> None:
     answer = carla.get("/staff/customers?q=lumen", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
-    assert answer.text.lstrip().startswith('<section class="card" id="list"')
+    assert answer.text.lstrip().startswith('<div class="card" id="list">')
     assert "Lumen" in answer.text and "Verdant" not in answer.text
 
 
