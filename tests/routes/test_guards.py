@@ -29,8 +29,11 @@ UNGUARDED = {
     "/api/v1/openapi.json",
     "/company-sign-in/start",
     "/company-sign-in/back",
+    "/demo/clock",
+    "/demo/restart",
 }
-"""What has no guard at all: health, files, the API's description, and the way to the sign-in provider and back."""
+"""What has no guard at all: health, files, the API's description, the way to the sign-in provider and back, and the
+demo's clock, which is there in the demo only."""
 
 PUBLIC = {
     "/sign-in",
@@ -46,6 +49,10 @@ PUBLIC = {
     "/s/{token}",
     "/s/{token}/thanks",
     "/s/{token}/fresh",
+    "/demo/person",
+    "/demo/mailbox",
+    "/demo/mailbox/{letter}",
+    "/demo/mailbox/{letter}/html",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 
