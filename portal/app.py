@@ -53,7 +53,7 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import hours, meetings
+from portal.routes.staff import customer, customers, day, hours, inbox, meetings, people, pipeline
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -79,6 +79,18 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     preferences.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = [
+    day.pages,
+    pipeline.pages,
+    pipeline.moves,
+    inbox.pages,
+    inbox.reassigning,
+    customers.pages,
+    customer.pages,
+    customer.talks,
+    customer.flagging,
+    customer.reassigning,
+    customer.closing,
+    people.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
     meetings.pages,
@@ -88,7 +100,7 @@ ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -115,6 +127,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
+        *_flat([day.home]),
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),

@@ -1,1 +1,1 @@
-"""Where staff work."""
+"""Pages for staff: their day, the pipeline, the inbox of flags, customers, people, referrals."""

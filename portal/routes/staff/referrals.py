@@ -63,7 +63,13 @@ def reject(ask: StaffAsk, referral: Id) -> Response:
     filled = read_form(RejectForm, ask.form)
     if filled.value is None:
         return _again(ask, filled, rejecting=referral)
-    return _moved(ask, referral, Move.REJECT, N_("Noted. The customer reads “Not this time”, without the reason."), filled.value.why)
+    return _moved(
+        ask,
+        referral,
+        Move.REJECT,
+        N_("Noted. The customer reads “Not this time”, without the reason."),
+        filled.value.why,
+    )
 
 
 @rewards.post("/referrals/{referral}/reward")
