@@ -42,7 +42,7 @@ from portal.places import STATIC
 from portal.routes import demo
 from portal.routes.customer import current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
-from portal.routes.public import company_sign_in, friend, preferences, sign_in, survey
+from portal.routes.public import company_sign_in, friend, preferences, resolution, sign_in, survey
 from portal.routes.staff import customer, customers, day, inbox, people, pipeline
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
@@ -59,6 +59,7 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
+    resolution.pages,
     friend.pages,
     sign_in.pages,
     preferences.pages,

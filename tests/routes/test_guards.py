@@ -49,6 +49,7 @@ PUBLIC = {
     "/s/{token}",
     "/s/{token}/thanks",
     "/s/{token}/fresh",
+    "/resolutions/{token}",
     "/demo/person",
     "/demo/mailbox",
     "/demo/mailbox/{letter}",
