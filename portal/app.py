@@ -216,6 +216,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(request, error.status_code, headers=error.headers)
 
 
+MOST_ERRORS_TOLD = 100
+_PLAINER = {"missing": "This is missing.", "extra_forbidden": "There is no such field."}
+
+
 async def _wrong_request(request: Request, error: Exception) -> Response:
     """A path or query that can't be is a page that isn't there; the API says what was wrong with its body."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the types
@@ -223,8 +227,14 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
     if not request.url.path.startswith(API_PREFIX) or any(one["loc"][0] == "path" for one in wrong):
         return error_response(request, 404)
     # The input isn't repeated: it may hold what JSON can't say (NaN), or what a log shouldn't.
-    errors = [{"field": ".".join(str(part) for part in one["loc"][1:]), "message": str(one["msg"])} for one in wrong]
-    return problem(422, "The request is not valid.", errors=errors)
+    return problem(422, "The request is not valid.", errors=[_told(one) for one in wrong[:MOST_ERRORS_TOLD]])
+
+
+def _told(wrong: dict[str, Any]) -> dict[str, str]:
+    """One error by its field. A field's name can come from outside, too: it is not repeated at any length."""
+    field = ".".join(str(part) for part in wrong["loc"][1:])[:200]
+    message = str(wrong["msg"]).removeprefix("Value error, ")
+    return {"field": field, "message": _PLAINER.get(wrong["type"], message)}
 
 
 async def _refused(request: Request, error: Exception) -> Response:
