@@ -40,6 +40,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.api import accounts, activities, flags, insights, journeys, messages, survey_invitations
 from portal.routes.customer import current_account, details, home, plan
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import company_sign_in, preferences, sign_in, survey
@@ -60,7 +61,11 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
 ]
 STAFF_PAGES: Sequence[APIRouter] = []
 ADMIN_PAGES: Sequence[APIRouter] = []
-API_CALLS: Sequence[APIRouter] = []
+API_CALLS: Sequence[APIRouter] = [
+    router
+    for calls in (accounts, journeys, survey_invitations, flags, activities)
+    for router in (calls.reading, calls.writing)
+] + [messages.reading, insights.reading]
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
 STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()

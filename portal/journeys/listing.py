@@ -197,12 +197,21 @@ def journeys_of(db: Session, account_ids: Sequence[int]) -> list[ListedJourney]:
     return _journeys(db, _JOURNEYS.where(JourneyRow.account_id.in_(account_ids)))
 
 
-def stage_keys(db: Session, *, pipeline_id: int) -> dict[str, bool]:
-    """The stages of a pipeline in order, and whether a journey ends there."""
+def stages_of_pipeline(db: Session, key: str) -> dict[str, bool]:
+    """The stages of a pipeline's newest version in order, and whether a journey ends there."""
+    newest = select(PipelineRow.id).where(PipelineRow.key == key).order_by(PipelineRow.version.desc()).limit(1)
     rows = db.execute(
-        select(StageRow.key, StageRow.ends).where(StageRow.pipeline_id == pipeline_id).order_by(StageRow.position)
+        select(StageRow.key, StageRow.ends)
+        .where(StageRow.pipeline_id == newest.scalar_subquery())
+        .order_by(StageRow.position)
     )
-    return {key: ends is not None for key, ends in rows}
+    return {stage: ends is not None for stage, ends in rows}
+
+
+def stages_of_journey(db: Session, journey_id: int) -> list[str]:
+    """The stages of a journey's own pipeline, in order; none for a journey that isn't there."""
+    of = select(JourneyRow.pipeline_id).where(JourneyRow.id == journey_id).scalar_subquery()
+    return list(db.scalars(select(StageRow.key).where(StageRow.pipeline_id == of).order_by(StageRow.position)))
 
 
 class FlagState(StrEnum):
