@@ -40,7 +40,16 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
-from portal.routes.api import accounts, activities, flags, insights, journeys, messages, survey_invitations
+from portal.routes.api import (
+    accounts,
+    activities,
+    description,
+    flags,
+    insights,
+    journeys,
+    messages,
+    survey_invitations,
+)
 from portal.routes.customer import current_account, details, home, plan
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import company_sign_in, preferences, sign_in, survey
@@ -58,6 +67,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
     sign_in.pages,
     preferences.pages,
+    description.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = []
 ADMIN_PAGES: Sequence[APIRouter] = []
@@ -92,10 +102,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         exception_handlers=HANDLERS,
     )
     app.state.wiring = wiring
+    app.state.api = api = _api()
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
-        Mount("/api/v1", _api()),
+        Mount("/api/v1", api),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
         *(demo.routes() if settings.demo else ()),
@@ -112,8 +123,8 @@ def _flat(routers: Sequence[APIRouter]) -> list[BaseRoute]:
     return [route for router in routers for route in router.routes]
 
 
-def _api() -> FastAPI:
-    api = FastAPI(
+def _api() -> description.Api:
+    api = description.Api(
         title="Onward",
         version="1",
         docs_url=None,

@@ -46,6 +46,7 @@ PUBLIC = {
     "/language",
     "/theme",
     "/company-sign-in/confirmation",
+    "/api/docs",
     "/s/{token}",
     "/s/{token}/thanks",
     "/s/{token}/fresh",
