@@ -85,7 +85,9 @@ def _parts(facts: Facts, now: datetime) -> Iterator[Part]:
     if len(answers) > 1:
         yield from _trend(answers[0], answers[1])
     if facts.unanswered_surveys:
-        yield _counted("unanswered_surveys", -10, -20, facts.unanswered_surveys, N_("Surveys without an answer: %(n)s."))
+        yield _counted(
+            "unanswered_surveys", -10, -20, facts.unanswered_surveys, N_("Surveys without an answer: %(n)s.")
+        )
     yield from _sign_ins(facts, now)
     if facts.tutorials_done:
         yield _counted(

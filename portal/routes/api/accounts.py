@@ -42,7 +42,9 @@ class ContactIn(Shape):
 
     name: RequiredLine
     email: Annotated[Email | None, Blank] = None
-    phone: Annotated[Line | None, Blank] = Field(None, description="With its country code, or as dialled where they are.")
+    phone: Annotated[Line | None, Blank] = Field(
+        None, description="With its country code, or as dialled where they are."
+    )
     language: Annotated[Language | None, Blank] = None
     timezone: Annotated[Zone | None, Blank] = None
     primary: StrictBool = False
@@ -169,9 +171,7 @@ def churn(ask: ApiAsk, external_id: ExternalId, churn: Churn) -> Response:
     if abs((churn.on - local_date(ask.now, ask.settings.default_timezone)).days) > FARTHEST_DAYS:
         raise Invalid({"on": N_("That date is more than ten years away. Check the year.")})
     if known.churned_on is None:
-        cases.churn(
-            ask.db, ask.house, account_id=known.id, on=churn.on, reason=churn.reason, by=ask.me.by, now=ask.now
-        )
+        cases.churn(ask.db, ask.house, account_id=known.id, on=churn.on, reason=churn.reason, by=ask.me.by, now=ask.now)
     elif (known.churned_on, known.churn_reason) != (churn.on, churn.reason):
         raise Refused(N_("This customer left already, on %(day)s."), day=known.churned_on.isoformat())
     return ask.json(_one(ask, external_id))

@@ -228,9 +228,7 @@ def move_journey(ask: ApiAsk, journey: RowId, move: Move) -> Response:
 def put_use_started(ask: ApiAsk, journey: RowId, started: UseStarted) -> Response:
     """Sets or corrects the day on which use started; every pending date of the plan moves with it."""
     with _about("date"):
-        actions.correct_use_start(
-            ask.db, ask.house, journey_id=journey, on=started.date, by=ask.me.by, now=ask.now
-        )
+        actions.correct_use_start(ask.db, ask.house, journey_id=journey, on=started.date, by=ask.me.by, now=ask.now)
     return ask.json(_journey(ask, journey))
 
 
@@ -328,7 +326,12 @@ def _journey(ask: AskOfApi, journey_id: int) -> JourneyOut:
         goals=[GoalOut(id=str(g.id), day=g.day, title=g.title, measure=g.measure, met_on=g.met_on) for g in plan.goals],
         issues=[
             IssueOut(
-                id=str(i.id), problem=i.problem, solution=i.solution, owner=i.whose, due_on=i.due_on, solved_on=i.solved_on
+                id=str(i.id),
+                problem=i.problem,
+                solution=i.solution,
+                owner=i.whose,
+                due_on=i.due_on,
+                solved_on=i.solved_on,
             )
             for i in plan.issues
         ],
