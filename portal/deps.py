@@ -411,7 +411,7 @@ class AskOfApi(Ask):
         if key is None or self.request.method in READING:
             return route()
         if not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
-            raise Invalid({"Idempotency-Key": N_("Give 1 to 200 visible ASCII characters.")})
+            raise Invalid({"Idempotency-Key": "Give 1 to 200 visible ASCII characters."})
         asked = auth.hashed(f"{self.request.method} {self.path} {self.request.scope.get(BODY_HASH, '')}")
         known = idempotency.begin(self.db, token_id=self.me.token_id, key=key, asked=asked, now=self.now)
         if isinstance(known, idempotency.Answered):
@@ -560,7 +560,7 @@ class _NotJsonType(Refused):
     status = 415
 
     def __init__(self) -> None:
-        super().__init__(N_("Send JSON, with Content-Type: application/json."))
+        super().__init__("Send JSON, with Content-Type: application/json.")
 
 
 async def _with_json(request: Request) -> Request:

@@ -11,7 +11,7 @@ from sqlalchemy import CursorResult, ForeignKey, Index, Integer, String, Text, U
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.db import Base, Id, insert_for
-from portal.errors import N_, Refused
+from portal.errors import Refused
 
 KEPT_FOR = timedelta(hours=24)
 
@@ -37,7 +37,7 @@ class OtherCall(Refused):
     """The key was used for something else."""
 
     def __init__(self) -> None:
-        super().__init__(N_("This Idempotency-Key was used for another call. Take a new one for each."))
+        super().__init__("This Idempotency-Key was used for another call. Take a new one for each.")
 
 
 class Answered(NamedTuple):

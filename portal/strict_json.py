@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from portal.errors import N_, Invalid
+from portal.errors import Invalid
 from portal.text import FORBIDDEN
 
 
@@ -22,11 +22,11 @@ def read(body: bytes) -> Any:
             body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number, parse_float=_exact
         )
     except UnicodeDecodeError as wrong:
-        raise NotJson(N_("The body is not UTF-8.")) from wrong
+        raise NotJson("The body is not UTF-8.") from wrong
     except RecursionError as wrong:
-        raise NotJson(N_("The body is nested too deeply.")) from wrong
+        raise NotJson("The body is nested too deeply.") from wrong
     except ValueError as wrong:  # malformed, or a whole number of thousands of digits
-        raise NotJson(N_("The body is not valid JSON.")) from wrong
+        raise NotJson("The body is not valid JSON.") from wrong
 
 
 def canonical(content: Any) -> str:
@@ -34,24 +34,24 @@ def canonical(content: Any) -> str:
     try:
         return json.dumps(content, sort_keys=True, default=str)
     except RecursionError as wrong:
-        raise NotJson(N_("The body is nested too deeply.")) from wrong
+        raise NotJson("The body is nested too deeply.") from wrong
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise NotJson(N_("A name stands twice in the same object."))
+        raise NotJson("A name stands twice in the same object.")
     if any(FORBIDDEN.search(name) for name in found):
-        raise NotJson(N_("A name holds characters that no name needs."))
+        raise NotJson("A name holds characters that no name needs.")
     return found
 
 
 def _no_number(name: str) -> Any:
-    raise NotJson(N_("NaN and Infinity are no JSON."))
+    raise NotJson("NaN and Infinity are no JSON.")
 
 
 def _exact(digits: str) -> Decimal:
     number = Decimal(digits)
     if not -50 < number.adjusted() < 50:
-        raise NotJson(N_("A number is out of all proportion."))
+        raise NotJson("A number is out of all proportion.")
     return number

@@ -16,7 +16,7 @@ from portal.accounts.rules import Channel, Language
 from portal.auth import Scope
 from portal.clock import local_date
 from portal.deps import ApiAsk, AskOfApi, api_calls
-from portal.errors import N_, Invalid, NotFound, Refused
+from portal.errors import Invalid, NotFound, Refused
 from portal.forms import Email, Zone
 from portal.journeys import cases, intake, listing
 from portal.journeys.actions import UnderWay
@@ -52,7 +52,7 @@ class ContactIn(Shape):
     @model_validator(mode="after")
     def _reachable(self) -> "ContactIn":
         if not self.email and not self.phone:
-            raise PydanticCustomError("value_error", N_("Give an e-mail address or a phone number."))
+            raise PydanticCustomError("value_error", "Give an e-mail address or a phone number.")
         return self
 
 
@@ -81,9 +81,9 @@ class AccountIn(Shape):
     def _distinct(cls, contacts: list[ContactIn]) -> list[ContactIn]:
         addresses = [contact.email for contact in contacts if contact.email]
         if len(set(addresses)) < len(addresses):
-            raise PydanticCustomError("value_error", N_("Two contacts have the same e-mail address."))
+            raise PydanticCustomError("value_error", "Two contacts have the same e-mail address.")
         if sum(contact.primary for contact in contacts) > 1:
-            raise PydanticCustomError("value_error", N_("Only one contact can be the primary one."))
+            raise PydanticCustomError("value_error", "Only one contact can be the primary one.")
         return contacts
 
 
@@ -169,11 +169,11 @@ def churn(ask: ApiAsk, external_id: ExternalId, churn: Churn) -> Response:
     """The customer has left: open journeys end as lost."""
     known = _known(ask, external_id)
     if abs((churn.on - local_date(ask.now, ask.settings.default_timezone)).days) > FARTHEST_DAYS:
-        raise Invalid({"on": N_("That date is more than ten years away. Check the year.")})
+        raise Invalid({"on": "That date is more than ten years away. Check the year."})
     if known.churned_on is None:
         cases.churn(ask.db, ask.house, account_id=known.id, on=churn.on, reason=churn.reason, by=ask.me.by, now=ask.now)
     elif (known.churned_on, known.churn_reason) != (churn.on, churn.reason):
-        raise Refused(N_("This customer left already, on %(day)s."), day=known.churned_on.isoformat())
+        raise Refused("This customer left already, on %(day)s.", day=known.churned_on.isoformat())
     return ask.json(_one(ask, external_id))
 
 
@@ -189,9 +189,9 @@ def _clean_id(external_id: str) -> str:
     except ValueError as wrong:
         raise Invalid({"external_id": str(wrong)}) from wrong
     if not cleaned:
-        raise Invalid({"external_id": N_("This is missing.")})
+        raise Invalid({"external_id": "This is missing."})
     if len(cleaned) > 200:
-        raise Invalid({"external_id": N_("An account's id has at most 200 characters.")})
+        raise Invalid({"external_id": "An account's id has at most 200 characters."})
     return cleaned
 
 
@@ -202,7 +202,7 @@ def _deal(ask: AskOfApi, external_id: str, account: AccountIn) -> Deal:
     if account.consultant_email is not None:
         consultant_id = listing.staff_id_of(ask.db, account.consultant_email)
         if consultant_id is None:
-            problems["consultant_email"] = N_("Nobody with this address works here.")
+            problems["consultant_email"] = "Nobody with this address works here."
     under_way = _under_way(ask, account.history, problems) if account.history is not None else None
     if problems:
         raise Invalid(problems)
@@ -230,11 +230,11 @@ def _people(ask: AskOfApi, contacts: Sequence[ContactIn], problems: dict[str, st
             region = zone_region(timezone)
             read = phone_of(contact.phone, [region] if region else [])
             if isinstance(read, Problem) or read.more:
-                problems[f"contacts.{place}.phone"] = N_("Give one phone number, best with its country code.")
+                problems[f"contacts.{place}.phone"] = "Give one phone number, best with its country code."
             else:
                 phone = read.first
         if not contact.email and phone in phones:
-            problems[f"contacts.{place}.phone"] = N_("Two contacts without an e-mail address have this number.")
+            problems[f"contacts.{place}.phone"] = "Two contacts without an e-mail address have this number."
         if not contact.email:
             phones.add(phone)
         yield Person(
@@ -251,13 +251,13 @@ def _under_way(ask: AskOfApi, history: HistoryIn, problems: dict[str, str]) -> U
     started = history.use_started_on
     # The latest date that it is anywhere: the customer's zone may be ahead.
     if started is not None and started > (ask.now + timedelta(hours=14)).date():
-        problems["history.use_started_on"] = N_("Use can't have started in the future.")
+        problems["history.use_started_on"] = "Use can't have started in the future."
     if history.stage is not None:
         stages = listing.stages_of_pipeline(ask.db, AFTER_SALE)
         if history.stage not in stages:
-            problems["history.stage"] = N_("There is no stage of that name.")
+            problems["history.stage"] = "There is no stage of that name."
         elif stages[history.stage]:
-            problems["history.stage"] = N_(
+            problems["history.stage"] = (
                 "A customer can't be taken in as approved: the contacts of day 30, 60 and 90 come first."
             )
     return UnderWay(started, history.stage or "")

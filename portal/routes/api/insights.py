@@ -10,7 +10,7 @@ from starlette.responses import Response
 from portal.auth import Scope
 from portal.clock import at_local, local_date
 from portal.deps import ApiAsk, AskOfApi, api_calls
-from portal.errors import N_, Invalid
+from portal.errors import Invalid
 from portal.insights.queries import time_in_stage
 from portal.insights.rules import Nps, Share, Trust
 from portal.journeys import listing
@@ -96,9 +96,9 @@ def _between(ask: AskOfApi, period: Period) -> Between:
     last = period.to or max(local_date(ask.now, zone), period.since or date.min)
     first = period.since or last - timedelta(days=min(USUAL_DAYS, last.toordinal() - 1))
     if last < first:
-        raise Invalid({"to": N_("The period ends before it begins.")})
+        raise Invalid({"to": "The period ends before it begins."})
     if not (EARLIEST <= first and last <= LATEST):
-        raise Invalid({"from": N_("Give days from 1970 to 9000.")})
+        raise Invalid({"from": "Give days from 1970 to 9000."})
     return Between(at_local(first, time(0), zone), at_local(last + timedelta(days=1), time(0), zone))
 
 
@@ -108,9 +108,9 @@ EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
 def _which(ask: AskOfApi, period: Period) -> Which:
     since, until = _between(ask, period)
     if period.stage is not None and period.stage not in listing.stages_of_pipeline(ask.db, AFTER_SALE):
-        raise Invalid({"stage": N_("There is no stage of that name.")})
+        raise Invalid({"stage": "There is no stage of that name."})
     if period.consultant is not None and listing.staff_id_of(ask.db, period.consultant) is None:
-        raise Invalid({"consultant": N_("Nobody with this address works here.")})
+        raise Invalid({"consultant": "Nobody with this address works here."})
     return Which(since, until, period.stage, period.consultant)
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from portal.accounts.rules import Channel
 from portal.auth import Scope
 from portal.deps import ApiAsk, AskOfApi, api_calls
-from portal.errors import N_, Invalid, NotFound, Refused
+from portal.errors import Invalid, NotFound, Refused
 from portal.forms import Email
 from portal.journeys import actions, desk, listing, queries
 from portal.journeys.desk import FollowUpLine, VisitLine
@@ -217,7 +217,7 @@ def move_journey(ask: ApiAsk, journey: RowId, move: Move) -> Response:
     """A move by hand, forward or back; the reason is kept."""
     _row(ask, journey)
     if move.stage not in listing.stages_of_journey(ask.db, journey):
-        raise Invalid({"stage": N_("There is no stage of that name.")})
+        raise Invalid({"stage": "There is no stage of that name."})
     actions.move_by_hand(
         ask.db, ask.house, journey_id=journey, stage=move.stage, reason=move.reason, by=ask.me.by, now=ask.now
     )
@@ -240,7 +240,7 @@ def log_conversation(ask: ApiAsk, journey: RowId, talk: ConversationIn) -> Respo
     if talk.contact_email is not None:
         contact_id = listing.contact_id_of(ask.db, journey_id=journey, email=talk.contact_email)
         if contact_id is None:
-            raise Invalid({"contact_email": N_("Nobody at this account has that address.")})
+            raise Invalid({"contact_email": "Nobody at this account has that address."})
     flag_id = actions.log_conversation(
         ask.db,
         ask.house,

@@ -1,4 +1,7 @@
-"""The values that every call speaks: days, money, texts, ids, lists and problems. Times are RFC 3339 in UTC."""
+"""The values that every call speaks: days, money, texts, ids, lists and problems. Times are RFC 3339 in UTC.
+
+Sentences are English and in no catalogue: the API speaks to programs, and to those who write them.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,7 +28,7 @@ from starlette.responses import Response
 
 from portal.accounts.deal_values import CURRENCIES
 from portal.deps import AskOfApi
-from portal.errors import N_, Invalid
+from portal.errors import Invalid
 from portal.text import clean, clean_line
 
 __all__ = ["StrictBool", "StrictInt"]
@@ -43,7 +46,7 @@ def _day(value: object) -> object:
         return value
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         return value
-    raise ValueError(N_("Give a date as YYYY-MM-DD."))
+    raise ValueError("Give a date as YYYY-MM-DD.")
 
 
 def _amount(value: object) -> object:
@@ -51,12 +54,12 @@ def _amount(value: object) -> object:
         value = format(value, "f") if isinstance(value, Decimal) else str(value)
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,2})?", value):
         return Decimal(value)
-    raise ValueError(N_('Give an amount of at least 0 with at most two decimals, such as "1200.00".'))
+    raise ValueError('Give an amount of at least 0 with at most two decimals, such as "1200.00".')
 
 
 def _currency(value: str) -> str:
     if value not in CURRENCIES:
-        raise ValueError(N_("Give a currency's three letters, such as BRL."))
+        raise ValueError("Give a currency's three letters, such as BRL.")
     return value
 
 
@@ -133,7 +136,7 @@ def after(ask: AskOfApi, wanted: Wanted, *, places: int = 1) -> tuple[int, ...]:
     try:
         found = _signer(ask).loads(wanted.cursor)
     except BadData as wrong:
-        raise Invalid({"cursor": N_("Give a next_cursor of this list.")}) from wrong
+        raise Invalid({"cursor": "Give a next_cursor of this list."}) from wrong
     return tuple(int(place) for place in found)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from portal.auth import Scope
 from portal.deps import ApiAsk, AskOfApi, api_calls
-from portal.errors import N_, Invalid, NotFound, Refused
+from portal.errors import Invalid, NotFound, Refused
 from portal.journeys.rules import Outcome
 from portal.routes.api import shapes
 from portal.routes.api.shapes import Listing, Note, RowId, Shape, StrictBool, StrictInt, Wanted
@@ -94,7 +94,7 @@ def list_invitations(ask: ApiAsk, wanted: Annotated[InvitationsWanted, Query()])
 def answer(ask: ApiAsk, invitation: RowId, answer: AnswerIn) -> Response:
     """An answer that the customer gave by phone; it is stored as such."""
     if surveys.counted_answer(ask.db, invitation) is not None:
-        raise Refused(N_("This survey was answered already."))
+        raise Refused("This survey was answered already.")
     given = answer.answers
     try:
         counted = surveys.answer_by_phone(
