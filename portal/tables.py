@@ -3,6 +3,9 @@
 from portal import audit, auth, idempotency, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
+from portal.learning import models as learning
+from portal.meetings import models as meetings
+from portal.referrals import models as referrals
 from portal.surveys import models as surveys
 
 TABLES = (
@@ -12,5 +15,8 @@ TABLES = (
     mail,
     accounts,
     journeys,
+    meetings,
     surveys,
+    learning,
+    referrals,
 )
