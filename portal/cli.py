@@ -134,14 +134,15 @@ def _house() -> "House":
 
 def migrate(_given: argparse.Namespace) -> int:
     from portal.db import migrate as bring_up
-    from portal.journeys.shipped import load_shipped
-    from portal.surveys.shipped import load_shipped_surveys
+    from portal.house import House
+    from portal.settings import read_settings
+    from portal.shipped import load_all
 
-    house = _house()
-    bring_up(house.settings.database_url)
+    settings = read_settings(os.environ)
+    bring_up(settings.database_url)
+    house = House.open(settings)
     with house.database.write() as db:
-        load_shipped(db, now=house.clock.now())
-        load_shipped_surveys(db, now=house.clock.now())
+        load_all(db, now=house.clock.now())
     house.database.close()
     print("The database is up to date.")
     return OK

@@ -106,7 +106,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
-    Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
+    Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
 
@@ -337,6 +337,23 @@ def changed(db: Session, statement: Update) -> int:
     return cast("CursorResult[Any]", done).rowcount
 
 
+def forget(db: Session, *, keys: Sequence[str], why: str, now: datetime) -> int:
+    """Forgets address and words of these letters, whatever became of them; what still waits is suppressed with `why`.
+
+    For letters that `deliver` had no chance to forget: those that failed, or that nobody could send in time.
+    """
+    if not keys:
+        return 0
+    suppress(db, keys=keys, why=why, now=now)
+    rows = db.scalars(
+        select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()
+    ).all()
+    for row in rows:
+        row.to_hash, row.to_email, row.context = address_hash(row.to_email), "", {}
+    db.flush()
+    return len(rows)
+
+
 def retry(db: Session, letter_id: int, *, now: datetime) -> bool:
     """Puts a failed letter back into the outbox with all its tries; False if it had not failed."""
     again = update(LetterRow).where(LetterRow.id == letter_id, LetterRow.failed_at.is_not(None))
@@ -378,6 +395,15 @@ def messages(
     wanted = [getattr(LetterRow, name) == value for name, value in of.items() if value is not None]
     found = db.scalars(select(LetterRow).where(LetterRow.id > after_id, *wanted).order_by(LetterRow.id).limit(limit))
     return [outgoing(row) for row in found]
+
+
+def messages_to_customers(
+    db: Session, *, journey_id: int | None = None, after_id: int = 0, limit: int = 50
+) -> list[Outgoing]:
+    """The same without what staff get, for the API."""
+    wanted = [LetterRow.journey_id == journey_id] if journey_id is not None else []
+    customers = select(LetterRow).where(LetterRow.id > after_id, LetterRow.staff_id.is_(None), *wanted)
+    return [outgoing(row) for row in db.scalars(customers.order_by(LetterRow.id).limit(limit))]
 
 
 def mailbox(db: Session, *, limit: int = 100, before_id: int | None = None) -> list[Outgoing]:

@@ -71,6 +71,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_rate_counts")),
     )
     op.create_table(
+        "referral_programmes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("headline_en", sa.String(length=200), nullable=False),
+        sa.Column("headline_pt", sa.String(length=200), nullable=False),
+        sa.Column("friend_gets_en", sa.String(length=200), nullable=False),
+        sa.Column("friend_gets_pt", sa.String(length=200), nullable=False),
+        sa.Column("referrer_gets_en", sa.String(length=200), nullable=False),
+        sa.Column("referrer_gets_pt", sa.String(length=200), nullable=False),
+        sa.Column("terms_en", sa.String(length=10000), nullable=False),
+        sa.Column("terms_pt", sa.String(length=10000), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(length=120), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_programmes")),
+    )
+    op.create_index(
+        "uq_referral_programmes_current",
+        "referral_programmes",
+        ["is_current"],
+        unique=True,
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    )
+    op.create_table(
         "staff",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
@@ -117,6 +141,27 @@ def upgrade() -> None:
         sa.CheckConstraint("minutes > 0", name=op.f("ck_surveys_minutes")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_surveys")),
         sa.UniqueConstraint("key", "version", name=op.f("uq_surveys_key_version")),
+    )
+    op.create_table(
+        "tutorials",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("stage_key", sa.String(length=80), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("minutes > 0", name=op.f("ck_tutorials_takes_minutes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tutorials")),
+        sa.UniqueConstraint("slug", name=op.f("uq_tutorials_slug")),
+    )
+    op.create_index(
+        "ix_tutorials_published",
+        "tutorials",
+        ["stage_key", "position"],
+        unique=False,
+        sqlite_where=sa.text("published_at IS NOT NULL"),
+        postgresql_where=sa.text("published_at IS NOT NULL"),
     )
     op.create_table(
         "accounts",
@@ -167,6 +212,53 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_imports")),
     )
     op.create_table(
+        "hour_exceptions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("opens_minute", sa.Integer(), nullable=True),
+        sa.Column("closes_minute", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "(opens_minute IS NULL) = (closes_minute IS NULL)", name=op.f("ck_hour_exceptions_hours_or_off")
+        ),
+        sa.CheckConstraint(
+            "opens_minute >= 0 AND opens_minute < closes_minute AND closes_minute <= 1440",
+            name=op.f("ck_hour_exceptions_hours"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_hour_exceptions_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hour_exceptions")),
+        sa.UniqueConstraint(
+            "staff_id", "day", "opens_minute", name=op.f("uq_hour_exceptions_staff_id_day_opens_minute")
+        ),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("asked", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["token_id"], ["api_tokens.id"], name=op.f("fk_idempotency_keys_token_id_api_tokens"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("token_id", "key", name=op.f("uq_idempotency_keys_token_id_key")),
+    )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_table(
+        "own_weeks",
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_own_weeks_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("staff_id", name=op.f("pk_own_weeks")),
+    )
+    op.create_table(
         "staff_identities",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=500), nullable=False),
@@ -212,6 +304,45 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stages")),
         sa.UniqueConstraint("pipeline_id", "key", name=op.f("uq_stages_pipeline_id_key")),
         sa.UniqueConstraint("pipeline_id", "position", name=op.f("uq_stages_pipeline_id_position")),
+    )
+    op.create_table(
+        "tutorial_texts",
+        sa.Column("tutorial_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "language",
+            sa.Enum("en", "pt-BR", name="language", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("summary", sa.String(length=300), nullable=False),
+        sa.Column("body", sa.String(length=50000), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("shipped", sa.String(length=64), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tutorial_id"], ["tutorials.id"], name=op.f("fk_tutorial_texts_tutorial_id_tutorials"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tutorial_id", "language", name=op.f("pk_tutorial_texts")),
+    )
+    op.create_table(
+        "weekly_hours",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("opens_minute", sa.Integer(), nullable=False),
+        sa.Column("closes_minute", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "opens_minute >= 0 AND opens_minute < closes_minute AND closes_minute <= 1440",
+            name=op.f("ck_weekly_hours_hours"),
+        ),
+        sa.CheckConstraint("weekday BETWEEN 0 AND 6", name=op.f("ck_weekly_hours_weekday")),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_weekly_hours_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_weekly_hours")),
+        sa.UniqueConstraint(
+            "staff_id", "weekday", "opens_minute", name=op.f("uq_weekly_hours_staff_id_weekday_opens_minute")
+        ),
     )
     op.create_table(
         "audit_events",
@@ -292,6 +423,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
     )
     op.create_index("ix_audit_events_account_id", "audit_events", ["account_id", "at", "id"], unique=False)
+    op.create_index(
+        "ix_audit_events_life",
+        "audit_events",
+        ["account_id", "what", "at"],
+        unique=False,
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.create_table(
         "contacts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -470,6 +609,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_journeys_flagged",
+        "journeys",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
+    )
+    op.create_index("ix_journeys_owner_id", "journeys", ["owner_id", "id"], unique=False)
+    op.create_index("ix_journeys_pipeline_key", "journeys", ["pipeline_key", "id"], unique=False)
+    op.create_index("ix_journeys_stage_id", "journeys", ["stage_id", "id"], unique=False)
+    op.create_index(
         "uq_journeys_open",
         "journeys",
         ["account_id", "pipeline_key"],
@@ -506,6 +656,8 @@ def upgrade() -> None:
                 "ask_what_is_missing",
                 "take_over",
                 "hand_over",
+                "call_after_no_show",
+                "find_new_time",
                 "other",
                 name="kind",
                 native_enum=False,
@@ -536,6 +688,32 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "ix_activities_open_id",
+        "activities",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_table(
+        "calendar_feeds",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("nonce", sa.String(length=40), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(contact_id IS NULL) <> (staff_id IS NULL)", name=op.f("ck_calendar_feeds_one_person")),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_calendar_feeds_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_calendar_feeds_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_feeds")),
+        sa.UniqueConstraint("contact_id", name=op.f("uq_calendar_feeds_contact_id")),
+        sa.UniqueConstraint("staff_id", name=op.f("uq_calendar_feeds_staff_id")),
     )
     op.create_table(
         "conversations",
@@ -783,6 +961,40 @@ def upgrade() -> None:
         sa.UniqueConstraint("journey_id", "key", name=op.f("uq_milestones_journey_id_key")),
     )
     op.create_table(
+        "referral_links",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("programme_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_referral_links_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referral_links_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["programme_id"],
+            ["referral_programmes.id"],
+            name=op.f("fk_referral_links_programme_id_referral_programmes"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_links")),
+        sa.UniqueConstraint("contact_id", name=op.f("uq_referral_links_contact_id")),
+    )
+    op.create_table(
+        "referred_addresses",
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referred_addresses_contact_id_contacts"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_referred_addresses")),
+    )
+    op.create_index(op.f("ix_referred_addresses_contact_id"), "referred_addresses", ["contact_id"], unique=False)
+    op.create_table(
         "sessions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -857,6 +1069,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_touchpoints")),
         sa.UniqueConstraint("journey_id", "key", name=op.f("uq_touchpoints_journey_id_key")),
     )
+    op.create_table(
+        "tutorial_progress",
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tutorial_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("helped", sa.Boolean(), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(helped IS NULL) = (told_at IS NULL)", name=op.f("ck_tutorial_progress_told_when")),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_tutorial_progress_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tutorial_id"],
+            ["tutorials.id"],
+            name=op.f("fk_tutorial_progress_tutorial_id_tutorials"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("contact_id", "tutorial_id", name=op.f("pk_tutorial_progress")),
+    )
+    op.create_index(op.f("ix_tutorial_progress_tutorial_id"), "tutorial_progress", ["tutorial_id"], unique=False)
     op.create_table(
         "visits",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -948,6 +1181,121 @@ def upgrade() -> None:
         postgresql_where=sa.text("quarantined_at IS NULL AND superseded_at IS NULL"),
     )
     op.create_table(
+        "referral_invitations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("link_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("friend_name", sa.String(length=200), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column(
+            "language",
+            sa.Enum("en", "pt-BR", name="language", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("invited_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "forgotten_at IS NULL OR (friend_name = '' AND address_hash = '')",
+            name=op.f("ck_referral_invitations_forgotten"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["accounts.id"],
+            name=op.f("fk_referral_invitations_account_id_accounts"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"],
+            ["contacts.id"],
+            name=op.f("fk_referral_invitations_contact_id_contacts"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["link_id"],
+            ["referral_links.id"],
+            name=op.f("fk_referral_invitations_link_id_referral_links"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_invitations")),
+    )
+    op.create_index(
+        "ix_referral_invitations_contact_id", "referral_invitations", ["contact_id", "invited_at"], unique=False
+    )
+    op.create_index(
+        "ix_referral_invitations_remembered",
+        "referral_invitations",
+        ["invited_at"],
+        unique=False,
+        sqlite_where=sa.text("forgotten_at IS NULL"),
+        postgresql_where=sa.text("forgotten_at IS NULL"),
+    )
+    op.create_table(
+        "referral_prompts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("what", sa.String(length=80), nullable=False),
+        sa.Column(
+            "why",
+            sa.Enum("answer", "goal", "approval", name="why", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("goal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("prompted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "withheld",
+            sa.Enum(
+                "open_flag",
+                "recent",
+                "no_promoter",
+                "no_customer",
+                name="withheld",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.String(length=120), nullable=False),
+        sa.Column(
+            "result",
+            sa.Enum("asked", "not_now", name="result", native_enum=False, create_constraint=True, length=40),
+            nullable=True,
+        ),
+        sa.CheckConstraint(
+            "(closed_at IS NULL) = (result IS NULL)", name=op.f("ck_referral_prompts_closed_with_result")
+        ),
+        sa.CheckConstraint(
+            "withheld IS NULL OR closed_at IS NULL", name=op.f("ck_referral_prompts_withheld_or_closed")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_referral_prompts_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referral_prompts_contact_id_contacts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["goal_id"], ["goals.id"], name=op.f("fk_referral_prompts_goal_id_goals"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["journey_id"], ["journeys.id"], name=op.f("fk_referral_prompts_journey_id_journeys")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_prompts")),
+        sa.UniqueConstraint("journey_id", "what", name=op.f("uq_referral_prompts_journey_id_what")),
+    )
+    op.create_index("ix_referral_prompts_account_id", "referral_prompts", ["account_id", "prompted_at"], unique=False)
+    op.create_index(
+        "ix_referral_prompts_open",
+        "referral_prompts",
+        ["prompted_at"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+    )
+    op.create_table(
         "flags",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1006,6 +1354,180 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
     )
+    op.create_index(
+        "ix_flags_open_id",
+        "flags",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_table(
+        "referrals",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("programme_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("link_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("invitation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("company", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column(
+            "language",
+            sa.Enum("en", "pt-BR", name="language", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("consent", sa.String(length=1000), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "refusal",
+            sa.Enum(
+                "oneself",
+                "colleague",
+                "customer",
+                "already_referred",
+                "no_contact",
+                name="refusal",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("qualified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("qualified_by", sa.String(length=120), nullable=False),
+        sa.Column("won_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("won_by", sa.String(length=120), nullable=False),
+        sa.Column("rewarded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rewarded_by", sa.String(length=120), nullable=False),
+        sa.Column("rejected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejected_by", sa.String(length=120), nullable=False),
+        sa.Column("rejected_why", sa.String(length=500), nullable=False),
+        sa.CheckConstraint("(rejected_at IS NULL) = (rejected_why = '')", name=op.f("ck_referrals_rejected_with_why")),
+        sa.CheckConstraint("(refused_at IS NULL) = (refusal IS NULL)", name=op.f("ck_referrals_refused_with_reason")),
+        sa.CheckConstraint(
+            "qualified_at IS NULL OR accepted_at IS NOT NULL", name=op.f("ck_referrals_qualified_after_accepted")
+        ),
+        sa.CheckConstraint("refused_at IS NULL OR accepted_at IS NULL", name=op.f("ck_referrals_refused_or_accepted")),
+        sa.CheckConstraint("rejected_at IS NULL OR won_at IS NULL", name=op.f("ck_referrals_won_or_rejected")),
+        sa.CheckConstraint("rewarded_at IS NULL OR won_at IS NOT NULL", name=op.f("ck_referrals_rewarded_after_won")),
+        sa.CheckConstraint("won_at IS NULL OR qualified_at IS NOT NULL", name=op.f("ck_referrals_won_after_qualified")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_referrals_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referrals_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["invitation_id"],
+            ["referral_invitations.id"],
+            name=op.f("fk_referrals_invitation_id_referral_invitations"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["link_id"], ["referral_links.id"], name=op.f("fk_referrals_link_id_referral_links"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["programme_id"], ["referral_programmes.id"], name=op.f("fk_referrals_programme_id_referral_programmes")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referrals")),
+        sa.UniqueConstraint("invitation_id", name=op.f("uq_referrals_invitation_id")),
+        sa.UniqueConstraint("link_id", "address_hash", name=op.f("uq_referrals_link_id_address_hash")),
+    )
+    op.create_index("ix_referrals_account_id", "referrals", ["account_id"], unique=False)
+    op.create_index("ix_referrals_contact_id", "referrals", ["contact_id"], unique=False)
+    op.create_index(
+        "ix_referrals_unconfirmed",
+        "referrals",
+        ["opened_at"],
+        unique=False,
+        sqlite_where=sa.text("accepted_at IS NULL"),
+        postgresql_where=sa.text("accepted_at IS NULL"),
+    )
+    op.create_table(
+        "meetings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("uid", sa.String(length=80), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "kickoff",
+                "day14",
+                "checkup",
+                "doubt",
+                name="kind",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("flag_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column(
+            "way",
+            sa.Enum(
+                "video",
+                "phone",
+                "whatsapp",
+                "in_person",
+                name="way",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("place", sa.String(length=500), nullable=False),
+        sa.Column("agenda", sa.String(length=10000), nullable=False),
+        sa.Column("booked_by", sa.String(length=120), nullable=False),
+        sa.Column("booked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_by", sa.String(length=120), nullable=False),
+        sa.Column("cancelled_why", sa.String(length=1000), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_by", sa.String(length=120), nullable=False),
+        sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missed_by", sa.String(length=120), nullable=False),
+        sa.Column("nonce", sa.String(length=40), nullable=False),
+        sa.CheckConstraint(
+            "(cancelled_at IS NULL) = (cancelled_by = '')", name=op.f("ck_meetings_cancelled_by_somebody")
+        ),
+        sa.CheckConstraint("(held_at IS NULL) = (held_by = '')", name=op.f("ck_meetings_held_by_somebody")),
+        sa.CheckConstraint("(missed_at IS NULL) = (missed_by = '')", name=op.f("ck_meetings_missed_by_somebody")),
+        sa.CheckConstraint(
+            "cancelled_at IS NULL OR (held_at IS NULL AND missed_at IS NULL)", name=op.f("ck_meetings_one_end")
+        ),
+        sa.CheckConstraint("held_at IS NULL OR missed_at IS NULL", name=op.f("ck_meetings_held_or_missed")),
+        sa.CheckConstraint("sequence >= 0", name=op.f("ck_meetings_sequence")),
+        sa.CheckConstraint("starts_at < ends_at AND ends_at <= held_until", name=op.f("ck_meetings_times")),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_meetings_account_id_accounts")),
+        sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_meetings_contact_id_contacts")),
+        sa.ForeignKeyConstraint(["flag_id"], ["flags.id"], name=op.f("fk_meetings_flag_id_flags")),
+        sa.ForeignKeyConstraint(["journey_id"], ["journeys.id"], name=op.f("fk_meetings_journey_id_journeys")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_meetings_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meetings")),
+        sa.UniqueConstraint("uid", name=op.f("uq_meetings_uid")),
+    )
+    op.create_index("ix_meetings_account_id", "meetings", ["account_id", "starts_at"], unique=False)
+    op.create_index(op.f("ix_meetings_flag_id"), "meetings", ["flag_id"], unique=False)
+    op.create_index("ix_meetings_journey_id", "meetings", ["journey_id"], unique=False)
+    op.create_index("ix_meetings_staff_id", "meetings", ["staff_id", "starts_at"], unique=False)
     op.create_table(
         "pending_issues",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1056,6 +1578,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resolutions")),
     )
     op.create_index(
+        "ix_resolutions_outcome",
+        "resolutions",
+        ["outcome", "flag_id"],
+        unique=False,
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.create_index(
         "uq_resolutions_standing",
         "resolutions",
         ["flag_id"],
@@ -1063,13 +1593,31 @@ def upgrade() -> None:
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
     )
+    op.create_table(
+        "meeting_ticks",
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tick", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("meeting_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["meeting_id"], ["meetings.id"], name=op.f("fk_meeting_ticks_meeting_id_meetings")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_meeting_ticks_staff_id_staff")),
+        sa.PrimaryKeyConstraint("staff_id", "tick", name=op.f("pk_meeting_ticks")),
+    )
+    op.create_index(op.f("ix_meeting_ticks_meeting_id"), "meeting_ticks", ["meeting_id"], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index(op.f("ix_meeting_ticks_meeting_id"), table_name="meeting_ticks")
+    op.drop_table("meeting_ticks")
     op.drop_index(
         "uq_resolutions_standing",
+        table_name="resolutions",
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_resolutions_outcome",
         table_name="resolutions",
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
@@ -1077,6 +1625,26 @@ def downgrade() -> None:
     op.drop_table("resolutions")
     op.drop_index("ix_pending_issues_journey_id", table_name="pending_issues")
     op.drop_table("pending_issues")
+    op.drop_index("ix_meetings_staff_id", table_name="meetings")
+    op.drop_index("ix_meetings_journey_id", table_name="meetings")
+    op.drop_index(op.f("ix_meetings_flag_id"), table_name="meetings")
+    op.drop_index("ix_meetings_account_id", table_name="meetings")
+    op.drop_table("meetings")
+    op.drop_index(
+        "ix_referrals_unconfirmed",
+        table_name="referrals",
+        sqlite_where=sa.text("accepted_at IS NULL"),
+        postgresql_where=sa.text("accepted_at IS NULL"),
+    )
+    op.drop_index("ix_referrals_contact_id", table_name="referrals")
+    op.drop_index("ix_referrals_account_id", table_name="referrals")
+    op.drop_table("referrals")
+    op.drop_index(
+        "ix_flags_open_id",
+        table_name="flags",
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.drop_index(
         "ix_flags_open",
         table_name="flags",
@@ -1091,6 +1659,22 @@ def downgrade() -> None:
         postgresql_where=sa.text("alert_at IS NOT NULL"),
     )
     op.drop_table("flags")
+    op.drop_index(
+        "ix_referral_prompts_open",
+        table_name="referral_prompts",
+        sqlite_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+    )
+    op.drop_index("ix_referral_prompts_account_id", table_name="referral_prompts")
+    op.drop_table("referral_prompts")
+    op.drop_index(
+        "ix_referral_invitations_remembered",
+        table_name="referral_invitations",
+        sqlite_where=sa.text("forgotten_at IS NULL"),
+        postgresql_where=sa.text("forgotten_at IS NULL"),
+    )
+    op.drop_index("ix_referral_invitations_contact_id", table_name="referral_invitations")
+    op.drop_table("referral_invitations")
     op.drop_index(
         "uq_answers_counted",
         table_name="answers",
@@ -1109,6 +1693,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_visits_stage_id", table_name="visits")
     op.drop_table("visits")
+    op.drop_index(op.f("ix_tutorial_progress_tutorial_id"), table_name="tutorial_progress")
+    op.drop_table("tutorial_progress")
     op.drop_table("touchpoints")
     op.drop_index("ix_sign_in_links_email", table_name="sign_in_links")
     op.drop_index("ix_sign_in_links_browser", table_name="sign_in_links")
@@ -1116,6 +1702,9 @@ def downgrade() -> None:
     op.drop_index("ix_sessions_staff_id", table_name="sessions")
     op.drop_index("ix_sessions_contact_id", table_name="sessions")
     op.drop_table("sessions")
+    op.drop_index(op.f("ix_referred_addresses_contact_id"), table_name="referred_addresses")
+    op.drop_table("referred_addresses")
+    op.drop_table("referral_links")
     op.drop_table("milestones")
     op.drop_index(
         "ix_letters_waiting",
@@ -1142,6 +1731,13 @@ def downgrade() -> None:
     op.drop_table("due_actions")
     op.drop_index("ix_conversations_journey_id", table_name="conversations")
     op.drop_table("conversations")
+    op.drop_table("calendar_feeds")
+    op.drop_index(
+        "ix_activities_open_id",
+        table_name="activities",
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
     op.drop_index(
         "ix_activities_open",
         table_name="activities",
@@ -1156,6 +1752,15 @@ def downgrade() -> None:
         table_name="journeys",
         sqlite_where=sa.text("status = 'open'"),
         postgresql_where=sa.text("status = 'open'"),
+    )
+    op.drop_index("ix_journeys_stage_id", table_name="journeys")
+    op.drop_index("ix_journeys_pipeline_key", table_name="journeys")
+    op.drop_index("ix_journeys_owner_id", table_name="journeys")
+    op.drop_index(
+        "ix_journeys_flagged",
+        table_name="journeys",
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
     )
     op.drop_index("ix_journeys_board_owner", table_name="journeys")
     op.drop_index("ix_journeys_board", table_name="journeys")
@@ -1185,16 +1790,42 @@ def downgrade() -> None:
     )
     op.drop_index("ix_contacts_email", table_name="contacts")
     op.drop_table("contacts")
+    op.drop_index(
+        "ix_audit_events_life",
+        table_name="audit_events",
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.drop_index("ix_audit_events_account_id", table_name="audit_events")
     op.drop_table("audit_events")
+    op.drop_table("weekly_hours")
+    op.drop_table("tutorial_texts")
     op.drop_table("stages")
     op.drop_index(op.f("ix_staff_identities_staff_id"), table_name="staff_identities")
     op.drop_table("staff_identities")
+    op.drop_table("own_weeks")
+    op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
+    op.drop_table("idempotency_keys")
+    op.drop_table("hour_exceptions")
     op.drop_table("deal_imports")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
+    op.drop_index(
+        "ix_tutorials_published",
+        table_name="tutorials",
+        sqlite_where=sa.text("published_at IS NOT NULL"),
+        postgresql_where=sa.text("published_at IS NOT NULL"),
+    )
+    op.drop_table("tutorials")
     op.drop_table("surveys")
     op.drop_table("staff")
+    op.drop_index(
+        "uq_referral_programmes_current",
+        table_name="referral_programmes",
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    )
+    op.drop_table("referral_programmes")
     op.drop_table("rate_counts")
     op.drop_table("pipelines")
     op.drop_table("mail_refusals")
