@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from starlette.testclient import TestClient
 
 from portal import demo
 from portal.accounts.models import Account, Staff
 from portal.accounts.rules import Role
+from portal.app import create_app
 from portal.db import migrate
 from portal.house import House
 from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow, Visit
@@ -32,7 +34,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 @pytest.mark.slow
 def test_there_is_a_customer_at_every_stage_and_nothing_is_left_undone(house: House) -> None:
     with house.database.read() as db:
-        stages = {key for (key,) in db.execute(select(JourneyRow.position).where(JourneyRow.pipeline_key == "after_sale"))}
+        stages = {
+            key for (key,) in db.execute(select(JourneyRow.position).where(JourneyRow.pipeline_key == "after_sale"))
+        }
         assert stages == set(range(7))
         assert db.scalar(select(func.count()).select_from(Account)) == 60
         assert db.scalar(select(func.count()).select_from(Flag).where(Flag.closed_at.is_(None))) > 0
@@ -79,4 +83,6 @@ def test_a_database_with_customers_of_its_own_is_refused(tmp_path: Path) -> None
         db.add(Staff(email="a@b.example", name="A", role=Role.MANAGER, timezone="UTC", created_at=house.clock.now()))
     with pytest.raises(demo.NotTheDemos):
         demo.prepare(house)
+    with pytest.raises(demo.NotTheDemos), TestClient(create_app(settings)):
+        pass
     house.database.close()
