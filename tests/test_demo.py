@@ -1,5 +1,6 @@
 """The demo: a history that hangs together, a clock that only goes on, and never somebody's real customers."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_nobody_was_approved_before_the_three_contacts_were_settled(house: House
         gaps = db.execute(
             select(Visit.journey_id, Visit.seq, Visit.entered_at, Visit.left_at).order_by(Visit.journey_id, Visit.seq)
         ).all()
-    for before, after in zip(gaps, gaps[1:], strict=False):
+    for before, after in pairwise(gaps):
         if before.journey_id == after.journey_id:
             assert before.left_at == after.entered_at
 
