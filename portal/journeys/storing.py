@@ -178,7 +178,8 @@ def _write_contacts(db: Session, changes: Sequence[Change]) -> None:
         {"the_journey_id": c.after.id, "the_day": f.day, "the_on": f.due_on, "the_at": f.due_at}
         for c, _ in effects_of(changes, rules.UseStarted)
         for f, before in zip(c.after.follow_ups, c.before.follow_ups, strict=True)
-        if f.due_at != before.due_at  # also where it was converted or missed in the same moment
+        if (f.due_on, f.due_at)
+        != (before.due_on, before.due_at)  # also where it was converted or missed in the same moment
     ]
     for statement, rows in ((_MISS, missed), (_CONVERT, converted), (_RESCHEDULE, planned)):
         if rows:
