@@ -39,18 +39,68 @@ from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
-from portal.routes.public import company_sign_in, preferences, sign_in
+from portal.routes import demo
+from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
+from portal.routes.customer import survey as own_survey
+from portal.routes.public import (
+    calendar,
+    company_sign_in,
+    doubt_meeting,
+    friend,
+    preferences,
+    resolution,
+    sign_in,
+    survey,
+)
+from portal.routes.public import meeting as sealed_meeting
+from portal.routes.staff import customer, customers, day, hours, inbox, meetings, people, pipeline
+from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
-CUSTOMER_PAGES: Sequence[APIRouter] = []
-PUBLIC_PAGES: Sequence[APIRouter] = [sign_in.pages, preferences.pages]
-STAFF_PAGES: Sequence[APIRouter] = []
+CUSTOMER_PAGES: Sequence[APIRouter] = [
+    home.pages,
+    plan.pages,
+    check_ins.pages,
+    own_survey.pages,
+    learn.pages,
+    refer.pages,
+    details.pages,
+    current_account.pages,
+]
+PUBLIC_PAGES: Sequence[APIRouter] = [
+    survey.pages,
+    resolution.pages,
+    friend.pages,
+    doubt_meeting.pages,
+    sealed_meeting.pages,
+    calendar.pages,
+    sign_in.pages,
+    preferences.pages,
+]
+STAFF_PAGES: Sequence[APIRouter] = [
+    day.pages,
+    pipeline.pages,
+    pipeline.moves,
+    inbox.pages,
+    inbox.reassigning,
+    customers.pages,
+    customer.pages,
+    customer.talks,
+    customer.flagging,
+    customer.reassigning,
+    customer.closing,
+    people.pages,
+    staff_referrals.pages,
+    staff_referrals.rewards,
+    meetings.pages,
+    hours.pages,
+]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -77,9 +127,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
+        *_flat([day.home]),
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
+        *(demo.routes() if settings.demo else ()),
         Mount("/admin", Router(_flat(ADMIN_PAGES), redirect_slashes=False)),
         *company_sign_in.mount(settings),
         Route("/healthz", healthz),

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from portal.house import House
+    from portal.settings import Settings
 
 OK, REFUSED, WRONG = 0, 1, 2
 
@@ -52,10 +55,30 @@ def _parser() -> argparse.ArgumentParser:
 
     command("migrate", migrate, "Bring the database to this version's tables.")
 
+    one = command("serve", serve, "Answer people's browsers.")
+    one.add_argument("--port", type=int, default=8000)
+    one.add_argument(
+        "--host", default="127.0.0.1", help="default: %(default)s; 0.0.0.0 for all of this machine's addresses"
+    )
+
     command("worker", worker, "Do what falls due, and send mail, until stopped. Any number may run.")
 
     one = command("work", work, "Demo only: live through the time up to a moment, and return.")
     one.add_argument("--until", required=True, type=_moment, metavar="TIME", help="2026-08-01, or 2026-08-01T09:30:00Z")
+
+    one = command("demo", demo, "A company to try out: everything set up, web and worker in one.")
+    one.add_argument("--port", type=int, default=8000)
+    one.add_argument("--data", type=Path, default=Path("var/demo"), metavar="DIR", help="default: %(default)s")
+
+    token = command("token", lambda _given: WRONG, "Tokens for the API.").add_subparsers(required=True, metavar="WHAT")
+    one = token.add_parser("create", help="Print a new token, once.")
+    one.set_defaults(command=token_create)
+    one.add_argument("name", metavar="NAME")
+    one.add_argument("--scope", required=True, choices=["read", "write"])
+    token.add_parser("list", help="Which there are, and when each was last used.").set_defaults(command=token_list)
+    one = token.add_parser("revoke", help="End a token at once.")
+    one.set_defaults(command=token_revoke)
+    one.add_argument("name", metavar="NAME")
 
     staff = command("staff", lambda _given: WRONG, "People of the company.").add_subparsers(
         required=True, metavar="WHAT"
@@ -105,11 +128,109 @@ def _house() -> "House":
 
 def migrate(_given: argparse.Namespace) -> int:
     from portal.db import migrate as bring_up
+    from portal.house import House
     from portal.settings import read_settings
+    from portal.shipped import load_all
 
-    bring_up(read_settings(os.environ).database_url)
+    settings = read_settings(os.environ)
+    bring_up(settings.database_url)
+    house = House.open(settings)
+    with house.database.write() as db:
+        load_all(db, now=house.clock.now())
+    house.database.close()
     print("The database is up to date.")
     return OK
+
+
+def serve(given: argparse.Namespace) -> int:
+    from portal.app import create_app
+    from portal.logs import start_logging
+    from portal.settings import read_settings
+
+    start_logging()
+    settings = read_settings(os.environ)
+    return _answer(create_app(settings), settings, host=given.host, port=given.port)
+
+
+def _answer(app: "FastAPI", settings: "Settings", *, host: str, port: int) -> int:
+    """Serves until told to stop, and then finishes what was asked."""
+    import signal
+    import socket
+
+    import uvicorn
+
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as taken:
+        return _say(
+            f"Can't listen on {host}:{port} ({taken.strerror}). Is it running already? Try another --port.", REFUSED
+        )
+    # The server says the signal again once it has ended; by then there is nothing left to interrupt.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        app,
+        # Named: where one is missing, starting fails rather than running at a third of the speed.
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+    return OK
+
+
+def demo(given: argparse.Namespace) -> int:
+    import logging
+    import threading
+
+    from portal.app import create_app
+    from portal.db import migrate as bring_up
+    from portal.demo import prepare
+    from portal.demo_people import VENDOR
+    from portal.house import House
+    from portal.logs import start_logging
+    from portal.settings import read_settings
+    from portal.worker import TIMETABLE, Worker
+
+    start_logging(logging.WARNING)
+    given.data.mkdir(parents=True, exist_ok=True)
+    settings = read_settings(
+        {
+            "PORTAL_BASE_URL": f"http://localhost:{given.port}",
+            "PORTAL_VENDOR_NAME": VENDOR,
+            **os.environ,
+            "PORTAL_DEMO": "1",
+            "PORTAL_DATA_DIR": str(given.data),
+        }
+    )
+    bring_up(settings.database_url)
+    house = House.open(settings)
+    print("Filling the demo with customers. The first time takes half a minute …", flush=True)
+    prepare(house)
+    one = Worker(house, TIMETABLE)
+    beside = threading.Thread(target=one.run, name="worker")
+    beside.start()
+    print(
+        f"""
+  Onward is at {settings.base_url}
+
+  Click "Customer", "Consultant", "Manager" or "Administrator" in the bar on top to look at it as that person;
+  "+1 day", "+7 days" and "Next event" move the demo's clock; the mailbox shows every mail, and its links work.
+  Ctrl-C ends it. Its data stays in {given.data}.
+""",
+        flush=True,
+    )
+    try:
+        return _answer(create_app(settings), settings, host="127.0.0.1", port=given.port)
+    finally:
+        one.stop()
+        beside.join()
+        house.database.close()
 
 
 def worker(_given: argparse.Namespace) -> int:
@@ -139,7 +260,43 @@ def work(given: argparse.Namespace) -> int:
     return OK
 
 
-# People
+# Tokens and people
+
+
+def token_create(given: argparse.Namespace) -> int:
+    from portal import auth
+
+    house = _house()
+    with house.database.write() as db:
+        made = auth.create_token(db, given.name, scope=auth.Scope(given.scope), by="cli", now=house.clock.now())
+    print(made)
+    return OK
+
+
+def token_list(_given: argparse.Namespace) -> int:
+    from sqlalchemy import select
+
+    from portal.auth import ApiToken
+
+    with _house().database.read() as db:
+        for one in db.scalars(select(ApiToken).order_by(ApiToken.name)):
+            used = f"last used {one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "never used"
+            print(f"{one.name}\t{one.scope}\t{'revoked' if one.revoked_at else used}")
+    return OK
+
+
+def token_revoke(given: argparse.Namespace) -> int:
+    from portal import auth
+    from portal.errors import NotFound
+
+    house = _house()
+    try:
+        with house.database.write() as db:
+            auth.revoke_token(db, given.name, by="cli", now=house.clock.now())
+    except NotFound:
+        return _say(f"There is no working token called {given.name}. See: portal token list", REFUSED)
+    print(f"{given.name} opens nothing any more.")
+    return OK
 
 
 def staff_add(given: argparse.Namespace) -> int:
@@ -154,7 +311,7 @@ def staff_add(given: argparse.Namespace) -> int:
 
     house = _house()
     try:
-        address = normalised_email(validate_email(given.email, check_deliverability=False).normalized)
+        address = normalised_email(validate_email(given.email.strip(), check_deliverability=False).normalized)
         name = clean_line(given.name)
         timezone = zone(given.timezone or house.settings.default_timezone).key
     except (EmailNotValidError, ValueError) as wrong:

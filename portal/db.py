@@ -5,7 +5,7 @@ a BEGIN and a ROLLBACK around single statements double the work of a page.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -30,8 +30,12 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     String,
+    column,
     create_engine,
     event,
+    func,
+    literal,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -124,6 +128,39 @@ def insert_for(db: Session | Connection, table: Any) -> Any:
     dialect = db.get_bind().dialect.name if isinstance(db, Session) else db.dialect.name
     made: Insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     return made
+
+
+def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, known_by: Sequence[str]) -> None:
+    """Many rows in one statement; those whose `known_by` columns are there already change nothing.
+
+    On PostgreSQL they travel as one JSON document: a third to a half cheaper than as many parameter sets.
+    """
+    if not rows:
+        return
+    insert = insert_for(db, table)
+    connection = db.connection()
+    if connection.dialect.name != "postgresql":
+        connection.execute(insert.on_conflict_do_nothing(index_elements=known_by), list(rows))
+        return
+    names = list(rows[0])
+    plain = [{name: _as_json(value) for name, value in row.items()} for row in rows]
+    columns = (column(name, table.c[name].type) for name in names)
+    found = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*columns, name="new")
+    new = found.render_derived(name="new", with_types=True)
+    chosen = select(*(new.c[name] for name in names))
+    connection.execute(insert.from_select(names, chosen).on_conflict_do_nothing(index_elements=known_by))
+
+
+def _as_json(value: Any) -> Any:
+    match value:
+        case datetime(tzinfo=None):
+            raise ValueError("an instant needs a zone")
+        case datetime() | date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case _:
+            return value
 
 
 class Database:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from portal import mail
 from portal.accounts.models import Account, Contact, Staff
-from portal.audit import Event, Happened, note
+from portal.audit import Event, Happened, note_all
 from portal.boundary import Crash, attempted
 from portal.clock import zone
 from portal.house import House
@@ -63,7 +63,7 @@ _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
 
 
 class Rendered(NamedTuple):
-    """A letter as its reader gets it."""
+    """A letter as its reader gets it; `ended` says why there is nothing left to show (its link was used, or replaced)."""
 
     letter: Outgoing
     from_: str
@@ -72,6 +72,7 @@ class Rendered(NamedTuple):
     text: str
     html: str
     calendar: str
+    ended: str = ""
 
 
 class _Reader(NamedTuple):
@@ -130,18 +131,18 @@ def compose(db: Session, house: House, row: LetterRow, *, composers: Composers) 
 
 
 def rendered(db: Session, house: House, letter_id: int, *, composers: Composers) -> Rendered | None:
-    """A letter rendered anew for the demo's mailbox; None if there is none, or nothing left of it to show."""
+    """A letter rendered anew for the demo's mailbox, with today's words and working links; None if there is none."""
     row = db.get(LetterRow, letter_id)
     if row is None:
         return None
+    letter = mail.outgoing(row)
     try:
         words = _words(db, house, row, composers)
-    except Withheld:
-        return None
-    return Rendered(
-        mail.outgoing(row), str(_from(house, words.signed)), row.to_email, words.subject, words.text, words.html,
-        words.calendar.ics if words.calendar else "",
-    )  # fmt: skip
+    except Withheld as withheld:
+        return Rendered(letter, "", row.to_email, row.subject, "", "", "", withheld.why)
+    calendar = words.calendar.ics if words.calendar else ""
+    from_ = str(_from(house, words.signed))
+    return Rendered(letter, from_, row.to_email, words.subject, words.text, words.html, calendar)
 
 
 def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _Words:
@@ -263,26 +264,29 @@ def deliver(
     """Sends what is due at `now`, the most urgent first; gives how many letters were tried.
 
     At least once: letters are taken with a lease in one transaction, sent outside any, and each is marked in another as
-    soon as it is out. Whoever dies in between makes at most that one letter go twice, with the same Message-ID.
+    soon as it is out. Whoever dies in between makes at most that one letter go twice, with the same Message-ID. What
+    only goes to the mailbox page leaves no house, and is marked together.
     """
     taken = _take(house, now, limit)
     began = time.monotonic()
     carrier: _Carrier = open_mail_server(house) if house.settings.smtp_url else _Mailbox()
-    tried = 0
+    tried: list[tuple[LetterRow, _Fate]] = []
+    marked = 0
     try:
         for row in taken:
             if stopping() or time.monotonic() - began > SENDING_SECONDS:
-                _release(house, taken[tried:], now)
+                _release(house, taken[len(tried) :], now)
                 break
-            _mark(house, row, _tried(house, row, carrier, composers), carrier.to, now)
-            tried += 1
+            tried.append((row, _tried(house, row, carrier, composers)))
+            if carrier.to is DeliveredTo.SMTP:
+                _mark(house, tried[marked:], carrier.to, now)
+                marked = len(tried)
     except _Away as away:
-        for row in taken[tried:]:
-            _mark(house, row, _Fate(LetterState.QUEUED, str(away)), carrier.to, now)
-        tried = len(taken)
+        tried += [(row, _Fate(LetterState.QUEUED, str(away))) for row in taken[len(tried) :]]
     finally:
         carrier.close()
-    return tried
+    _mark(house, tried[marked:], carrier.to, now)
+    return len(tried)
 
 
 def open_mail_server(house: House) -> "MailServer":
@@ -384,39 +388,50 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _mark(house: House, row: LetterRow, fate: _Fate, to: DeliveredTo, now: datetime) -> None:
+def _mark(house: House, tried: Sequence[tuple[LetterRow, _Fate]], to: DeliveredTo, now: datetime) -> None:
+    if not tried:
+        return
     # A long batch, or a demo whose clock has moved: what left now has not left before it was taken.
     at = max(now, house.clock.now())
-    if fate.state is LetterState.QUEUED and row.attempts >= MAX_ATTEMPTS:
-        fate = _Fate(LetterState.FAILED, fate.words)
+    events = []
+    with house.database.write() as db:
+        for row, given in tried:
+            worn_out = given.state is LetterState.QUEUED and row.attempts >= MAX_ATTEMPTS
+            fate = _Fate(LetterState.FAILED, given.words) if worn_out else given
+            # What left the house has left it, whatever was said of it meanwhile; anything else only changes what still
+            # waits for this worker.
+            still: list[ColumnElement[bool]] = [LetterRow.sent_at.is_(None)]
+            if fate.state is not LetterState.SENT:
+                still += [
+                    LetterRow.failed_at.is_(None),
+                    LetterRow.suppressed_at.is_(None),
+                    LetterRow.leased_by == row.leased_by,
+                ]
+            marked = update(LetterRow).where(LetterRow.id == row.id, *still).values(_facts(row, fate, to, at))
+            if mail.changed(db, marked) and row.account_id is not None and fate.state in _TOLD:
+                detail = {"letter": row.id, "kind": row.kind.value}
+                of = (row.account_id, row.journey_id, row.contact_id)
+                events.append(Event(_TOLD[fate.state], "system", at, *of, detail))
+        note_all(db, events)
+
+
+def _facts(row: LetterRow, fate: _Fate, to: DeliveredTo, at: datetime) -> dict[str, Any]:
     words = fate.words[:500]
-    values: dict[str, Any]
+    forgotten = {"to_email": "", "to_hash": mail.address_hash(row.to_email)} if row.manner.forget else {}
+    facts: dict[str, Any]
     match fate.state:
         case LetterState.SENT:
-            values = {"sent_at": at, "delivered_to": to.value, "subject": words[:200], "error": ""}
-            values |= {"to_email": "", "to_hash": mail.address_hash(row.to_email)} if row.manner.forget else {}
+            facts = {"sent_at": at, "failed_at": None, "delivered_to": to.value, "subject": words[:200], "error": ""}
+            facts |= forgotten
         case LetterState.SUPPRESSED:
-            values = {"suppressed_at": at, "why": words[:300]}
+            facts = {"suppressed_at": at, "why": words[:300], **forgotten}
         case LetterState.FAILED:
-            values = {"failed_at": at, "error": words}
+            facts = {"failed_at": at, "error": words}
         case LetterState.QUEUED:
-            values = {"try_at": at + pause(row.attempts), "error": words}
+            facts = {"try_at": at + pause(row.attempts), "error": words}
         case _:
             assert_never(fate.state)
-    with house.database.write() as db:
-        # What left the house has left it, even if it was suppressed meanwhile; anything else only changes what still waits
-        # for this worker.
-        still: list[ColumnElement[bool]] = [LetterRow.sent_at.is_(None)]
-        if fate.state is not LetterState.SENT:
-            still += [
-                LetterRow.failed_at.is_(None),
-                LetterRow.suppressed_at.is_(None),
-                LetterRow.leased_by == row.leased_by,
-            ]
-        marked = update(LetterRow).where(LetterRow.id == row.id, *still).values(leased_by="", **values)
-        if mail.changed(db, marked) and row.account_id is not None and fate.state in _TOLD:
-            detail = {"letter": row.id, "kind": row.kind.value}
-            note(db, Event(_TOLD[fate.state], "system", at, row.account_id, row.journey_id, row.contact_id, detail))
+    return {**facts, "leased_by": ""}
 
 
 _TOLD = {LetterState.SENT: Happened.MAIL_SENT, LetterState.FAILED: Happened.MAIL_FAILED}

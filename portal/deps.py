@@ -30,7 +30,6 @@ from portal.audit import Event, Happened, note
 from portal.auth import ApiClient, Customer, Scope, StaffMember
 from portal.errors import N_, NotAllowed, NotFound, Refused
 from portal.forms import Filled, FormFields
-from portal.frame import Frame, Toast
 from portal.house import House
 from portal.policy import Permission
 from portal.settings import Settings
@@ -40,15 +39,16 @@ from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
     SESSION_COOKIE,
+    STAFF_HOME,
+    Toast,
     browser_locale,
     cookie_name,
     delete_cookie,
-    demo_bar,
     error_response,
-    frame_of,
     html,
     safe_path,
     say,
+    surroundings,
     wants_fragment,
     what_was_said,
     wiring_of,
@@ -131,6 +131,7 @@ class Ask:
         self.path: str = request.url.path
         self.me = None
         self._who = Who.ANYONE
+        self._addressee: tuple[str, str] | None = None
 
     # What it asks
 
@@ -149,12 +150,21 @@ class Ask:
         """The person's own language, else the browser's."""
         if isinstance(self.me, (Customer, StaffMember)) and self.me.language in words.LOCALES:
             return str(self.me.language)
+        if self._addressee and self.request.cookies.get("language") not in words.LOCALES:
+            return self._addressee[0]
         return browser_locale(self.request)
 
     @property
     def zone(self) -> str:
         """The person's own time zone, else the deployment's."""
-        return self.me.timezone if isinstance(self.me, (Customer, StaffMember)) else self.settings.default_timezone
+        if isinstance(self.me, (Customer, StaffMember)):
+            return self.me.timezone
+        return self._addressee[1] if self._addressee else self.settings.default_timezone
+
+    def speak_to(self, *, language: str, timezone: str) -> None:
+        """The reader is known by the link they came with: the page is in their language (unless they chose another one
+        here) and their time zone. Who is signed in is spoken to as themselves."""
+        self._addressee = (language, timezone)
 
     @property
     def client(self) -> str:
@@ -185,7 +195,7 @@ class Ask:
         """A whole page."""
         locale = self.locale
         said = what_was_said(self.request, locale)
-        known = self._values(values, toasts=(said,) if said else ())
+        known = self._values(values, said=said)
         response = html(render(template, locale, known), status, {"Vary": "HX-Request, HX-Request-Type"})
         if said:
             delete_cookie(response, self.settings, SAID_COOKIE)
@@ -204,11 +214,11 @@ class Ask:
     ) -> Response:
         """One block of a page, for htmx; `said` (a msgid, its `places` filled) comes along as a toast."""
         locale = self.locale
-        known = self._values(values, toasts=())
+        known = self._values(values)
         text = render_block(template, block, locale, known)
         if said:
             toast = Toast(words.translate(locale, said, **places), undo or "")
-            text += render("_shared/said.html", locale, {**known, "toast": toast})
+            text += render("_shared/said.html", locale, {**known, "said": toast})
         return html(text, status, FRAGMENT_HEADERS)
 
     def page_or_block(self, template: str, block: str, **values: Any) -> Response:
@@ -243,37 +253,24 @@ class Ask:
             content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
         )
 
-    def _values(self, values: Mapping[str, object], *, toasts: tuple[Toast, ...]) -> dict[str, object]:
+    def _values(self, values: Mapping[str, object], *, said: Toast | None = None) -> dict[str, object]:
         """What the template sees: the route's values and what every page needs."""
         locale = self.locale
         shown = {name: value.shown(locale) if isinstance(value, Filled) else value for name, value in values.items()}
-        known = {
-            "me": self.me,
+        me = self.me if isinstance(self.me, (Customer, StaffMember)) else None
+        known: dict[str, object] = {
+            **surroundings(self.request, self.settings),
+            "me": me,
             "zone": self.zone,
             "now": self.now,
-            "path": self.path,
             "htmx": self.htmx,
             "may": self._may,
-            "frame": self._frame(locale, toasts),
+            "said": said,
+            "acting_as": "customer" if isinstance(me, Customer) else me.role.value if me else "",
         }
-        return {**known, **shown}
-
-    def _frame(self, locale: str, toasts: tuple[Toast, ...]) -> Frame:
-        me = self.me if isinstance(self.me, (Customer, StaffMember)) else None
-        known: dict[str, Any] = {}
         for part in self.wiring.shells.get(self._who, ()):
             known |= part(self)
-        demo = demo_bar(self.settings, self.now, zone=self.zone, locale=locale, acting_as=me.name if me else "")
-        return frame_of(
-            self.request,
-            person=me.name if me else "",
-            organisation=me.account_name if isinstance(me, Customer) else "",
-            sees_insights=self._may(Permission.SEE_FIGURES),
-            administers=self._may(Permission.MANAGE_STAFF),
-            toasts=toasts,
-            demo=demo,
-            **known,
-        )
+        return {**known, **shown}
 
     def _may(self, permission: str) -> bool:
         return isinstance(self.me, StaffMember) and self.me.may(Permission(permission))
@@ -349,6 +346,9 @@ class Ask:
             with self.house.database.write() as db:
                 detail = {"path": self.path, "permission": guard.permission}
                 note(db, Event(Happened.PERMISSION_REFUSED, self.me.by, self.now, detail=detail))
+        if self.path == "/" and isinstance(self.me, StaffMember):
+            # The address that everybody types: a customer's home, which staff don't have.
+            return RedirectResponse(STAFF_HOME, 303, {"Cache-Control": "no-store"})
         headers = {}
         if isinstance(refused, auth.TooMany):
             headers["Retry-After"] = str(refused.retry_after)
@@ -462,7 +462,8 @@ class GuardedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         _check_shape(endpoint, self.guard)
         methods = set(options.pop("methods", None) or {"GET"})
-        options["methods"] = methods | {"HEAD"} if "GET" in methods else methods
+        # Pages answer HEAD as well; the API's description would list it as an operation of its own.
+        options["methods"] = methods | {"HEAD"} if "GET" in methods and self.guard.who is not Who.API else methods
         super().__init__(path, _in_one_unit_of_work(endpoint, self.guard), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -27,8 +27,8 @@ def _parts(message: str) -> dict[str, Any]:
     return parts if isinstance(parts, dict) else {"message": message}
 
 
-def start_logging() -> None:
+def start_logging(level: int = logging.INFO) -> None:
     """From now on this process logs so."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)

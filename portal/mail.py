@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal import links
 from portal.accounts.rules import normalised_email
-from portal.db import Base, Id, choice, insert_for
+from portal.db import Base, Id, choice, insert_for, insert_new
 from portal.errors import N_
 from portal.house import House
 
@@ -106,7 +106,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
-    Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
+    Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
 
@@ -262,9 +262,7 @@ def queue(db: Session, letter: Letter, *, now: datetime) -> None:
 
 def queue_all(db: Session, letters: Sequence[Letter], *, now: datetime) -> None:
     """Many letters in one statement; keys that are there already change nothing."""
-    if letters:
-        insert = insert_for(db, LetterRow.__table__).on_conflict_do_nothing(index_elements=["key"])
-        db.execute(insert, [_new_row(letter, now) for letter in letters])
+    insert_new(db, LetterRow.__table__, [_new_row(letter, now) for letter in letters], known_by=["key"])
 
 
 def _new_row(letter: Letter, now: datetime) -> dict[str, Any]:
@@ -337,6 +335,21 @@ def changed(db: Session, statement: Update) -> int:
     """Runs an update and says how many rows it changed."""
     done = db.execute(statement, execution_options={"synchronize_session": False})
     return cast("CursorResult[Any]", done).rowcount
+
+
+def forget(db: Session, *, keys: Sequence[str], why: str, now: datetime) -> int:
+    """Forgets address and words of these letters, whatever became of them; what still waits is suppressed with `why`.
+
+    For letters that `deliver` had no chance to forget: those that failed, or that nobody could send in time.
+    """
+    if not keys:
+        return 0
+    suppress(db, keys=keys, why=why, now=now)
+    rows = db.scalars(select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()).all()
+    for row in rows:
+        row.to_hash, row.to_email, row.context = address_hash(row.to_email), "", {}
+    db.flush()
+    return len(rows)
 
 
 def retry(db: Session, letter_id: int, *, now: datetime) -> bool:
@@ -425,22 +438,35 @@ def _revived(value: Any, name: str = "") -> Any:
             return value
 
 
+# Links that open one thing for whoever got the letter
+
+
+def token(house: House, row: LetterRow, purpose: str) -> str:
+    """What a link in this letter opens its one purpose with; the letter's own random part makes it unguessable."""
+    return links.seal(house.secret, purpose, row.id, _nonce(row))
+
+
+def letter_of(db: Session, house: House, token: str, purpose: str) -> LetterRow | None:
+    """The letter that a token came with; None if it is none of ours, or for another purpose."""
+    row = db.get(LetterRow, links.row_of(token) or 0)
+    return row if row is not None and links.is_sealed(token, house.secret, purpose, _nonce(row)) else None
+
+
+def _nonce(row: LetterRow) -> str:
+    return row.message_id.partition("@")[0]
+
+
 # Refusing (RFC 8058)
 
 
 def unsubscribe_url(house: House, row: LetterRow) -> str:
     """The link that refuses mails like this one for good, without signing in."""
-    return house.url(f"/unsubscribe/{links.seal(house.secret, UNSUBSCRIBE, row.id, _nonce(row))}")
+    return house.url(f"/unsubscribe/{token(house, row, UNSUBSCRIBE)}")
 
 
 def unsubscribe_letter(db: Session, house: House, token: str) -> LetterRow | None:
     """The letter that a link came with; None if the token is none of ours. Looking refuses nothing: see `refuse`."""
-    row = db.get(LetterRow, links.row_of(token) or 0)
-    return row if row is not None and links.is_sealed(token, house.secret, UNSUBSCRIBE, _nonce(row)) else None
-
-
-def _nonce(row: LetterRow) -> str:
-    return row.message_id.partition("@")[0]
+    return letter_of(db, house, token, UNSUBSCRIBE)
 
 
 def refuse(db: Session, row: LetterRow, *, now: datetime) -> None:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from portal.errors import N_
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -58,7 +60,7 @@ class Settings(BaseModel):
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
-    oidc_name: str = "your company account"
+    oidc_name: str = N_("your company account")
     oidc_allow_insecure: bool = False
     """Development and tests only: accept an issuer on plain http."""
     metrics: bool = False
@@ -110,7 +112,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings(**found)
     except ValidationError as wrong:
-        lines = [f"PORTAL_{str(e['loc'][0]).upper() if e['loc'] else ''}: {e['msg']}" for e in wrong.errors()]
+        # What a validator of ours refused names its setting itself; the rest is named by where it was found.
+        lines = [
+            f"PORTAL_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else str(e["ctx"]["error"])
+            for e in wrong.errors()
+        ]
         raise UnsafeSettings("; ".join(lines)) from wrong
     made: dict[str, Any] = {}
     if not settings.database_url:

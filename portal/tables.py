@@ -3,6 +3,9 @@
 from portal import audit, auth, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
+from portal.learning import models as learning
+from portal.meetings import models as meetings
+from portal.referrals import models as referrals
 from portal.surveys import models as surveys
 
 TABLES = (
@@ -11,5 +14,8 @@ TABLES = (
     mail,
     accounts,
     journeys,
+    meetings,
     surveys,
+    learning,
+    referrals,
 )

@@ -62,8 +62,23 @@ def environment(locale: str) -> Environment:
     def time(context: Context, value: datetime) -> str:
         return words.hour_in(value, reader_zone(context), locale)
 
+    @pass_context
+    def weekday(context: Context, value: datetime) -> str:
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "EEE", locale)
+
+    @pass_context
+    def month(context: Context, value: datetime) -> str:
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "MMMM", locale)
+
+    @pass_context
+    def day_number(context: Context, value: datetime) -> str:
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "d", locale)
+
     def money(amount: Decimal, currency: str) -> str:
         return words.money(amount, currency, locale)
+
+    def round_money(amount: Decimal, currency: str) -> str:
+        return words.round_money(amount, currency, locale)
 
     def number(value: int | float | Decimal) -> str:
         return words.number(value, locale)
@@ -79,7 +94,11 @@ def environment(locale: str) -> Environment:
         short_day=short_day,
         day_time=day_time,
         time=time,
+        weekday=weekday,
+        month=month,
+        day_number=day_number,
         money=money,
+        round_money=round_money,
         number=number,
         percent=percent,
         translated=translated,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -11,12 +10,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from portal import words
 from portal.errors import N_, Refused
-from portal.frame import DemoBar, Frame, Toast
 from portal.house import House
 from portal.settings import Settings
 from portal.templating import render
 
 API_PREFIX = "/api/"
+CUSTOMER_HOME = "/"
+STAFF_HOME = "/staff/pipeline"
 THEMES = ("light", "dark")
 SAID_COOKIE = "said"
 SESSION_COOKIE = "session"
@@ -25,13 +25,21 @@ ASKING_COOKIE = "asking"
 YEAR_SECONDS = 365 * 24 * 3600
 
 
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """A short word about what was just done. `undo` is a URL to post to, empty where nothing can be taken back."""
+
+    text: str
+    undo: str = ""
+
+
 @dataclass
 class Wiring:
     """What the web layer of a process has at hand; every request carries it as `scope["wiring"]`."""
 
     house: House
     shells: Mapping[str, tuple[Callable[[Any], dict[str, object]], ...]]
-    """By kind of reader (`customer`, `staff`): functions that give fields of the Frame around every page (counts)."""
+    """By kind of reader (`customer`, `staff`): functions that give more values to every whole page (counts)."""
     is_draining: bool = field(default=False)
 
     @property
@@ -180,19 +188,26 @@ def trouble(status: int) -> Trouble:
     return TROUBLES.get(status) or TROUBLES[400 if status < 500 else 500]
 
 
-def frame_of(connection: HTTPConnection, **known: Any) -> Frame:
-    """What stands around a page, as far as the browser tells; `known`: the fields that only a known reader gives."""
-    settings = wiring_of(connection).settings
+def surroundings(connection: HTTPConnection, settings: Settings) -> dict[str, object]:
+    """What stands around any page, as far as the browser alone tells; a page that knows its reader adds to it."""
     url = connection.url
-    path = url.path + (f"?{url.query}" if url.query else "")
-    return Frame(path=path, theme=browser_theme(connection), vendor=settings.vendor_name, **known)
+    return {
+        "path": url.path + (f"?{url.query}" if url.query else ""),
+        "theme": browser_theme(connection),
+        "vendor": settings.vendor_name,
+        "settings": settings,
+        "demo": settings.demo,
+        "me": None,
+        "said": None,
+        "zone": settings.default_timezone,
+        "may": nobody_may,
+        "request_id": connection.scope.get("request_id", ""),
+    }
 
 
-def demo_bar(settings: Settings, now: datetime, *, zone: str, locale: str, acting_as: str) -> DemoBar | None:
-    """The demo's clock, where this is one."""
-    if not settings.demo:
-        return None
-    return DemoBar(words.day_in(now, zone, locale, year=True), acting_as)
+def nobody_may(permission: str) -> bool:
+    """What a page asks where nobody is signed in."""
+    return False
 
 
 def error_response(
@@ -212,18 +227,18 @@ def error_response(
     locale = locale or browser_locale(connection)
     title, message = trouble(status)
     values: dict[str, Any] = {
-        "frame": frame_of(connection),
+        **surroundings(connection, wiring_of(connection).settings),
         "status": status,
         "title": words.translate(locale, title),
-        "text": words.translate(locale, message),
+        "message": words.translate(locale, message),
     }
     if refused:
-        values["text"] = words.translate(locale, refused.message, **refused.values)
+        values["message"] = words.translate(locale, refused.message, **refused.values)
     if wants_fragment(connection):
         # To be read as a notice; the page that it happened on stays as it is.
-        fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#toasts", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
-        return html(render("_shared/refusal.html", locale, values), status, {**fragment, **(headers or {})})
-    return html(render("public/error.html", locale, values), status, {"HX-Push-Url": "false", **(headers or {})})
+        fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#notices", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        return html(render("_shared/notice.html", locale, values), status, {**fragment, **(headers or {})})
+    return html(render("problem.html", locale, values), status, {"HX-Push-Url": "false", **(headers or {})})
 
 
 def problem(

@@ -82,6 +82,12 @@ def short_day(value: date, locale: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def part(value: date, pattern: str, locale: str) -> str:
+    """A part of a date by its CLDR pattern: `EEE` gives `Tue` · `ter.`."""
+    return format_date(value, pattern, locale=_babel(locale))
+
+
+@lru_cache(maxsize=4096)
 def hour(value: time, locale: str) -> str:
     """`14:30` · `14h30`."""
     return format_time(value, {"en": "HH:mm", "pt-BR": "HH'h'mm"}[locale], locale=_babel(locale))
@@ -114,6 +120,14 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
     if not currency:
         return format_decimal(amount, "#,##0.00", locale=_babel(locale))
     return format_currency(amount, currency, locale=_babel(locale))
+
+
+def round_money(amount: Decimal, currency: str, locale: str) -> str:
+    """The same without cents where there are none, for narrow places: `R$ 1.240` · `$99`."""
+    if not currency or amount != amount.to_integral_value():
+        return money(amount, currency, locale)
+    pattern = "¤\u00a0#,##0" if locale == "pt-BR" else "¤#,##0"
+    return format_currency(amount, currency, pattern, locale=_babel(locale), currency_digits=False)
 
 
 def language_name(locale: str) -> str:

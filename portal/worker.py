@@ -15,15 +15,21 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from portal import delivery, mail
+from portal import auth, delivery, mail
 from portal.boundary import Crash, attempted
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, insert_for
 from portal.errors import N_, Refused
 from portal.house import WORKER_SEEN_AT, House, set_clock
-from portal.journeys import cases, due
+from portal.journeys import cases, due, letters
+from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
+from portal.meetings import letters as meeting_letters
+from portal.referrals import actions as referrals
+from portal.referrals import letters as referral_letters
+from portal.referrals import prompts
+from portal.surveys import actions as surveys
 
 log = logging.getLogger("portal.worker")
 
@@ -93,13 +99,34 @@ def rows(
 
 # The timetable
 
-COMPOSERS: dict[Kind, Composer] = {}
-"""What a letter needs and may not store: links that open something, calendar parts. One line for each kind that has any."""
+COMPOSERS: dict[Kind, Composer] = {
+    Kind.SIGN_IN: auth.sign_in_words,
+    **letters.COMPOSERS,
+    **surveys.COMPOSERS,
+    **referral_letters.COMPOSERS,
+    **meeting_letters.COMPOSERS,
+}
+"""What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
 
-HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (lambda db, now: due.compact_tallies(db, now=now),)
+HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
+    auth.forget_what_ended,
+    lambda db, now: due.compact_tallies(db, now=now),
+    referrals.forget_unaccepted,
+)
 """What is tidied up once an hour: ended sessions and links, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"
 HOUSEKEEPING_EVERY = timedelta(hours=1)
+
+
+def _actions(name: str, kinds: Sequence[str], do: Callable[[Session, House, Sequence[Waiting], datetime], None]) -> Job:
+    """Due actions of these kinds, done by the room that can."""
+    return rows(
+        name,
+        claim=lambda db, now, limit: due.claim(db, kinds=kinds, now=now, limit=limit),
+        do=do,
+        put_aside=due.put_aside,
+        next_due=lambda db: due.next_due(db, kinds=kinds),
+    )
 
 
 def _late_flags(house: House, now: datetime, _stopping: Stopping) -> int:
@@ -131,19 +158,22 @@ def _next_housekeeping(db: Session) -> datetime:
 
 
 TIMETABLE: tuple[Job, ...] = (
-    rows(
-        "journeys",
-        claim=lambda db, now, limit: due.claim(db, kinds=due.OWN_KINDS, now=now, limit=limit),
-        do=due.do_own,
-        put_aside=due.put_aside,
-        next_due=lambda db: due.next_due(db, kinds=due.OWN_KINDS),
-    ),
+    _actions("journeys", due.OWN_KINDS, due.do_own),
+    _actions("surveys", ("survey",), surveys.send_due),
+    _actions("reminders", ("reminder",), surveys.remind_due),
     rows(
         "stagnation",
         claim=due.claim_stagnant,
         do=due.alert,
         put_aside=due.put_aside_stagnant,
         next_due=due.next_alert,
+    ),
+    rows(
+        "referral prompts",
+        claim=lambda db, now, limit: due.claim(db, kinds=(prompts.KIND,), now=now, limit=limit),
+        do=prompts.prompt_due,
+        put_aside=due.put_aside,
+        next_due=lambda db: due.next_due(db, kinds=(prompts.KIND,)),
     ),
     Job("late flags", _late_flags, _next_late_flag),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),

@@ -5,17 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jinja2.ext import babel_extract
 from markupsafe import Markup
 
-from portal import charts, icons, kit, styles
-from portal.catalogues import entries
-from portal.places import LOCALE, STATIC, TEMPLATES
+from portal import charts, icons, styles
+from portal.places import STATIC, TEMPLATES
 from portal.templating import environment
 
 KIB = 1024
@@ -310,36 +307,6 @@ def test_no_template_asks_for_what_the_content_policy_forbids() -> None:
         for found in forbidden.finditer(path.read_text(encoding="utf-8"))
     ]
     assert offences == []
-
-
-def test_every_word_of_the_kit_is_there_in_portuguese() -> None:
-    options = {"newstyle_gettext": "true", "trimmed": "true", "silent": "false", "extensions": "jinja2.ext.i18n,jinja2.ext.do"}  # fmt: skip
-    keywords = {"_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
-    wanted = set()
-    for path in _own_templates():
-        with path.open("rb") as source:
-            for _line, function, message, _comments in babel_extract(source, keywords, [], options):
-                context = message[0] if function == "pgettext" else None
-                first = message[1] if function == "pgettext" else message if isinstance(message, str) else message[0]
-                wanted.add((context, first))
-    translated = {
-        (entry.context, entry.id if isinstance(entry.id, str) else entry.id[0])
-        for entry in entries(LOCALE / "pt_BR" / "kit.po")
-        if (entry.string if isinstance(entry.string, str) else all(entry.string)) and not entry.fuzzy
-    }
-    assert sorted(wanted ^ translated, key=str) == []
-
-
-def _own_templates() -> list[Path]:
-    shared = [TEMPLATES / "_shared" / f"{part}.html" for part in (*kit.PARTS, "_account", "notice", "said")]
-    frames = [TEMPLATES / area / "_frame.html" for area in ("customer", "staff", "admin", "public")]
-    return [
-        *shared,
-        *frames,
-        TEMPLATES / "public" / "_gate.html",
-        TEMPLATES / "base.html",
-        *map(TEMPLATES.joinpath, PAGES),
-    ]
 
 
 # Sheets and script

@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
 from pydantic import SecretStr
-from sqlalchemy import BigInteger, Column, Table, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import delivery, mail
@@ -53,8 +53,6 @@ def a_house(database: Database, *, smtp_url: str = "", now: datetime = NOW) -> H
 
 def create_tables(database: Database) -> None:
     assert TABLES
-    if "answers" not in Base.metadata.tables:
-        Table("answers", Base.metadata, Column("id", BigInteger, primary_key=True))
     Base.metadata.create_all(database.write_engine)
 
 
@@ -139,7 +137,12 @@ def test_instants_and_dates_come_back_as_what_they_were(outbox: Database) -> Non
 def test_waiting_letters_are_suppressed_with_a_reason_and_sent_ones_stay_sent(outbox: Database) -> None:
     queued(outbox, a_letter("sent"))
     deliver(a_house(outbox))
-    queued(outbox, a_letter("waiting"), a_letter("other", Kind.SIGN_IN), a_letter("recorded", suppressed="They were asked."))
+    queued(
+        outbox,
+        a_letter("waiting"),
+        a_letter("other", Kind.SIGN_IN),
+        a_letter("recorded", suppressed="They were asked."),
+    )
     with outbox.write() as db:
         assert mail.suppress(db, why="They answered.", now=NOW, kinds=[Kind.CONGRATULATIONS], contact_id=MARIA) == 1
     assert states(outbox) == {
@@ -221,7 +224,9 @@ def test_every_letter_says_what_it_should_in_both_parts(outbox: Database, kind: 
 
 def test_every_sentence_of_the_letters_is_translated(outbox: Database) -> None:
     house = a_house(outbox)
-    queued(outbox, *(a_letter(f"{kind}:{language}", kind, language=language) for kind in Kind for language in LANGUAGES))
+    queued(
+        outbox, *(a_letter(f"{kind}:{language}", kind, language=language) for kind in Kind for language in LANGUAGES)
+    )
     subjects: dict[str, dict[Kind, str]] = {language: {} for language in LANGUAGES}
     with outbox.read() as db:
         for row in db.scalars(select(LetterRow)):
@@ -235,7 +240,10 @@ def test_every_sentence_of_the_letters_is_translated(outbox: Database) -> None:
 
 def test_peoples_words_are_text_in_the_page_and_themselves_in_plain_text(outbox: Database) -> None:
     house = a_house(outbox)
-    queued(outbox, a_letter("it", Kind.FLAG_OPENED, context=CONTEXTS[Kind.FLAG_OPENED] | {"words": "<script>alert(1)</script>"}))
+    queued(
+        outbox,
+        a_letter("it", Kind.FLAG_OPENED, context=CONTEXTS[Kind.FLAG_OPENED] | {"words": "<script>alert(1)</script>"}),
+    )
     with outbox.read() as db:
         shown = delivery.rendered(db, house, 1, composers=COMPOSERS)
     assert shown is not None
@@ -256,7 +264,9 @@ def test_headers_name_the_consultant_and_let_people_refuse_surveys_only(outbox: 
             heads[row.kind] = delivery.compose(db, house, row, composers=COMPOSERS)
         survey = heads[Kind.SURVEY_30]
         link = str(survey["List-Unsubscribe"])
-        row = mail.unsubscribe_letter(db, house, link.removeprefix("<https://portal.larderly.example/unsubscribe/").rstrip(">"))  # type: ignore[assignment]
+        row = mail.unsubscribe_letter(
+            db, house, link.removeprefix("<https://portal.larderly.example/unsubscribe/").rstrip(">")
+        )  # type: ignore[assignment]
         assert row.key == "survey_30"
         assert mail.unsubscribe_letter(db, house, f"{row.id}.forged") is None
         assert mail.unsubscribe_letter(db, house, "nonsense") is None
@@ -279,7 +289,9 @@ def test_headers_name_the_consultant_and_let_people_refuse_surveys_only(outbox: 
     assert [kind for kind, head in heads.items() if head["Reply-To"]] == [Kind.SURVEY_30]
 
 
-def test_a_long_unsubscribe_link_reaches_the_mail_program_unharmed(outbox: Database, smtp_sink: servers.SmtpSink) -> None:
+def test_a_long_unsubscribe_link_reaches_the_mail_program_unharmed(
+    outbox: Database, smtp_sink: servers.SmtpSink
+) -> None:
     house = a_house(outbox, smtp_url=smtp_sink.url)
     far = "https://customers.after-the-sale.a-company-with-quite-a-long-name.example"
     house = replace(house, settings=house.settings.model_copy(update={"base_url": far}))
@@ -291,7 +303,9 @@ def test_a_long_unsubscribe_link_reaches_the_mail_program_unharmed(outbox: Datab
 
 
 @pytest.mark.parametrize("kind", sorted(CALENDAR_KINDS))
-def test_meetings_carry_a_calendar_part_and_an_attachment(outbox: Database, smtp_sink: servers.SmtpSink, kind: Kind) -> None:
+def test_meetings_carry_a_calendar_part_and_an_attachment(
+    outbox: Database, smtp_sink: servers.SmtpSink, kind: Kind
+) -> None:
     queued(outbox, a_letter("it", kind))
     deliver(a_house(outbox, smtp_url=smtp_sink.url))
     got = smtp_sink.wait_for(1)[0].message
@@ -319,7 +333,9 @@ def test_the_scale_is_eleven_links_that_only_choose_a_score(outbox: Database) ->
 # Delivering
 
 
-def test_a_letter_leaves_once_and_its_row_and_the_timeline_say_so(outbox: Database, smtp_sink: servers.SmtpSink) -> None:
+def test_a_letter_leaves_once_and_its_row_and_the_timeline_say_so(
+    outbox: Database, smtp_sink: servers.SmtpSink
+) -> None:
     house = a_house(outbox, smtp_url=smtp_sink.url)
     queued(outbox, a_letter("one"), a_letter("later", due_at=NOW + timedelta(hours=1)))
     assert deliver(house) == 1
@@ -342,7 +358,12 @@ def test_a_letter_leaves_once_and_its_row_and_the_timeline_say_so(outbox: Databa
 
 def test_who_waits_at_the_screen_goes_first(outbox: Database, smtp_sink: servers.SmtpSink) -> None:
     queued(outbox, *(a_letter(f"survey:{n}", Kind.SURVEY_30) for n in range(3)))
-    queued(outbox, a_letter("meeting", Kind.MEETING_REMINDER), a_letter("sign_in", Kind.SIGN_IN), now=NOW + timedelta(minutes=1))
+    queued(
+        outbox,
+        a_letter("meeting", Kind.MEETING_REMINDER),
+        a_letter("sign_in", Kind.SIGN_IN),
+        now=NOW + timedelta(minutes=1),
+    )
     later = NOW + timedelta(minutes=2)
     assert deliver(a_house(outbox, smtp_url=smtp_sink.url), later, limit=3) == 3
     assert states(outbox) == {
@@ -374,7 +395,9 @@ def test_a_temporary_refusal_is_tried_again_later_with_the_same_message_id(
     assert smtp_sink.received[-1].message["Message-ID"] == f"<{first_id}>"
 
 
-def test_a_permanent_refusal_fails_at_once_and_staff_can_try_again(outbox: Database, smtp_sink: servers.SmtpSink) -> None:
+def test_a_permanent_refusal_fails_at_once_and_staff_can_try_again(
+    outbox: Database, smtp_sink: servers.SmtpSink
+) -> None:
     house = a_house(outbox, smtp_url=smtp_sink.url)
     queued(outbox, a_letter("unknown"))
     smtp_sink.refuse_next("550 5.1.1 No such user")
@@ -462,7 +485,9 @@ def test_a_letter_that_lost_its_reason_is_withheld(outbox: Database, smtp_sink: 
     assert smtp_sink.received == []
 
 
-def test_who_refused_surveys_gets_none_and_still_gets_service_mail(outbox: Database, smtp_sink: servers.SmtpSink) -> None:
+def test_who_refused_surveys_gets_none_and_still_gets_service_mail(
+    outbox: Database, smtp_sink: servers.SmtpSink
+) -> None:
     house = a_house(outbox, smtp_url=smtp_sink.url)
     queued(outbox, a_letter("30", Kind.SURVEY_30), a_letter("service"))
     deliver(house)
@@ -511,6 +536,13 @@ def test_without_a_mail_server_set_the_mailbox_keeps_the_letters(outbox: Databas
         assert shown is not None
         assert "https://portal.larderly.example/sign-in/17.k3J" in _Text(shown.html).links
         assert delivery.rendered(db, house, 99, composers=COMPOSERS) is None
+
+        def used(_db: Session, _house: House, _row: LetterRow) -> dict[str, Any]:
+            raise Withheld("The link was used.")
+
+        ended = delivery.rendered(db, house, 2, composers={Kind.SIGN_IN: used})
+        assert ended is not None
+        assert (ended.subject, ended.html, ended.ended) == ("Maria, your sign-in link", "", "The link was used.")
 
 
 def test_no_link_that_opens_anything_is_stored(outbox: Database) -> None:
@@ -644,7 +676,9 @@ def a_worker_process(database: Database, folder: Path, *, smtp_url: str) -> "sub
     return subprocess.Popen([sys.executable, "-m", "portal.cli", "worker"], env=environment, cwd=folder)
 
 
-def test_the_worker_ends_cleanly_when_it_is_told_to(outbox: Database, smtp_sink: servers.SmtpSink, tmp_path: Path) -> None:
+def test_the_worker_ends_cleanly_when_it_is_told_to(
+    outbox: Database, smtp_sink: servers.SmtpSink, tmp_path: Path
+) -> None:
     queued(outbox, a_letter("one"), now=SystemClock().now())
     process = a_worker_process(outbox, tmp_path, smtp_url=smtp_sink.url)
     smtp_sink.wait_for(1, timeout_seconds=60)

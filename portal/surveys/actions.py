@@ -430,7 +430,13 @@ def submit(
     invitation = _held(db, invitation_id)
     if (known := counted_answer(db, invitation_id)) is not None:
         return known
-    if not _is_open(invitation, sending, now):
+    if not rules.is_open(
+        now,
+        sending.provenance,
+        sent_at=invitation.sent_at,
+        suppressed_at=invitation.suppressed_at,
+        expires_at=invitation.expires_at,
+    ):
         raise Closed
     form = survey_form(db.get_one(Survey, invitation.survey_id))
     if wrong := rules.problems(form, answers):
@@ -454,13 +460,6 @@ def _held(db: Session, invitation_id: int) -> Invitation:
     db.execute(select(Account.id).where(Account.id == known.account_id).with_for_update(read=True, key_share=True))
     conduct.lock(db, known.journey_id)
     return db.get_one(Invitation, invitation_id, populate_existing=True)
-
-
-def _is_open(invitation: Invitation, sending: Sending, now: datetime) -> bool:
-    """A survey that never went out as a mail is still answered by phone or in the portal: that is what it became."""
-    if invitation.expires_at is None or invitation.expires_at <= now:
-        return False
-    return invitation.suppressed_at is None or sending.provenance is not Provenance.MAIL_LINK
 
 
 def _store_answer(

@@ -91,6 +91,8 @@ class SurveyPage(NamedTuple):
     day: int
     state: InvitationState
     why: str
+    sent_at: datetime | None
+    suppressed_at: datetime | None
     expires_at: datetime | None
     outcome: Outcome | None
     csat: int | None
@@ -103,6 +105,12 @@ class SurveyPage(NamedTuple):
     @property
     def first_name(self) -> str:
         return self.name.split()[0] if self.name.split() else self.name
+
+    def is_open(self, provenance: Provenance, now: datetime) -> bool:
+        """Whether this person can answer it that way now."""
+        return rules.is_open(
+            now, provenance, sent_at=self.sent_at, suppressed_at=self.suppressed_at, expires_at=self.expires_at
+        )
 
 
 def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | None:
@@ -118,7 +126,7 @@ def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | 
     ).first()
     if found is None:
         return None
-    invitation, survey, name, language, timezone, owner, answer = found._tuple()
+    invitation, survey, name, language, timezone, owner, answer = found
     form = survey_form(survey)
     given = rules.Answers(answer.csat, answer.nps, answer.comment, answer.wants_help) if answer else rules.Answers()
     return SurveyPage(
@@ -131,6 +139,8 @@ def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | 
         day=invitation.day,
         state=_state(invitation, answered=answer is not None, now=now),
         why=invitation.why,
+        sent_at=invitation.sent_at,
+        suppressed_at=invitation.suppressed_at,
         expires_at=invitation.expires_at,
         outcome=answer.outcome if answer else None,
         csat=given.csat,

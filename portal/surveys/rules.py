@@ -214,3 +214,18 @@ def state(
     if sent_at is None:
         return InvitationState.PLANNED
     return InvitationState.EXPIRED if expires_at is not None and expires_at <= now else InvitationState.SENT
+
+
+def is_open(
+    now: datetime,
+    provenance: Provenance,
+    *,
+    sent_at: datetime | None,
+    suppressed_at: datetime | None,
+    expires_at: datetime | None,
+) -> bool:
+    """Whether it can be answered that way now. A survey that never went out as a mail is answered by phone or in the
+    portal all the same: that is what it became."""
+    if expires_at is None or expires_at <= now:
+        return False
+    return sent_at is not None or (suppressed_at is not None and provenance is not Provenance.MAIL_LINK)

@@ -59,7 +59,7 @@ def test_wilson_holds_the_share(k: int, extra: int) -> None:
     share = Share(k, k + extra)
     low, high = share.interval or (2, -1)
     assert share.value is not None
-    assert 0 <= low <= share.value <= high <= 1
+    assert -1e-12 <= low - 1e-12 <= share.value <= high + 1e-12 <= 1 + 1e-9
 
 
 def test_percentiles_come_from_the_histogram() -> None:

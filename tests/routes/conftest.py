@@ -8,13 +8,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-import portal.tables  # noqa: F401 - every table
 from portal import auth
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.app import create_app
 from portal.clock import FixedClock
-from portal.db import Base, Database
+from portal.db import Database
 from portal.house import House
 from portal.settings import Settings, read_settings
 from portal.web import SESSION_COOKIE, cookie_name
@@ -57,8 +56,6 @@ def onward(settings: Settings, clock: FixedClock) -> Iterator[FastAPI]:
     """The application."""
     app = create_app(settings, clock)
     house: House = app.state.wiring.house
-    _stand_ins()
-    Base.metadata.create_all(house.database.write_engine)
     yield app
     house.database.close()
 
@@ -142,15 +139,3 @@ def signed_in(onward: FastAPI, database: Database, browser: Callable[[], TestCli
         return made
 
     return sign_in
-
-
-def _stand_ins() -> None:
-    from sqlalchemy import Column, Table
-
-    from portal.db import BigId
-
-    for table in list(Base.metadata.tables.values()):
-        for key in table.foreign_keys:
-            name = key._get_colspec().split(".")[0]
-            if name not in Base.metadata.tables:
-                Table(name, Base.metadata, Column("id", BigId, primary_key=True))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from portal import auth
@@ -37,7 +39,12 @@ from tests.routes.conftest import Cast, SignIn
 
 Browser = Callable[[], TestClient]
 
-customers, staff, managers, anyone = customer_pages(), staff_pages(), staff_pages(Permission.SEE_FIGURES), public_pages()
+customers, staff, managers, anyone = (
+    customer_pages(),
+    staff_pages(),
+    staff_pages(Permission.SEE_FIGURES),
+    public_pages(),
+)
 reading, writing = api_calls(Scope.READ), api_calls(Scope.WRITE)
 
 
@@ -47,7 +54,7 @@ class Renaming(BaseModel):
 
 class Deal(BaseModel):
     name: str
-    mrr: float
+    mrr: Decimal
 
 
 @customers.get("/me")
@@ -136,7 +143,7 @@ def put_account(ask: ApiAsk, account: Id, deal: Deal) -> dict[str, str]:
 def _these_pages(onward: FastAPI) -> None:
     onward.router.routes[0:0] = [*customers.routes, *anyone.routes]
     for route in onward.router.routes:
-        if getattr(route, "path", "") == "/staff":
+        if isinstance(route, Mount) and route.path == "/staff":
             route.app.routes.extend([*staff.routes, *managers.routes])
         if getattr(route, "path", "") == "/api/v1":
             route.app.router.routes.extend([*reading.routes, *writing.routes])
@@ -178,9 +185,7 @@ def test_a_refusal_rolls_back_and_says_why(maria: TestClient, cast: Cast, databa
     assert name_of(database, cast.lumen) == "Lumen"
 
 
-def test_a_crash_rolls_back_and_apologises(
-    onward: FastAPI, maria: TestClient, cast: Cast, database: Database
-) -> None:
+def test_a_crash_rolls_back_and_apologises(onward: FastAPI, maria: TestClient, cast: Cast, database: Database) -> None:
     patient = TestClient(onward, raise_server_exceptions=False, cookies=dict(maria.cookies))
     answer = patient.post("/account/name", data={"name": "Crash"})
     assert answer.status_code == 500
@@ -200,33 +205,37 @@ def test_wrong_input_comes_back_with_its_errors(maria: TestClient, cast: Cast, d
     assert name_of(database, cast.lumen) == "Lumen"
 
 
+URLENCODED = "application/x-www-form-urlencoded"
+
+
 @pytest.mark.parametrize(
-    ("body", "content_type"),
+    ("body", "content_type", "status"),
     [
-        ("name=a%00b", "application/x-www-form-urlencoded"),
-        ("name=%F0%9F%92", "application/x-www-form-urlencoded"),
-        ("name=" + "9" * 900_000, "application/x-www-form-urlencoded"),
-        ("name=a&" * 300, "application/x-www-form-urlencoded"),
-        ("%%%=&&&=&name", "application/x-www-form-urlencoded"),
-        ("nonsense", "multipart/form-data; boundary=x"),
-        ("nonsense", "multipart/form-data"),
+        ("name=a%00b", URLENCODED, 422),
+        ("name=%F0%9F%92", URLENCODED, 303),
+        ("name=" + "9" * 900_000, URLENCODED, 422),
+        ("name=a&" * 300, URLENCODED, 400),
+        ("%%%=&&&=&name", URLENCODED, 422),
+        ("nonsense", "multipart/form-data; boundary=x", 400),
+        ("nonsense", "multipart/form-data", 400),
         (
-            '--x\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nutf-16\r\n--x\r\nContent-Disposition: '
-            'form-data; name="name"\r\nContent-Type: text/plain; charset=utf-7\r\n\r\n+2AA-\r\n--x--\r\n',
+            '--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n+2AA-\r\n--x--\r\n',
             "multipart/form-data; boundary=x; charset=utf-7",
+            303,
         ),
-        ('{"name": "\\ud800"}', "application/json"),
-        ("", "application/x-www-form-urlencoded"),
+        ('{"name": "\\ud800"}', "application/json", 422),
+        ("", URLENCODED, 422),
     ],
 )
-def test_no_body_however_odd_is_our_fault(maria: TestClient, body: str, content_type: str) -> None:
+def test_no_body_however_odd_is_our_fault(maria: TestClient, body: str, content_type: str, status: int) -> None:
     answer = maria.post("/account/name", content=body.encode(), headers={"Content-Type": content_type})
-    assert answer.status_code in (303, 400, 422)
+    assert answer.status_code == status
 
 
-def test_even_a_field_that_no_model_read_is_not_our_fault(maria: TestClient) -> None:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert maria.post("/raw", content=b"name=a%00b", headers=headers).status_code in (200, 422)
+def test_even_a_field_that_no_model_read_is_not_our_fault(maria: TestClient, database: Database) -> None:
+    headers = {"Content-Type": URLENCODED}
+    refused = {"sqlite": 200, "postgresql": 422}[database.dialect]  # only PostgreSQL refuses NUL itself
+    assert maria.post("/raw", content=b"name=a%00b", headers=headers).status_code == refused
 
 
 def test_files_come_as_bytes_beside_the_fields(maria: TestClient) -> None:
@@ -237,7 +246,9 @@ def test_files_come_as_bytes_beside_the_fields(maria: TestClient) -> None:
 # Paths and queries
 
 
-@pytest.mark.parametrize("path", ["/things/0", "/things/-1", "/things/x", f"/things/{2**63}", "/tokens/a%00b", "/tokens/ä"])
+@pytest.mark.parametrize(
+    "path", ["/things/0", "/things/-1", "/things/x", f"/things/{2**63}", "/tokens/a%00b", "/tokens/ä"]
+)
 def test_an_impossible_path_is_a_page_that_is_not_there(browser: Browser, path: str) -> None:
     answer = browser().get(path)
     assert answer.status_code == 404
@@ -275,13 +286,13 @@ def test_a_boosted_form_gets_a_redirect_and_a_fragment_a_header(maria: TestClien
 
 def test_a_refusal_is_a_notice_for_htmx(maria: TestClient) -> None:
     answer = maria.post("/account/name", data={"name": "Refused"}, headers={"HX-Request-Type": "partial"})
-    assert (answer.status_code, answer.headers["hx-retarget"]) == (409, "#toasts")
+    assert (answer.status_code, answer.headers["hx-retarget"]) == (409, "#notices")
     assert "<html" not in answer.text
 
 
 def test_a_block_brings_its_toast(browser: Browser) -> None:
     answer = browser().get("/toast", headers={"HX-Request-Type": "partial"})
-    assert '<hx-partial hx-target="#toasts" hx-swap="innerHTML">' in answer.text
+    assert '<div id="toasts" hx-swap-oob="innerHTML">' in answer.text
     assert "<span>Please sign in</span>" in answer.text
 
 
@@ -380,24 +391,32 @@ def test_the_api_wants_a_token_with_the_right_scope(
     assert client.get(path, headers={"Authorization": "Basic bWFyaWE6"}).status_code == 401
     refused = client.put(path, json=body, headers=reader)
     assert (refused.status_code, refused.json()["detail"]) == (403, "This token may only read.")
-    assert client.put(path, json=body, headers={**writer, "Sec-Fetch-Site": "cross-site"}).json() == {"name": "Lumen Ltda"}
+    assert client.put(path, json=body, headers={**writer, "Sec-Fetch-Site": "cross-site"}).json() == {
+        "name": "Lumen Ltda"
+    }
     assert name_of(database, cast.lumen) == "Lumen Ltda"
+
+
+def test_the_api_describes_itself(browser: Browser) -> None:
+    described = browser().get("/api/v1/openapi.json").json()["paths"]["/accounts/{account}"]
+    assert sorted(described) == ["get", "put"]
+    assert [one["name"] for one in described["put"]["parameters"]] == ["account"]
 
 
 def test_a_session_opens_nothing_in_the_api(maria: TestClient, cast: Cast) -> None:
     assert maria.get(f"/api/v1/accounts/{cast.lumen}").status_code == 401
 
 
-@pytest.mark.parametrize("body", ['{"name": "x", "mrr": NaN, "more": NaN}', '{"name": 3}', "{", "[]", '{"name": "\\ud800", "mrr": {}}'])
+@pytest.mark.parametrize(
+    "body", ['{"name": "x", "mrr": NaN, "more": NaN}', '{"name": 3}', "{", "[]", '{"name": "\\ud800", "mrr": {}}']
+)
 def test_wrong_json_is_a_problem_that_says_where(
     browser: Browser, cast: Cast, database: Database, clock: FixedClock, body: str
 ) -> None:
     headers = {**bearer(database, Scope.WRITE, clock), "Content-Type": "application/json"}
     answer = browser().put(f"/api/v1/accounts/{cast.lumen}", content=body, headers=headers)
-    assert answer.status_code in (200, 422)
-    if answer.status_code == 422:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert sorted(answer.json()) == ["detail", "errors", "status", "title", "type"]
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert sorted(answer.json()) == ["detail", "errors", "status", "title", "type"]
 
 
 def test_the_last_use_of_a_token_is_noted(browser: Browser, cast: Cast, database: Database, clock: FixedClock) -> None:
@@ -405,5 +424,3 @@ def test_the_last_use_of_a_token_is_noted(browser: Browser, cast: Cast, database
     browser().get(f"/api/v1/accounts/{cast.lumen}", headers=headers)
     with database.read() as db:
         assert db.scalar(select(auth.ApiToken.last_used_at)) == clock.now()
-
-

@@ -122,7 +122,13 @@ def test_https_makes_cookies_and_transport_strict(settings: Settings, clock: Fix
     assert visitor.get("/sign-in").headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
     asked = visitor.post("/sign-in", data={"email": "nobody@lumen.example"}).headers["set-cookie"]
     assert asked.startswith("__Host-asking=")
-    assert [part.strip() for part in asked.split(";")[1:]] == ["HttpOnly", "Max-Age=600", "Path=/", "SameSite=lax", "Secure"]
+    assert [part.strip() for part in asked.split(";")[1:]] == [
+        "HttpOnly",
+        "Max-Age=600",
+        "Path=/",
+        "SameSite=lax",
+        "Secure",
+    ]
     app.state.wiring.house.database.close()
 
 
@@ -182,7 +188,11 @@ def test_the_api_answers_problems(browser: Browser) -> None:
 def test_a_database_that_is_away_is_a_moments_trouble(
     settings: Settings, tmp_path: Path, clock: FixedClock, signed_in: SignIn
 ) -> None:
-    away = "postgresql://nobody@127.0.0.1:1/away" if "postgresql" in settings.database_url else f"sqlite:///{tmp_path}/gone/x"
+    away = (
+        "postgresql://nobody@127.0.0.1:1/away"
+        if "postgresql" in settings.database_url
+        else f"sqlite:///{tmp_path}/gone/x"
+    )
     app = create_app(settings.model_copy(update={"database_url": away}), clock)
     (tmp_path / "gone").exists() and (tmp_path / "gone").rmdir()
     visitor = TestClient(app, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
@@ -267,5 +277,3 @@ def test_a_persons_own_language_is_for_every_browser(signed_in: SignIn, cast: Ca
     elsewhere = signed_in(contact_id=cast.maria)
     refused = elsewhere.get("/staff/board", headers={"Accept-Language": "en"})
     assert refused.status_code == 404
-
-

@@ -29,8 +29,11 @@ UNGUARDED = {
     "/api/v1/openapi.json",
     "/company-sign-in/start",
     "/company-sign-in/back",
+    "/demo/clock",
+    "/demo/restart",
 }
-"""What has no guard at all: health, files, the API's description, and the way to the sign-in provider and back."""
+"""What has no guard at all: health, files, the API's description, the way to the sign-in provider and back, and the
+demo's clock, which is there in the demo only."""
 
 PUBLIC = {
     "/sign-in",
@@ -43,6 +46,26 @@ PUBLIC = {
     "/language",
     "/theme",
     "/company-sign-in/confirmation",
+    "/s/{token}/meeting",
+    "/m/{token}",
+    "/m/{token}/move",
+    "/m/{token}/cancel",
+    "/calendar/{token}.ics",
+    "/s/{token}",
+    "/s/{token}/thanks",
+    "/s/{token}/fresh",
+    "/resolutions/{token}",
+    "/demo/person",
+    "/demo/mailbox",
+    "/demo/mailbox/{letter}",
+    "/demo/mailbox/{letter}/html",
+    "/r/sent",
+    "/r/thanks",
+    "/r/no-contact",
+    "/r/{token}",
+    "/r/i/{token}",
+    "/r/i/{token}/no-contact",
+    "/r/confirm/{token}",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 

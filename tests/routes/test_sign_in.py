@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from portal import auth
+from portal.accounts.models import Contact
 from portal.audit import AuditEvent, Happened
 from portal.auth import BrowserSession, SignInLink
 from portal.clock import FixedClock
@@ -131,7 +132,8 @@ def test_an_unknown_address_looks_the_same_and_gets_no_mail(cast: Cast, browser:
     ask(known)
     ask(unknown, "nobody@lumen.example")
     pages = [
-        re.sub(r"\d{3} \d{3}", "", one.get("/sign-in/sent").text.replace("nobody@", "maria@")) for one in (known, unknown)
+        re.sub(r"\d{3} \d{3}", "", one.get("/sign-in/sent").text.replace("nobody@", "maria@"))
+        for one in (known, unknown)
     ]
     assert pages[0] == pages[1]
     with database.read() as db:
@@ -150,9 +152,7 @@ def test_guessing_the_code_of_an_unknown_address_opens_nothing(
     assert not is_signed_in(visitor)
 
 
-def test_a_link_works_once_and_for_ten_minutes(
-    cast: Cast, browser: Browser, mails: Mails, clock: FixedClock
-) -> None:
+def test_a_link_works_once_and_for_ten_minutes(cast: Cast, browser: Browser, mails: Mails, clock: FixedClock) -> None:
     marias = browser()
     ask(marias)
     path = mails.path(MARIA)
@@ -208,15 +208,25 @@ def test_staff_start_at_their_board_and_win_over_a_contact_of_the_same_address(
     cast: Cast, browser: Browser, mails: Mails, database: Database
 ) -> None:
     with database.write() as db:
-        db.get_one(auth.Contact, cast.joao).email = "carla@onward.example"
-    for wanted, lands in (("", "/staff/pipeline"), ("/plan", "/staff/pipeline"), ("/staff/customers?q=x", "/staff/customers?q=x")):
+        db.get_one(Contact, cast.joao).email = "carla@onward.example"
+    for wanted, lands in (
+        ("", "/staff/pipeline"),
+        ("/plan", "/staff/pipeline"),
+        ("/staff/customers?q=x", "/staff/customers?q=x"),
+    ):
         carlas = browser()
         ask(carlas, "carla@onward.example", next=wanted)
         assert carlas.post(mails.path("carla@onward.example")).headers["location"] == lands
 
 
+def test_staff_who_type_the_address_come_to_their_board(cast: Cast, signed_in: SignIn) -> None:
+    answer = signed_in(staff_id=cast.carla).get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/staff/pipeline")
+
+
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/staff/pipeline", "javascript:x", "plan", "/a\nb"]
+    "wanted",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "/staff/pipeline", "javascript:x", "plan", "/a\nb"],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(cast: Cast, browser: Browser, mails: Mails, wanted: str) -> None:
     marias = browser()
@@ -230,7 +240,7 @@ def test_a_disabled_person_is_a_stranger(
     marias, inside = browser(), signed_in(contact_id=cast.maria)
     ask(marias)
     with database.write() as db:
-        db.get_one(auth.Contact, cast.maria).disabled_at = clock.now()
+        db.get_one(Contact, cast.maria).disabled_at = clock.now()
     assert not is_signed_in(inside)
     assert marias.post(mails.path(MARIA)).status_code == 410
     assert not is_signed_in(marias)
@@ -289,14 +299,25 @@ def test_a_wrong_address_is_said_beside_the_field(browser: Browser, email: str, 
     assert re.search(rf'id="email-e">.*{re.escape(sentence)}', answer.text)
 
 
-def test_signing_out_ends_this_session_or_all_of_them(
-    cast: Cast, signed_in: SignIn, database: Database
-) -> None:
+def test_a_person_of_two_accounts_goes_on_at_the_other(cast: Cast, signed_in: SignIn, database: Database) -> None:
+    with database.write() as db:
+        db.get_one(Contact, cast.sofia).email = MARIA
+    marias = signed_in(contact_id=cast.maria)
+    assert marias.post("/current-account", data={"contact": cast.joao}).status_code == 404
+    assert marias.post("/current-account", data={"contact": "x"}).status_code == 404
+    assert marias.post("/current-account", data={"contact": cast.sofia}).headers["location"] == "/"
+    with database.read() as db:
+        assert db.scalars(select(BrowserSession.contact_id)).all() == [cast.sofia]
+
+
+def test_signing_out_ends_this_session_or_all_of_them(cast: Cast, signed_in: SignIn, database: Database) -> None:
     laptop, phone, tablet = (signed_in(contact_id=cast.maria) for _ in range(3))
     joaos = signed_in(contact_id=cast.joao)
     assert laptop.post("/sign-out").headers["location"] == "/sign-in"
     assert [is_signed_in(one) for one in (laptop, phone, tablet, joaos)] == [False, True, True, True]
-    assert "You are signed out on every device." in _follow(phone, phone.post("/sign-out/everywhere").headers["location"])
+    assert "You are signed out on every device." in _follow(
+        phone, phone.post("/sign-out/everywhere").headers["location"]
+    )
     assert [is_signed_in(one) for one in (laptop, phone, tablet, joaos)] == [False, False, False, True]
 
 

@@ -120,8 +120,9 @@ def _identity(token: dict[str, Any], *, issuer: str) -> Identity:
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or claims.get("iss") != issuer:
         raise CannotSignIn(N_("Your company’s sign-in didn’t say who you are. Please tell an administrator."))
     email = claims.get("email")
-    is_verified = claims.get("email_verified") is True and isinstance(email, str)
-    return Identity(issuer, subject, normalised_email(email) if is_verified else "")
+    if claims.get("email_verified") is not True or not isinstance(email, str):
+        return Identity(issuer, subject, "")
+    return Identity(issuer, subject, normalised_email(email))
 
 
 def _admit(ask: Ask, identity: Identity) -> Response:

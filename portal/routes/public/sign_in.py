@@ -18,12 +18,18 @@ from portal.errors import N_
 from portal.forms import Email, Filled, Model, empty_form, read_form
 from portal.journeys import actions as journeys
 from portal.text import Line
-from portal.web import ASKING_COOKIE, SESSION_COOKIE, YEAR_SECONDS, delete_cookie, safe_path, set_cookie
+from portal.web import (
+    ASKING_COOKIE,
+    CUSTOMER_HOME,
+    SESSION_COOKIE,
+    STAFF_HOME,
+    YEAR_SECONDS,
+    delete_cookie,
+    safe_path,
+    set_cookie,
+)
 
 pages = public_pages()
-
-STAFF_HOME = "/staff/pipeline"
-CUSTOMER_HOME = "/"
 
 
 class WhoAsks(BaseModel):

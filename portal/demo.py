@@ -1,0 +1,471 @@
+"""A believable company with customers at every stage. Their histories aren't written, they are lived: the same actions
+and the same worker, with a clock that starts five months ago.
+"""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
+
+from portal import delivery, mail, shipped
+from portal.accounts.models import Account, Contact, Staff
+from portal.accounts.rules import Channel, Language, Role
+from portal.clock import FixedClock, at_local, local_date, next_business_day
+from portal.db import DeploymentFact
+from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
+from portal.errors import N_, Refused
+from portal.house import CLOCK_OFFSET, DEMO, House
+from portal.journeys import actions, cases, intake
+from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
+from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
+from portal.mail import LetterRow
+from portal.surveys import actions as surveys
+from portal.surveys.models import Invitation
+from portal.surveys.rules import Answers, Provenance
+from portal.worker import COMPOSERS, TIMETABLE, Worker
+
+SEED = 20260601
+VISITED = ("LD-VISIT-EN", "LD-VISIT-PT")
+"""The accounts as whose people visitors look at the demo."""
+DAYS = 155
+"""How far back the vendor's history goes."""
+
+
+_VISITED = {"Moss & Rye Bakery": VISITED[0], "Padaria Flor de Trigo": VISITED[1]}
+
+
+class NotTheDemos(Refused):
+    """The demo refuses a database that holds somebody's real customers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            N_(
+                "This database isn't the demo's: it has customers of its own. Choose another with --data or PORTAL_DATA_DIR."
+            )
+        )
+
+
+def is_demo(db: Session) -> bool:
+    """Whether this database was made by the demo."""
+    return db.get(DeploymentFact, DEMO) is not None
+
+
+def prepare(house: House) -> bool:
+    """Makes sure that the database is the demo's, and fills an empty one; whether it was filled now.
+
+    Errors: NotTheDemos for a database with customers that the demo didn't make.
+    """
+    with house.database.read() as db:
+        if is_demo(db):
+            return False
+        if db.scalar(select(func.count()).select_from(Account)) or db.scalar(select(func.count()).select_from(Staff)):
+            raise NotTheDemos
+    _quicken(house)
+    Life(house).live()
+    return True
+
+
+def start_again(house: House) -> None:
+    """Forgets everything that happened in the demo and lives it anew, up to the machine's own today."""
+    with house.database.write() as db:
+        if not is_demo(db):
+            raise NotTheDemos
+        connection = db.connection()
+        for table in reversed(DeploymentFact.metadata.sorted_tables):
+            connection.execute(table.delete())
+    Life(house).live()
+
+
+def _quicken(house: House) -> None:
+    """The demo's history needn't survive a power cut while it is being made."""
+    if house.database.dialect == "sqlite":
+        house.database.write_engine.dispose()
+        event.listen(
+            house.database.write_engine, "connect", lambda c, _r: c.execute("pragma synchronous=off"), insert=False
+        )
+
+
+class Life:
+    """One life of the vendor: an agenda of what people will do, and the worker in between."""
+
+    def __init__(self, house: House) -> None:
+        self.today: datetime = house.clock.now() if not house.settings.demo else _machine_now(house)
+        self.clock = FixedClock(self.today - timedelta(days=DAYS))
+        self.house = replace(house, clock=self.clock)
+        self.agenda: list[tuple[datetime, int, Callable[[Session], None]]] = []
+        self.order = itertools.count()
+        self.dice = random.Random(SEED)  # noqa: S311 - a believable history, not a secret
+        self.worker = Worker(self.house, [job for job in TIMETABLE if job.name not in ("mail", "housekeeping")])
+        self.seen_invitations: set[int] = set()
+        self.seen_flags: set[int] = set()
+        self.seen_calls: set[int] = set()
+        self.of_account: dict[int, Customer] = {}
+        self.staff: dict[str, int] = {}
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def at(self, moment: datetime, what: Callable[[Session], None]) -> None:
+        """Puts something on the agenda; what lies after today will not happen."""
+        heapq.heappush(self.agenda, (max(moment, self.now), next(self.order), what))
+
+    def live(self) -> None:
+        with self.house.database.write() as db:
+            db.add(DeploymentFact(name=DEMO, value="1"))
+            shipped.load_all(db, now=self.now)
+            self._hire(db)
+        for customer in customers():
+            sold = self.today - timedelta(days=customer.sold_days_ago)
+            day = min(next_business_day(sold.date()), self.today.date())
+            moment = at_local(day, self._hour(9, 11), customer.timezone)
+            self.at(min(moment, self.today - timedelta(minutes=5)), lambda db, c=customer: self._sell(db, c))  # type: ignore[misc]
+        while True:
+            following = self.worker.next_due()
+            planned = self.agenda[0][0] if self.agenda else None
+            coming = min((m for m in (following, planned) if m is not None), default=None)
+            if coming is None or coming > self.today:
+                break
+            self.clock.set(max(self.now, coming))
+            if following is not None and following <= self.now:
+                self.worker.run_until_idle(self.now)
+            if self.agenda and self.agenda[0][0] <= self.now:
+                _, _, what = heapq.heappop(self.agenda)
+                with self.house.database.write() as db:
+                    what(db)
+            self._react()
+        self.clock.set(self.today)
+        with self.house.database.write() as db:
+            self._deliver(db)
+            fact = db.get(DeploymentFact, CLOCK_OFFSET)
+            if fact is not None:
+                db.delete(fact)
+
+    def _hour(self, first: int, last: int) -> Any:
+        return (datetime.min + timedelta(hours=first, minutes=self.dice.randrange((last - first) * 60))).time()
+
+    def _say(self, language: Language, what: str) -> str:
+        return self.dice.choice(WORDS[language][what])
+
+    def _hire(self, db: Session) -> None:
+        for person in STAFF:
+            row = Staff(
+                email=person.email,
+                name=person.name,
+                role=person.role,
+                language=person.language,
+                timezone=person.timezone,
+                phone=person.phone,
+                whatsapp=person.phone,
+                meeting_url=f"https://meet.larderly.example/{person.email.split('@')[0]}",
+                created_at=self.now,
+            )
+            db.add(row)
+            db.flush()
+            self.staff[person.email] = row.id
+
+    # What customers and consultants do
+
+    def _sell(self, db: Session, customer: Customer) -> None:
+        consultants = [p for p in STAFF if p.role is Role.CONSULTANT and p.language is customer.language]
+        consultant = consultants[len(self.of_account) // 2 % len(consultants)]
+        domain = "".join(c for c in customer.company.lower() if c.isascii() and c.isalnum())
+        today = local_date(self.now, customer.timezone)
+        deal = intake.Deal(
+            external_id=_VISITED.get(customer.company, f"LD-{1001 + len(self.of_account)}"),
+            name=customer.company,
+            people=tuple(
+                intake.Person(
+                    name=name,
+                    email=f"{_ascii(name.split()[0])}@{domain}.example",
+                    phone="",
+                    language=customer.language,
+                    timezone=customer.timezone,
+                    primary=n == 0,
+                )
+                for n, name in enumerate(customer.people)
+            ),
+            plan=customer.plan,
+            mrr_amount=customer.mrr,
+            mrr_currency=customer.currency,
+            sold_on=today,
+            renews_on=today + timedelta(days=365),
+            consultant_id=self.staff[consultant.email],
+        )
+        taken = intake.take_in(db, self.house, deal=deal, by="api:crm", now=self.now)
+        self.of_account[taken.account_id] = customer
+        journey = db.scalars(select(JourneyRow).where(JourneyRow.account_id == taken.account_id)).one()
+        by = f"staff:{journey.owner_id}"
+        primary = db.scalars(select(Contact).where(Contact.account_id == taken.account_id).order_by(Contact.id)).first()
+        assert primary is not None  # noqa: S101 - a customer has people
+        if customer.temper is Temper.FORGOTTEN:
+            return
+        hours = self.dice.choice((2, 3, 5, 24))
+        self.at(self.now + timedelta(hours=hours), lambda db: self._analyse(db, journey.id, by, customer))
+        if customer.temper is Temper.SLOW:
+            self.at(self.now + timedelta(days=6), lambda db: self._introduce(db, journey.id, by, customer, primary.id))
+        else:
+            wait = timedelta(hours=hours + self.dice.choice((1, 4, 26, 49)))
+            self.at(self.now + wait, lambda db: self._sign_in(db, primary.id))
+        self.at(self.now + timedelta(days=12), lambda db: self._agree_goal(db, journey.id, by, customer))
+        for day in (4, 8, 12, 16, 24, 27, 38, 54, 68, 90):
+            self.at(
+                self.now + timedelta(days=day, hours=self.dice.randrange(1, 7)),
+                lambda db: self._tick(db, journey.id, primary.id, by),
+            )
+        for day in (21, 35, 47, 63, 80):
+            if customer.temper not in (Temper.SILENT, Temper.SLOW, Temper.LEAVING):
+                self.at(self.now + timedelta(days=day), lambda db: self._sign_in(db, primary.id))
+
+    def _analyse(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
+        self._complete(db, journey_id, ActivityKind.ANALYSE_DEMAND, by, self._say(customer.language, "demand"))
+
+    def _complete(self, db: Session, journey_id: int, kind: ActivityKind, by: str, note: str) -> None:
+        open_one = db.scalar(
+            select(Activity.id)
+            .where(Activity.journey_id == journey_id, Activity.kind == kind, Activity.done_at.is_(None))
+            .limit(1)
+        )
+        if open_one is not None:
+            actions.complete_activity(db, self.house, activity_id=open_one, note=note, by=by, now=self.now)
+
+    def _sign_in(self, db: Session, contact_id: int) -> None:
+        actions.hear_sign_in(db, self.house, contact_id=contact_id, now=self.now)
+
+    def _introduce(self, db: Session, journey_id: int, by: str, customer: Customer, contact_id: int) -> None:
+        self._talk(db, journey_id, by, contact_id, Outcome.SATISFIED, self._say(customer.language, "hello"))
+        self._complete(db, journey_id, ActivityKind.CALL_NO_CONTACT, by, "")
+
+    def _talk(self, db: Session, journey_id: int, by: str, contact_id: int | None, result: Outcome, note: str) -> None:
+        if db.get_one(JourneyRow, journey_id).status is Status.OPEN:
+            actions.log_conversation(
+                db,
+                self.house,
+                journey_id=journey_id,
+                channel=Channel.PHONE,
+                result=result,
+                note=note,
+                by=by,
+                now=self.now,
+                contact_id=contact_id,
+            )
+
+    def _agree_goal(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
+        if db.get_one(JourneyRow, journey_id).use_started_on is None:
+            return
+        goal_id = actions.set_goal(
+            db,
+            self.house,
+            journey_id=journey_id,
+            day=90,
+            title=self._say(customer.language, "goal"),
+            measure="",
+            by=by,
+            now=self.now,
+        )
+        self._complete(db, journey_id, ActivityKind.FILL_IN_NEEDS, by, self._say(customer.language, "demand"))
+        if customer.temper is not Temper.LEAVING:
+            self.at(self.now + timedelta(days=72), lambda db: self._meet_goal(db, goal_id, journey_id, by))
+
+    def _meet_goal(self, db: Session, goal_id: int, journey_id: int, by: str) -> None:
+        if db.get_one(GoalRow, goal_id).met_at is None:
+            actions.close_goal(db, self.house, goal_id=goal_id, journey_id=journey_id, met=True, by=by, now=self.now)
+
+    def _tick(self, db: Session, journey_id: int, contact_id: int, by: str) -> None:
+        milestone = db.scalars(
+            select(Milestone)
+            .where(Milestone.journey_id == journey_id, Milestone.done_at.is_(None))
+            .order_by(Milestone.position)
+            .limit(1)
+        ).first()
+        if milestone is not None:
+            who = by if milestone.whose is Whose.US else f"contact:{contact_id}"
+            actions.tick_milestone(
+                db, self.house, milestone_id=milestone.id, journey_id=journey_id, done=True, by=who, now=self.now
+            )
+
+    # How they react to what the machine did
+
+    def _react(self) -> None:
+        with self.house.database.read() as db:
+            invitations = db.execute(
+                select(Invitation.id, Invitation.account_id, Invitation.contact_id, Invitation.day).where(
+                    Invitation.sent_at.is_not(None), Invitation.id > max(self.seen_invitations, default=0)
+                )
+            ).all()
+            flags = db.execute(
+                select(Flag.id, Flag.account_id, Flag.journey_id, Flag.contact_id).where(
+                    Flag.id > max(self.seen_flags, default=0)
+                )
+            ).all()
+            calls = db.execute(
+                select(
+                    Activity.id,
+                    Activity.kind,
+                    Activity.journey_id,
+                    JourneyRow.account_id,
+                    JourneyRow.owner_id,
+                    Activity.due_at,
+                )
+                .join(JourneyRow, JourneyRow.id == Activity.journey_id)
+                .where(Activity.id > max(self.seen_calls, default=0))
+            ).all()
+        for invitation in invitations:
+            self.seen_invitations.add(invitation.id)
+            customer = self.of_account[invitation.account_id]
+            self._will_answer(invitation.id, customer, invitation.contact_id, invitation.day)
+        for flag in flags:
+            self.seen_flags.add(flag.id)
+            self._will_be_settled(flag.id, self.of_account[flag.account_id], flag.journey_id)
+        for call in calls:
+            self.seen_calls.add(call.id)
+            self._will_be_done(call)
+
+    def _will_answer(self, invitation_id: int, customer: Customer, contact_id: int, day: int) -> None:
+        scores = _scores(customer.temper, day, self.dice)
+        if scores is None:
+            return
+        csat, nps, mood, wants_help = scores
+        answers = Answers(csat=csat, nps=nps, comment=self._say(customer.language, mood), wants_help=wants_help)
+        moment = self.now + timedelta(hours=self.dice.choice((1, 3, 6, 27, 31, 75)), minutes=self.dice.randrange(60))
+        sending = surveys.Sending(Provenance.MAIL_LINK, f"contact:{contact_id}")
+        self.at(
+            moment,
+            lambda db: _quietly(
+                surveys.submit,
+                db,
+                self.house,
+                invitation_id=invitation_id,
+                answers=answers,
+                sending=sending,
+                now=self.now,
+            ),
+        )
+
+    def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int) -> None:
+        with self.house.database.read() as db:
+            by = f"staff:{db.scalar(select(JourneyRow.owner_id).where(JourneyRow.id == journey_id))}"
+        first = self.now + timedelta(hours=self.dice.choice((2, 4, 20, 44)))
+        self.at(first, lambda db: cases.act_on_flag(db, flag_id=flag_id, how="call", by=by, now=self.now))
+        self.at(first + timedelta(hours=1), lambda db: self._promise(db, flag_id, journey_id, by, customer))
+        lost = customer.temper is Temper.LEAVING
+        outcome = FlagOutcome.LOST if lost else FlagOutcome.RESOLVED
+        note = self._say(customer.language, "lost" if lost else "fixed")
+        self.at(
+            first + timedelta(days=self.dice.choice((2, 3, 5))),
+            lambda db: self._settle(db, flag_id, outcome, note, by, journey_id),
+        )
+
+    def _promise(self, db: Session, flag_id: int, journey_id: int, by: str, customer: Customer) -> None:
+        if customer.temper is Temper.LEAVING:
+            return
+        due_on = local_date(self.now, customer.timezone) + timedelta(days=6)
+        actions.note_issue(
+            db,
+            self.house,
+            journey_id=journey_id,
+            problem=self._say(customer.language, "issue"),
+            solution=self._say(customer.language, "solution"),
+            whose=Whose.US,
+            due_on=due_on,
+            by=by,
+            now=self.now,
+            flag_id=flag_id,
+        )
+
+    def _settle(self, db: Session, flag_id: int, outcome: FlagOutcome, note: str, by: str, journey_id: int) -> None:
+        from_flag = db.get_one(Flag, flag_id)
+        if from_flag.closed_at is not None:
+            return
+        for issue_id in _open_issues(db, flag_id):
+            actions.solve_issue(db, self.house, issue_id=issue_id, journey_id=journey_id, by=by, now=self.now)
+        cases.resolve_flag(db, self.house, flag_id=flag_id, outcome=outcome, note=note, by=by, now=self.now)
+        if outcome is FlagOutcome.LOST:
+            today = local_date(self.now, db.get_one(JourneyRow, journey_id).zone)
+            cases.churn(db, self.house, account_id=from_flag.account_id, on=today, reason=note, by=by, now=self.now)
+
+    def _will_be_done(self, row: Any) -> None:
+        customer, by = self.of_account[row.account_id], f"staff:{row.owner_id}"
+        if row.kind in (ActivityKind.CALL_NO_ANSWER, ActivityKind.CONTACT_BY_CALL):
+            moment = self.now + timedelta(days=self.dice.choice((1, 2, 4)), hours=2)
+            note = self._say(customer.language, "called")
+            self.at(moment, lambda db: self._call(db, row.journey_id, row.kind, by, note))
+        elif row.kind in (
+            ActivityKind.CONTACT_60,
+            ActivityKind.CONTACT_90,
+            ActivityKind.HAND_OVER,
+            ActivityKind.ASK_WHAT_IS_MISSING,
+        ):
+            if self.dice.random() < 0.8:
+                moment = row.due_at + timedelta(days=self.dice.choice((0, 1, 3)), hours=3)
+                self.at(moment, lambda db: self._complete(db, row.journey_id, row.kind, by, ""))
+
+    def _call(self, db: Session, journey_id: int, kind: ActivityKind, by: str, note: str) -> None:
+        self._talk(db, journey_id, by, None, Outcome.SATISFIED, note)
+        self._complete(db, journey_id, kind, by, note)
+
+    def _deliver(self, db: Session) -> None:
+        """The letters of the past went out when they were due; the mailbox shows them. Only their subjects are kept."""
+        waiting = db.scalars(
+            select(LetterRow).where(
+                LetterRow.sent_at.is_(None), LetterRow.suppressed_at.is_(None), LetterRow.due_at <= self.now
+            )
+        ).all()
+        for row in waiting:
+            try:
+                shown = delivery.rendered(db, self.house, row.id, composers=COMPOSERS)
+            except mail.Withheld as withheld:
+                row.suppressed_at, row.why = row.due_at, withheld.why
+                continue
+            row.sent_at, row.attempts, row.delivered_to = row.due_at, 1, mail.DeliveredTo.MAILBOX
+            row.subject = shown.subject if shown is not None else ""
+
+
+def _machine_now(house: House) -> datetime:
+    from_clock = house.clock.now()
+    with house.database.read() as db:
+        ahead = db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == CLOCK_OFFSET))
+    return from_clock - timedelta(seconds=float(ahead or 0))
+
+
+def _open_issues(db: Session, flag_id: int) -> list[int]:
+    waiting = select(PendingIssue.id).where(PendingIssue.flag_id == flag_id, PendingIssue.solved_at.is_(None))
+    return list(db.scalars(waiting))
+
+
+def _scores(temper: Temper, day: int, dice: random.Random) -> tuple[int, int, str, bool] | None:
+    """CSAT, NPS, the mood of the words, help wanted; None where nobody answers."""
+    match temper:
+        case Temper.DELIGHTED:
+            return 5, dice.choice((9, 10, 10)), "delighted", False
+        case Temper.NEUTRAL:
+            return 3, 7, "neutral", False
+        case Temper.UNHAPPY if day == 30:
+            return 2, dice.choice((3, 4, 5)), "unhappy", False
+        case Temper.HELP if day == 60:
+            return 4, 8, "help", True
+        case Temper.LEAVING:
+            return 1, dice.choice((0, 1, 2)), "leaving", True
+        case Temper.SILENT:
+            return None
+        case _:
+            return 4, dice.choice((7, 8, 8, 9)), "content", False
+
+
+def _quietly(what: Callable[..., object], *args: Any, **values: Any) -> None:
+    """Somebody who meant to answer may come too late; that is their story too."""
+    try:
+        what(*args, **values)
+    except Refused:
+        return
+
+
+def _ascii(name: str) -> str:
+    from_name = name.lower().translate(str.maketrans("áàâãéêíóôõúç", "aaaaeeiooouc"))
+    return "".join(c for c in from_name if c.isascii() and c.isalnum())

@@ -1,0 +1,1 @@
+"""Where customers go: home, plan, their own details."""
