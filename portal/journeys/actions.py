@@ -572,7 +572,14 @@ def add_own_activity(
     conduct.lock(db, journey_id)
     digest = hashlib.sha256(f"{due_at.isoformat()} {title}".encode()).hexdigest()[:32]
     add_activity(
-        db, journey_id=journey_id, kind=ActivityKind.OTHER, key=f"own:{digest}", due_at=due_at, by=by, now=now, title=title
+        db,
+        journey_id=journey_id,
+        kind=ActivityKind.OTHER,
+        key=f"own:{digest}",
+        due_at=due_at,
+        by=by,
+        now=now,
+        title=title,
     )
     _told(
         db,

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from portal.accounts.rules import Channel
 from portal.clock import FixedClock, day_instant
 from portal.house import House
-from portal.journeys import actions, cases, due
+from portal.journeys import actions, cases
 from portal.journeys.models import (
     Activity,
     DueAction,
@@ -29,7 +29,7 @@ from portal.mail import Kind, LetterRow
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation, Survey
 from portal.surveys.rules import Answers, expires_at
-from portal.worker import TIMETABLE, Job, Worker, rows
+from portal.worker import TIMETABLE, Worker
 from tests.cast import Cast
 from tests.journeys.paper import Facts, Stay, Waiting
 
@@ -39,23 +39,7 @@ ANSWERS = {
     Outcome.DISSATISFIED: Answers(csat=1, nps=2, comment="Nothing works."),
 }
 
-JOBS: tuple[Job, ...] = (
-    *(job for job in TIMETABLE if job.name in ("journeys", "stagnation", "late flags")),
-    rows(
-        "surveys",
-        claim=lambda db, now, limit: due.claim(db, kinds=("survey",), now=now, limit=limit),
-        do=surveys.send_due,
-        put_aside=due.put_aside,
-        next_due=lambda db: due.next_due(db, kinds=("survey",)),
-    ),
-    rows(
-        "survey reminders",
-        claim=lambda db, now, limit: due.claim(db, kinds=("reminder",), now=now, limit=limit),
-        do=surveys.remind_due,
-        put_aside=due.put_aside,
-        next_due=lambda db: due.next_due(db, kinds=("reminder",)),
-    ),
-)
+JOBS = tuple(job for job in TIMETABLE if job.name in ("journeys", "surveys", "reminders", "stagnation", "late flags"))
 """What the worker does for journeys; letters stay in the outbox, where the tests look."""
 
 
