@@ -64,7 +64,7 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, inbox, meetings, people, pipeline
+from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -107,6 +107,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     staff_referrals.rewards,
     meetings.pages,
     hours.pages,
+    imports.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = [
