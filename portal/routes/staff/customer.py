@@ -596,7 +596,9 @@ def change_consultant(ask: StaffAsk, account: Id) -> Response:
         return _form_page(ask, found, "consultant", filled)
     under_way = [j for j in found.journeys if j.status is Status.OPEN] or [found.the_journey]
     for journey in sorted(under_way, key=lambda j: j.id):
-        actions.assign_consultant(ask.db, ask.house, journey_id=journey.id, staff_id=colleague.id, by=ask.me.by, now=ask.now)
+        actions.assign_consultant(
+            ask.db, ask.house, journey_id=journey.id, staff_id=colleague.id, by=ask.me.by, now=ask.now
+        )
     return ask.see_other(found.home, said=N_("%(name)s looks after this customer now."), name=colleague.name)
 
 
