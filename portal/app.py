@@ -34,6 +34,7 @@ from starlette.types import Scope
 from portal import __version__
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, is_migrated
+from portal.demo import must_be_the_demos
 from portal.deps import READING
 from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
@@ -179,6 +180,7 @@ def _api() -> description.Api:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring: Wiring = app.state.wiring
+    must_be_the_demos(wiring.house)
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     with _notice_before_the_end(wiring):
         yield

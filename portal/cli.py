@@ -126,7 +126,12 @@ def _house() -> "House":
     from portal.house import House
     from portal.settings import read_settings
 
-    return House.open(read_settings(os.environ))
+    house = House.open(read_settings(os.environ))
+    if house.settings.demo:
+        from portal.demo import must_be_the_demos
+
+        must_be_the_demos(house)
+    return house
 
 
 # Running

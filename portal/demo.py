@@ -12,14 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from portal import copies, delivery, mail, shipped
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Channel, Language, Role
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
-from portal.db import DeploymentFact, migrate
+from portal.db import DeploymentFact, is_migrated, migrate
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
@@ -62,6 +62,18 @@ def is_demo(db: Session) -> bool:
     return db.get(DeploymentFact, DEMO) is not None
 
 
+def must_be_the_demos(house: House) -> None:
+    """For every process in demo mode, before it does anything. Errors: NotTheDemos for a database with people of its own."""
+    if house.settings.demo:
+        with house.database.read() as db:
+            if is_migrated(db) and not is_demo(db) and _has_people(db):
+                raise NotTheDemos
+
+
+def _has_people(db: Session) -> bool:
+    return any(db.scalar(select(table.id).limit(1)) is not None for table in (Account, Staff))
+
+
 def prepare(house: House) -> bool:
     """Makes sure that the database is the demo's, and fills an empty one; whether it was filled now.
 
@@ -70,7 +82,7 @@ def prepare(house: House) -> bool:
     with house.database.read() as db:
         if is_demo(db):
             return False
-        if db.scalar(select(func.count()).select_from(Account)) or db.scalar(select(func.count()).select_from(Staff)):
+        if _has_people(db):
             raise NotTheDemos
     _quicken(house)
     Life(house).live()

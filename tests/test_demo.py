@@ -1,13 +1,16 @@
 """The demo: a history that hangs together, a clock that only goes on, and never somebody's real customers."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from starlette.testclient import TestClient
 
 from portal import demo
 from portal.accounts.models import Account, Staff
 from portal.accounts.rules import Role
+from portal.app import create_app
 from portal.db import migrate
 from portal.house import House
 from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow, Visit
@@ -54,7 +57,7 @@ def test_nobody_was_approved_before_the_three_contacts_were_settled(house: House
         gaps = db.execute(
             select(Visit.journey_id, Visit.seq, Visit.entered_at, Visit.left_at).order_by(Visit.journey_id, Visit.seq)
         ).all()
-    for before, after in zip(gaps, gaps[1:], strict=False):
+    for before, after in pairwise(gaps):
         if before.journey_id == after.journey_id:
             assert before.left_at == after.entered_at
 
@@ -81,4 +84,6 @@ def test_a_database_with_customers_of_its_own_is_refused(tmp_path: Path) -> None
         db.add(Staff(email="a@b.example", name="A", role=Role.MANAGER, timezone="UTC", created_at=house.clock.now()))
     with pytest.raises(demo.NotTheDemos):
         demo.prepare(house)
+    with pytest.raises(demo.NotTheDemos), TestClient(create_app(settings)):
+        pass
     house.database.close()
