@@ -190,6 +190,75 @@ def upgrade() -> None:
     )
     op.create_index("ix_accounts_consultant_id", "accounts", ["consultant_id"], unique=False)
     op.create_table(
+        "deal_imports",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_name", sa.String(length=200), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("by", sa.String(length=120), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("mapping", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("date_order", sa.String(length=20), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("reading", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("trouble", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_by", sa.String(length=120), nullable=False),
+        sa.Column("use_after_days", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_deal_imports_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_imports")),
+    )
+    op.create_table(
+        "hour_exceptions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("opens_minute", sa.Integer(), nullable=True),
+        sa.Column("closes_minute", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "(opens_minute IS NULL) = (closes_minute IS NULL)", name=op.f("ck_hour_exceptions_hours_or_off")
+        ),
+        sa.CheckConstraint(
+            "opens_minute >= 0 AND opens_minute < closes_minute AND closes_minute <= 1440",
+            name=op.f("ck_hour_exceptions_hours"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_hour_exceptions_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hour_exceptions")),
+        sa.UniqueConstraint(
+            "staff_id", "day", "opens_minute", name=op.f("uq_hour_exceptions_staff_id_day_opens_minute")
+        ),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("asked", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["token_id"], ["api_tokens.id"], name=op.f("fk_idempotency_keys_token_id_api_tokens"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("token_id", "key", name=op.f("uq_idempotency_keys_token_id_key")),
+    )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_table(
+        "own_weeks",
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_own_weeks_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("staff_id", name=op.f("pk_own_weeks")),
+    )
+    op.create_table(
         "staff_identities",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=500), nullable=False),
@@ -254,6 +323,26 @@ def upgrade() -> None:
             ["tutorial_id"], ["tutorials.id"], name=op.f("fk_tutorial_texts_tutorial_id_tutorials"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("tutorial_id", "language", name=op.f("pk_tutorial_texts")),
+    )
+    op.create_table(
+        "weekly_hours",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("opens_minute", sa.Integer(), nullable=False),
+        sa.Column("closes_minute", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "opens_minute >= 0 AND opens_minute < closes_minute AND closes_minute <= 1440",
+            name=op.f("ck_weekly_hours_hours"),
+        ),
+        sa.CheckConstraint("weekday BETWEEN 0 AND 6", name=op.f("ck_weekly_hours_weekday")),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_weekly_hours_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_weekly_hours")),
+        sa.UniqueConstraint(
+            "staff_id", "weekday", "opens_minute", name=op.f("uq_weekly_hours_staff_id_weekday_opens_minute")
+        ),
     )
     op.create_table(
         "audit_events",
@@ -334,6 +423,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
     )
     op.create_index("ix_audit_events_account_id", "audit_events", ["account_id", "at", "id"], unique=False)
+    op.create_index(
+        "ix_audit_events_life",
+        "audit_events",
+        ["account_id", "what", "at"],
+        unique=False,
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.create_table(
         "contacts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -380,6 +477,73 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_primary"),
         postgresql_where=sa.text("is_primary"),
     )
+    op.create_table(
+        "deal_import_lines",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column(
+            "became",
+            sa.Enum(
+                "created",
+                "updated",
+                "unchanged",
+                "joined",
+                "duplicate",
+                "refused",
+                name="became",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("waiting", sa.Boolean(), nullable=False),
+        sa.Column("of_line", sa.Integer(), nullable=True),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("company", sa.String(length=200), nullable=False),
+        sa.Column("deal", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("cells", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("findings", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("has_cautions", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_deal_import_lines_account_id_accounts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["import_id"],
+            ["deal_imports.id"],
+            name=op.f("fk_deal_import_lines_import_id_deal_imports"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_import_lines")),
+        sa.UniqueConstraint("import_id", "line", name=op.f("uq_deal_import_lines_import_id_line")),
+    )
+    op.create_index("ix_deal_import_lines_became", "deal_import_lines", ["import_id", "became", "line"], unique=False)
+    op.create_index(
+        "ix_deal_import_lines_waiting",
+        "deal_import_lines",
+        ["import_id", "line"],
+        unique=False,
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.create_table(
+        "deal_numbers",
+        sa.Column(
+            "kind",
+            sa.Enum("deal", "company", "person", name="kind", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("number", sa.String(length=120), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("marks", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_deal_numbers_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_deal_numbers")),
+    )
+    op.create_index("ix_deal_numbers_account_id", "deal_numbers", ["account_id"], unique=False)
     op.create_table(
         "journeys",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -445,6 +609,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_journeys_flagged",
+        "journeys",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
+    )
+    op.create_index("ix_journeys_owner_id", "journeys", ["owner_id", "id"], unique=False)
+    op.create_index("ix_journeys_pipeline_key", "journeys", ["pipeline_key", "id"], unique=False)
+    op.create_index("ix_journeys_stage_id", "journeys", ["stage_id", "id"], unique=False)
+    op.create_index(
         "uq_journeys_open",
         "journeys",
         ["account_id", "pipeline_key"],
@@ -481,6 +656,8 @@ def upgrade() -> None:
                 "ask_what_is_missing",
                 "take_over",
                 "hand_over",
+                "call_after_no_show",
+                "find_new_time",
                 "other",
                 name="kind",
                 native_enum=False,
@@ -511,6 +688,32 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "ix_activities_open_id",
+        "activities",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_table(
+        "calendar_feeds",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("nonce", sa.String(length=40), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(contact_id IS NULL) <> (staff_id IS NULL)", name=op.f("ck_calendar_feeds_one_person")),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_calendar_feeds_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_calendar_feeds_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_feeds")),
+        sa.UniqueConstraint("contact_id", name=op.f("uq_calendar_feeds_contact_id")),
+        sa.UniqueConstraint("staff_id", name=op.f("uq_calendar_feeds_staff_id")),
     )
     op.create_table(
         "conversations",
@@ -1151,6 +1354,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
     )
+    op.create_index(
+        "ix_flags_open_id",
+        "flags",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.create_table(
         "referrals",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1240,6 +1451,84 @@ def upgrade() -> None:
         postgresql_where=sa.text("accepted_at IS NULL"),
     )
     op.create_table(
+        "meetings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("uid", sa.String(length=80), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "kickoff",
+                "day14",
+                "checkup",
+                "doubt",
+                name="kind",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("flag_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column(
+            "way",
+            sa.Enum(
+                "video",
+                "phone",
+                "whatsapp",
+                "in_person",
+                name="way",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("place", sa.String(length=500), nullable=False),
+        sa.Column("agenda", sa.String(length=10000), nullable=False),
+        sa.Column("booked_by", sa.String(length=120), nullable=False),
+        sa.Column("booked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_by", sa.String(length=120), nullable=False),
+        sa.Column("cancelled_why", sa.String(length=1000), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_by", sa.String(length=120), nullable=False),
+        sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missed_by", sa.String(length=120), nullable=False),
+        sa.Column("nonce", sa.String(length=40), nullable=False),
+        sa.CheckConstraint(
+            "(cancelled_at IS NULL) = (cancelled_by = '')", name=op.f("ck_meetings_cancelled_by_somebody")
+        ),
+        sa.CheckConstraint("(held_at IS NULL) = (held_by = '')", name=op.f("ck_meetings_held_by_somebody")),
+        sa.CheckConstraint("(missed_at IS NULL) = (missed_by = '')", name=op.f("ck_meetings_missed_by_somebody")),
+        sa.CheckConstraint(
+            "cancelled_at IS NULL OR (held_at IS NULL AND missed_at IS NULL)", name=op.f("ck_meetings_one_end")
+        ),
+        sa.CheckConstraint("held_at IS NULL OR missed_at IS NULL", name=op.f("ck_meetings_held_or_missed")),
+        sa.CheckConstraint("sequence >= 0", name=op.f("ck_meetings_sequence")),
+        sa.CheckConstraint("starts_at < ends_at AND ends_at <= held_until", name=op.f("ck_meetings_times")),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_meetings_account_id_accounts")),
+        sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_meetings_contact_id_contacts")),
+        sa.ForeignKeyConstraint(["flag_id"], ["flags.id"], name=op.f("fk_meetings_flag_id_flags")),
+        sa.ForeignKeyConstraint(["journey_id"], ["journeys.id"], name=op.f("fk_meetings_journey_id_journeys")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_meetings_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meetings")),
+        sa.UniqueConstraint("uid", name=op.f("uq_meetings_uid")),
+    )
+    op.create_index("ix_meetings_account_id", "meetings", ["account_id", "starts_at"], unique=False)
+    op.create_index(op.f("ix_meetings_flag_id"), "meetings", ["flag_id"], unique=False)
+    op.create_index("ix_meetings_journey_id", "meetings", ["journey_id"], unique=False)
+    op.create_index("ix_meetings_staff_id", "meetings", ["staff_id", "starts_at"], unique=False)
+    op.create_table(
         "pending_issues",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1289,6 +1578,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resolutions")),
     )
     op.create_index(
+        "ix_resolutions_outcome",
+        "resolutions",
+        ["outcome", "flag_id"],
+        unique=False,
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.create_index(
         "uq_resolutions_standing",
         "resolutions",
         ["flag_id"],
@@ -1296,13 +1593,31 @@ def upgrade() -> None:
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
     )
+    op.create_table(
+        "meeting_ticks",
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tick", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("meeting_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["meeting_id"], ["meetings.id"], name=op.f("fk_meeting_ticks_meeting_id_meetings")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_meeting_ticks_staff_id_staff")),
+        sa.PrimaryKeyConstraint("staff_id", "tick", name=op.f("pk_meeting_ticks")),
+    )
+    op.create_index(op.f("ix_meeting_ticks_meeting_id"), "meeting_ticks", ["meeting_id"], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index(op.f("ix_meeting_ticks_meeting_id"), table_name="meeting_ticks")
+    op.drop_table("meeting_ticks")
     op.drop_index(
         "uq_resolutions_standing",
+        table_name="resolutions",
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_resolutions_outcome",
         table_name="resolutions",
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
@@ -1310,6 +1625,11 @@ def downgrade() -> None:
     op.drop_table("resolutions")
     op.drop_index("ix_pending_issues_journey_id", table_name="pending_issues")
     op.drop_table("pending_issues")
+    op.drop_index("ix_meetings_staff_id", table_name="meetings")
+    op.drop_index("ix_meetings_journey_id", table_name="meetings")
+    op.drop_index(op.f("ix_meetings_flag_id"), table_name="meetings")
+    op.drop_index("ix_meetings_account_id", table_name="meetings")
+    op.drop_table("meetings")
     op.drop_index(
         "ix_referrals_unconfirmed",
         table_name="referrals",
@@ -1319,6 +1639,12 @@ def downgrade() -> None:
     op.drop_index("ix_referrals_contact_id", table_name="referrals")
     op.drop_index("ix_referrals_account_id", table_name="referrals")
     op.drop_table("referrals")
+    op.drop_index(
+        "ix_flags_open_id",
+        table_name="flags",
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.drop_index(
         "ix_flags_open",
         table_name="flags",
@@ -1405,6 +1731,13 @@ def downgrade() -> None:
     op.drop_table("due_actions")
     op.drop_index("ix_conversations_journey_id", table_name="conversations")
     op.drop_table("conversations")
+    op.drop_table("calendar_feeds")
+    op.drop_index(
+        "ix_activities_open_id",
+        table_name="activities",
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
     op.drop_index(
         "ix_activities_open",
         table_name="activities",
@@ -1420,6 +1753,15 @@ def downgrade() -> None:
         sqlite_where=sa.text("status = 'open'"),
         postgresql_where=sa.text("status = 'open'"),
     )
+    op.drop_index("ix_journeys_stage_id", table_name="journeys")
+    op.drop_index("ix_journeys_pipeline_key", table_name="journeys")
+    op.drop_index("ix_journeys_owner_id", table_name="journeys")
+    op.drop_index(
+        "ix_journeys_flagged",
+        table_name="journeys",
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
+    )
     op.drop_index("ix_journeys_board_owner", table_name="journeys")
     op.drop_index("ix_journeys_board", table_name="journeys")
     op.drop_index(
@@ -1430,6 +1772,16 @@ def downgrade() -> None:
     )
     op.drop_index("ix_journeys_account_id", table_name="journeys")
     op.drop_table("journeys")
+    op.drop_index("ix_deal_numbers_account_id", table_name="deal_numbers")
+    op.drop_table("deal_numbers")
+    op.drop_index(
+        "ix_deal_import_lines_waiting",
+        table_name="deal_import_lines",
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.drop_index("ix_deal_import_lines_became", table_name="deal_import_lines")
+    op.drop_table("deal_import_lines")
     op.drop_index(
         "uq_contacts_primary",
         table_name="contacts",
@@ -1438,12 +1790,24 @@ def downgrade() -> None:
     )
     op.drop_index("ix_contacts_email", table_name="contacts")
     op.drop_table("contacts")
+    op.drop_index(
+        "ix_audit_events_life",
+        table_name="audit_events",
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.drop_index("ix_audit_events_account_id", table_name="audit_events")
     op.drop_table("audit_events")
+    op.drop_table("weekly_hours")
     op.drop_table("tutorial_texts")
     op.drop_table("stages")
     op.drop_index(op.f("ix_staff_identities_staff_id"), table_name="staff_identities")
     op.drop_table("staff_identities")
+    op.drop_table("own_weeks")
+    op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
+    op.drop_table("idempotency_keys")
+    op.drop_table("hour_exceptions")
+    op.drop_table("deal_imports")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
     op.drop_index(

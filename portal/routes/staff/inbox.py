@@ -166,7 +166,9 @@ def assign(ask: StaffAsk, flag: Id) -> Response:
     if colleague is None:
         filled = filled.with_error("staff", N_("Please choose one from the list."))
         return _again(ask, found, assignment=filled)
-    actions.assign_consultant(ask.db, ask.house, journey_id=found["flag"].journey_id, staff_id=colleague.id, by=ask.me.by, now=ask.now)
+    actions.assign_consultant(
+        ask.db, ask.house, journey_id=found["flag"].journey_id, staff_id=colleague.id, by=ask.me.by, now=ask.now
+    )
     return ask.see_other(
         f"/staff/flags/{flag}", said=N_("%(name)s looks after this customer now."), name=colleague.name
     )
