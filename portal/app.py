@@ -40,6 +40,16 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.api import (
+    accounts,
+    activities,
+    description,
+    flags,
+    insights,
+    journeys,
+    messages,
+    survey_invitations,
+)
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
@@ -77,6 +87,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     calendar.pages,
     sign_in.pages,
     preferences.pages,
+    description.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = [
     day.pages,
@@ -97,7 +108,11 @@ STAFF_PAGES: Sequence[APIRouter] = [
     hours.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
-API_CALLS: Sequence[APIRouter] = []
+API_CALLS: Sequence[APIRouter] = [
+    router
+    for calls in (accounts, journeys, survey_invitations, flags, activities)
+    for router in (calls.reading, calls.writing)
+] + [messages.reading, insights.reading]
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
 STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
@@ -124,11 +139,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         exception_handlers=HANDLERS,
     )
     app.state.wiring = wiring
+    app.state.api = api = _api()
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
         *_flat([day.home]),
-        Mount("/api/v1", _api()),
+        Mount("/api/v1", api),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
         *(demo.routes() if settings.demo else ()),
@@ -145,8 +161,8 @@ def _flat(routers: Sequence[APIRouter]) -> list[BaseRoute]:
     return [route for router in routers for route in router.routes]
 
 
-def _api() -> FastAPI:
-    api = FastAPI(
+def _api() -> description.Api:
+    api = description.Api(
         title="Onward",
         version="1",
         docs_url=None,
@@ -254,6 +270,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(request, error.status_code, headers=error.headers)
 
 
+MOST_ERRORS_TOLD = 100
+_PLAINER = {"missing": "This is missing.", "extra_forbidden": "There is no such field."}
+
+
 async def _wrong_request(request: Request, error: Exception) -> Response:
     """A path or query that can't be is a page that isn't there; the API says what was wrong with its body."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the types
@@ -261,8 +281,14 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
     if not request.url.path.startswith(API_PREFIX) or any(one["loc"][0] == "path" for one in wrong):
         return error_response(request, 404)
     # The input isn't repeated: it may hold what JSON can't say (NaN), or what a log shouldn't.
-    errors = [{"field": ".".join(str(part) for part in one["loc"][1:]), "message": str(one["msg"])} for one in wrong]
-    return problem(422, "The request is not valid.", errors=errors)
+    return problem(422, "The request is not valid.", errors=[_told(one) for one in wrong[:MOST_ERRORS_TOLD]])
+
+
+def _told(wrong: dict[str, Any]) -> dict[str, str]:
+    """One error by its field. A field's name can come from outside, too: it is not repeated at any length."""
+    field = ".".join(str(part) for part in wrong["loc"][1:])[:200]
+    message = str(wrong["msg"]).removeprefix("Value error, ")
+    return {"field": field, "message": _PLAINER.get(wrong["type"], message)}
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -395,6 +395,15 @@ def messages(
     return [outgoing(row) for row in found]
 
 
+def messages_to_customers(
+    db: Session, *, journey_id: int | None = None, after_id: int = 0, limit: int = 50
+) -> list[Outgoing]:
+    """The same without what staff get, for the API."""
+    wanted = [LetterRow.journey_id == journey_id] if journey_id is not None else []
+    customers = select(LetterRow).where(LetterRow.id > after_id, LetterRow.staff_id.is_(None), *wanted)
+    return [outgoing(row) for row in db.scalars(customers.order_by(LetterRow.id).limit(limit))]
+
+
 def mailbox(db: Session, *, limit: int = 100, before_id: int | None = None) -> list[Outgoing]:
     """What has left, newest first: the demo's mailbox page."""
     older = [] if before_id is None else [LetterRow.id < before_id]

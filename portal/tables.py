@@ -1,6 +1,6 @@
 """Every table there is: imported by migrations and by whoever needs the whole schema at hand."""
 
-from portal import audit, auth, mail
+from portal import audit, auth, idempotency, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
 from portal.learning import models as learning
@@ -11,6 +11,7 @@ from portal.surveys import models as surveys
 TABLES = (
     audit,
     auth,
+    idempotency,
     mail,
     accounts,
     journeys,

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from portal import auth, delivery, mail
+from portal import auth, delivery, idempotency, mail
 from portal.boundary import Crash, attempted
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, insert_for
@@ -110,10 +110,11 @@ COMPOSERS: dict[Kind, Composer] = {
 
 HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     auth.forget_what_ended,
+    idempotency.forget_old_keys,
     lambda db, now: due.compact_tallies(db, now=now),
     referrals.forget_unaccepted,
 )
-"""What is tidied up once an hour: ended sessions and links, folded counts."""
+"""What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"
 HOUSEKEEPING_EVERY = timedelta(hours=1)
 

@@ -212,6 +212,22 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("asked", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["token_id"], ["api_tokens.id"], name=op.f("fk_idempotency_keys_token_id_api_tokens"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("token_id", "key", name=op.f("uq_idempotency_keys_token_id_key")),
+    )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_table(
         "own_weeks",
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
@@ -385,6 +401,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
     )
     op.create_index("ix_audit_events_account_id", "audit_events", ["account_id", "at", "id"], unique=False)
+    op.create_index(
+        "ix_audit_events_life",
+        "audit_events",
+        ["account_id", "what", "at"],
+        unique=False,
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.create_table(
         "contacts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -496,6 +520,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_journeys_flagged",
+        "journeys",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
+    )
+    op.create_index("ix_journeys_owner_id", "journeys", ["owner_id", "id"], unique=False)
+    op.create_index("ix_journeys_pipeline_key", "journeys", ["pipeline_key", "id"], unique=False)
+    op.create_index("ix_journeys_stage_id", "journeys", ["stage_id", "id"], unique=False)
+    op.create_index(
         "uq_journeys_open",
         "journeys",
         ["account_id", "pipeline_key"],
@@ -561,6 +596,14 @@ def upgrade() -> None:
         "ix_activities_open",
         "activities",
         ["assignee_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "ix_activities_open_id",
+        "activities",
+        ["id"],
         unique=False,
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
@@ -1222,6 +1265,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
     )
+    op.create_index(
+        "ix_flags_open_id",
+        "flags",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.create_table(
         "referrals",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1438,6 +1489,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resolutions")),
     )
     op.create_index(
+        "ix_resolutions_outcome",
+        "resolutions",
+        ["outcome", "flag_id"],
+        unique=False,
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.create_index(
         "uq_resolutions_standing",
         "resolutions",
         ["flag_id"],
@@ -1468,6 +1527,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
     )
+    op.drop_index(
+        "ix_resolutions_outcome",
+        table_name="resolutions",
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
     op.drop_table("resolutions")
     op.drop_index("ix_pending_issues_journey_id", table_name="pending_issues")
     op.drop_table("pending_issues")
@@ -1485,6 +1550,12 @@ def downgrade() -> None:
     op.drop_index("ix_referrals_contact_id", table_name="referrals")
     op.drop_index("ix_referrals_account_id", table_name="referrals")
     op.drop_table("referrals")
+    op.drop_index(
+        "ix_flags_open_id",
+        table_name="flags",
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.drop_index(
         "ix_flags_open",
         table_name="flags",
@@ -1573,6 +1644,12 @@ def downgrade() -> None:
     op.drop_table("conversations")
     op.drop_table("calendar_feeds")
     op.drop_index(
+        "ix_activities_open_id",
+        table_name="activities",
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.drop_index(
         "ix_activities_open",
         table_name="activities",
         sqlite_where=sa.text("done_at IS NULL"),
@@ -1586,6 +1663,15 @@ def downgrade() -> None:
         table_name="journeys",
         sqlite_where=sa.text("status = 'open'"),
         postgresql_where=sa.text("status = 'open'"),
+    )
+    op.drop_index("ix_journeys_stage_id", table_name="journeys")
+    op.drop_index("ix_journeys_pipeline_key", table_name="journeys")
+    op.drop_index("ix_journeys_owner_id", table_name="journeys")
+    op.drop_index(
+        "ix_journeys_flagged",
+        table_name="journeys",
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
     )
     op.drop_index("ix_journeys_board_owner", table_name="journeys")
     op.drop_index("ix_journeys_board", table_name="journeys")
@@ -1605,6 +1691,12 @@ def downgrade() -> None:
     )
     op.drop_index("ix_contacts_email", table_name="contacts")
     op.drop_table("contacts")
+    op.drop_index(
+        "ix_audit_events_life",
+        table_name="audit_events",
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.drop_index("ix_audit_events_account_id", table_name="audit_events")
     op.drop_table("audit_events")
     op.drop_table("weekly_hours")
@@ -1613,6 +1705,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_staff_identities_staff_id"), table_name="staff_identities")
     op.drop_table("staff_identities")
     op.drop_table("own_weeks")
+    op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
+    op.drop_table("idempotency_keys")
     op.drop_table("hour_exceptions")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
