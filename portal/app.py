@@ -34,6 +34,7 @@ from starlette.types import Scope
 from portal import __version__
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, is_migrated
+from portal.demo import must_be_the_demos
 from portal.deps import READING
 from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
@@ -63,7 +64,7 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, inbox, meetings, people, pipeline
+from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -106,6 +107,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     staff_referrals.rewards,
     meetings.pages,
     hours.pages,
+    imports.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = [
@@ -178,6 +180,7 @@ def _api() -> description.Api:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring: Wiring = app.state.wiring
+    must_be_the_demos(wiring.house)
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     with _notice_before_the_end(wiring):
         yield

@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Index, insert, text
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.db import Base, By, Id, choice
+from portal.db import Base, By, Id, choice, insert_new
 
 
 class Happened(StrEnum):
@@ -113,5 +113,4 @@ def note(db: Session, event: Event) -> None:
 
 def note_all(db: Session, events: Sequence[Event]) -> None:
     """Writes many events in one statement, in the order given."""
-    if events:
-        db.execute(insert(AuditEvent), [event._asdict() for event in events])
+    insert_new(db, AuditEvent.__table__, [event._asdict() for event in events], known_by=("id",))

@@ -8,16 +8,18 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from portal import delivery, mail, shipped
+from portal import copies, delivery, mail, shipped
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Channel, Language, Role
-from portal.clock import FixedClock, at_local, local_date, next_business_day
-from portal.db import DeploymentFact
+from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
+from portal.db import DeploymentFact, is_migrated, migrate
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
@@ -60,6 +62,18 @@ def is_demo(db: Session) -> bool:
     return db.get(DeploymentFact, DEMO) is not None
 
 
+def must_be_the_demos(house: House) -> None:
+    """For every process in demo mode, before it does anything. Errors: NotTheDemos for a database with people of its own."""
+    if house.settings.demo:
+        with house.database.read() as db:
+            if is_migrated(db) and not is_demo(db) and _has_people(db):
+                raise NotTheDemos
+
+
+def _has_people(db: Session) -> bool:
+    return any(db.scalar(select(table.id).limit(1)) is not None for table in (Account, Staff))
+
+
 def prepare(house: House) -> bool:
     """Makes sure that the database is the demo's, and fills an empty one; whether it was filled now.
 
@@ -68,22 +82,49 @@ def prepare(house: House) -> bool:
     with house.database.read() as db:
         if is_demo(db):
             return False
-        if db.scalar(select(func.count()).select_from(Account)) or db.scalar(select(func.count()).select_from(Staff)):
+        if _has_people(db):
             raise NotTheDemos
     _quicken(house)
     Life(house).live()
+    if house.database.dialect == "sqlite":
+        _as_new(house).unlink(missing_ok=True)
+        copies.backup(house.database, _as_new(house))
     return True
 
 
 def start_again(house: House) -> None:
-    """Forgets everything that happened in the demo and lives it anew, up to the machine's own today."""
-    with house.database.write() as db:
+    """Forgets everything that visitors did: the demo is again as it was when it was filled, today.
+
+    The history is lived in a database of its own and then put in place at once: the demo's own worker runs meanwhile.
+    Errors: NotTheDemos; Refused where the demo doesn't run on SQLite.
+    """
+    with house.database.read() as db:
         if not is_demo(db):
             raise NotTheDemos
-        connection = db.connection()
-        for table in reversed(DeploymentFact.metadata.sorted_tables):
-            connection.execute(table.delete())
-    Life(house).live()
+    if house.database.dialect != "sqlite":
+        raise Refused(
+            N_("Starting again works on the embedded database. Here, empty the database and start the demo anew.")
+        )
+    fresh = _as_new(house)
+    if not fresh.exists():
+        _live_beside(house, fresh)
+    copies.restore(house.database, fresh)
+
+
+def _as_new(house: House) -> Path:
+    """Where the demo as it was filled today is kept."""
+    return house.settings.data_dir / f"as-new-{SystemClock().now():%Y-%m-%d}.sqlite"
+
+
+def _live_beside(house: House, file: Path) -> None:
+    with TemporaryDirectory(dir=house.settings.data_dir) as folder:
+        url = f"sqlite:///{Path(folder).absolute() / 'onward.sqlite'}"
+        migrate(url)
+        beside = House.open(house.settings.model_copy(update={"database_url": url}))
+        _quicken(beside)
+        Life(beside).live()
+        copies.backup(beside.database, file)
+        beside.database.close()
 
 
 def _quicken(house: House) -> None:

@@ -58,7 +58,7 @@ from portal.web import (
 UnitOfWork = Callable[[], AbstractContextManager[Session]]
 
 READING = frozenset({"GET", "HEAD"})
-MAX_FIELDS = 200
+MAX_FIELDS = 250
 MAX_FILES = 10
 
 Id = Annotated[int, Path(ge=1, le=2**62)]

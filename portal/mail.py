@@ -345,7 +345,9 @@ def forget(db: Session, *, keys: Sequence[str], why: str, now: datetime) -> int:
     if not keys:
         return 0
     suppress(db, keys=keys, why=why, now=now)
-    rows = db.scalars(select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()).all()
+    rows = db.scalars(
+        select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()
+    ).all()
     for row in rows:
         row.to_hash, row.to_email, row.context = address_hash(row.to_email), "", {}
     db.flush()

@@ -24,7 +24,9 @@ def test_every_command_is_in_the_table_and_no_other() -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/security.md"])
 def test_the_files_that_a_page_names_are_there(page: str) -> None:
-    named = re.findall(r"`((?:portal|tests|templates|docs|bench|static|migrations)/[\w./*]*)`", (ROOT / page).read_text())
+    named = re.findall(
+        r"`((?:portal|tests|templates|docs|bench|static|migrations)/[\w./*]*)`", (ROOT / page).read_text()
+    )
     named += re.findall(r"\]\(((?!http)[\w./]+)\)", (ROOT / page).read_text())
     missing = [name for name in named if not list(ROOT.glob(name.rstrip("/")))]
     assert named

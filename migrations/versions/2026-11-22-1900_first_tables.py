@@ -190,6 +190,28 @@ def upgrade() -> None:
     )
     op.create_index("ix_accounts_consultant_id", "accounts", ["consultant_id"], unique=False)
     op.create_table(
+        "deal_imports",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_name", sa.String(length=200), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("by", sa.String(length=120), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("mapping", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("date_order", sa.String(length=20), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("reading", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("trouble", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_by", sa.String(length=120), nullable=False),
+        sa.Column("use_after_days", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_deal_imports_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_imports")),
+    )
+    op.create_table(
         "hour_exceptions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -455,6 +477,73 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_primary"),
         postgresql_where=sa.text("is_primary"),
     )
+    op.create_table(
+        "deal_import_lines",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column(
+            "became",
+            sa.Enum(
+                "created",
+                "updated",
+                "unchanged",
+                "joined",
+                "duplicate",
+                "refused",
+                name="became",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("waiting", sa.Boolean(), nullable=False),
+        sa.Column("of_line", sa.Integer(), nullable=True),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("company", sa.String(length=200), nullable=False),
+        sa.Column("deal", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("cells", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("findings", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("has_cautions", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_deal_import_lines_account_id_accounts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["import_id"],
+            ["deal_imports.id"],
+            name=op.f("fk_deal_import_lines_import_id_deal_imports"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_import_lines")),
+        sa.UniqueConstraint("import_id", "line", name=op.f("uq_deal_import_lines_import_id_line")),
+    )
+    op.create_index("ix_deal_import_lines_became", "deal_import_lines", ["import_id", "became", "line"], unique=False)
+    op.create_index(
+        "ix_deal_import_lines_waiting",
+        "deal_import_lines",
+        ["import_id", "line"],
+        unique=False,
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.create_table(
+        "deal_numbers",
+        sa.Column(
+            "kind",
+            sa.Enum("deal", "company", "person", name="kind", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("number", sa.String(length=120), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("marks", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_deal_numbers_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_deal_numbers")),
+    )
+    op.create_index("ix_deal_numbers_account_id", "deal_numbers", ["account_id"], unique=False)
     op.create_table(
         "journeys",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1683,6 +1772,16 @@ def downgrade() -> None:
     )
     op.drop_index("ix_journeys_account_id", table_name="journeys")
     op.drop_table("journeys")
+    op.drop_index("ix_deal_numbers_account_id", table_name="deal_numbers")
+    op.drop_table("deal_numbers")
+    op.drop_index(
+        "ix_deal_import_lines_waiting",
+        table_name="deal_import_lines",
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.drop_index("ix_deal_import_lines_became", table_name="deal_import_lines")
+    op.drop_table("deal_import_lines")
     op.drop_index(
         "uq_contacts_primary",
         table_name="contacts",
@@ -1708,6 +1807,7 @@ def downgrade() -> None:
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_table("hour_exceptions")
+    op.drop_table("deal_imports")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
     op.drop_index(

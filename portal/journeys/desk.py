@@ -256,9 +256,7 @@ class LateCard(NamedTuple):
     stage: StageWords
 
 
-def late_cards(
-    db: Session, *, owner_id: int | None, locale: str, now: datetime, most: int = 8
-) -> tuple[LateCard, ...]:
+def late_cards(db: Session, *, owner_id: int | None, locale: str, now: datetime, most: int = 8) -> tuple[LateCard, ...]:
     """Open journeys past their limit, the latest first; of one consultant, or (None) of all."""
     query = (
         select(*_CARD_COLUMNS, JourneyRow.pipeline_id, JourneyRow.position)

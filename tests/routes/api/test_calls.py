@@ -263,6 +263,6 @@ def test_the_description_is_true(crm: Crm) -> None:
 def test_the_page_about_the_api_needs_nobody_else(onward: FastAPI) -> None:
     page = TestClient(onward).get("/api/docs")
     assert page.status_code == 200
-    assert "<code>PUT /api/v1/accounts/{external_id}</code>" in page.text
+    assert "<code>PUT /api/v1/accounts/{external_id}</code>" in page.text.replace("<wbr>", "")
     assert "contacts[].email" in page.text
     assert not [part for part in ("//cdn", "https://", "<style", "style=", "onclick") if part in page.text]
