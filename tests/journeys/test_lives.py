@@ -18,6 +18,6 @@ def test_the_invariants_hold_on_paper() -> None:
 @pytest.mark.slow
 def test_the_invariants_hold_in_a_database_whose_clients_die(new_database: Callable[[], Database]) -> None:
     run_state_machine_as_test(
-        lambda: LivesInDatabase(new_database()),
+        lambda: LivesInDatabase(new_database()),  # type: ignore[arg-type]
         settings=settings(max_examples=10, stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )
