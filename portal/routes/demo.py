@@ -5,7 +5,9 @@ Moving the clock and starting again live through days, so they are plain routes 
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Annotated
 
+from fastapi import Query
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -65,9 +67,8 @@ def become(ask: PublicAsk) -> Response:
 
 
 @pages.get("/demo/mailbox")
-def mailbox(ask: PublicAsk) -> Response:
-    before = ask.query.get("before", "")
-    letters = mail.mailbox(ask.db, limit=51, before_id=int(before) if before.isdigit() else None)
+def mailbox(ask: PublicAsk, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
+    letters = mail.mailbox(ask.db, limit=51, before_id=before)
     return ask.page("public/mailbox.html", letters=letters[:50], more=letters[49].id if len(letters) > 50 else None)
 
 
@@ -81,15 +82,15 @@ def letter(ask: PublicAsk, letter: Id) -> Response:
 @pages.get("/demo/mailbox/{letter}/html")
 def letter_html(ask: PublicAsk, letter: Id) -> Response:
     """The mail's own HTML, for the frame on the page above."""
-    html = _rendered(ask, letter).html.replace("<head>", '<head><base target="_top">', 1)
+    found = _rendered(ask, letter)
+    if found.ended:
+        raise NotFound
+    html = found.html.replace("<head>", '<head><base target="_top">', 1)
     return HTMLResponse(html, headers={"Content-Security-Policy": MAIL_CSP, "Cache-Control": "no-store"})
 
 
 def _rendered(ask: PublicAsk, letter_id: int) -> delivery.Rendered:
-    try:
-        found = delivery.rendered(ask.db, ask.house, letter_id, composers=COMPOSERS)
-    except mail.Withheld as withheld:
-        raise NotFound from withheld
+    found = delivery.rendered(ask.db, ask.house, letter_id, composers=COMPOSERS)
     if found is None:
         raise NotFound
     return found
