@@ -1,4 +1,4 @@
-"""The demo's mailbox: every mail it sent, newest first, each with links that work."""
+"""The demo's bar: the mailbox, with every mail it sent, and the clock."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from portal import mail
+from portal.accounts.models import Account
 from portal.db import Database
+from portal.demo import VISITED
 from portal.mail import Kind, Letter, LetterRow
 from portal.settings import Settings, read_settings
 from tests.routes.conftest import NOON, Cast
@@ -27,6 +29,11 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
             "PORTAL_BASE_URL": "http://testserver",
         }
     )
+
+
+@pytest.fixture
+def clock() -> None:
+    """The demo's own, which can be moved."""
 
 
 def sent_to_maria(database: Database, cast: Cast, count: int) -> list[int]:
@@ -78,3 +85,21 @@ def test_a_mail_that_has_done_its_work_says_so(browser: Browser, database: Datab
 @pytest.mark.parametrize("before", ["²", "nine", "-1", "0", "9" * 40, ""])
 def test_a_place_in_the_mailbox_that_cannot_be_is_no_page(browser: Browser, before: str) -> None:
     assert browser().get("/demo/mailbox", params={"before": before}).status_code == 404
+
+
+@pytest.mark.parametrize(("person", "home"), [("customer", "/"), ("consultant", "/staff")])
+def test_whoever_moves_the_clock_stays_signed_in(
+    browser: Browser, database: Database, cast: Cast, person: str, home: str
+) -> None:
+    with database.write() as db:
+        db.get_one(Account, cast.lumen).external_id = VISITED[0]
+    reader = browser()
+    reader.post("/demo/person", data={"person": person})
+    moved = reader.post("/demo/clock", data={"step": "7", "return": home})
+    assert (moved.status_code, moved.headers["location"], reader.get(home).status_code) == (303, home, 200)
+
+
+def test_a_stranger_who_moves_the_clock_stays_a_stranger(browser: Browser, cast: Cast) -> None:
+    reader = browser()
+    reader.cookies.set("session", "made up")
+    assert "set-cookie" not in reader.post("/demo/clock", data={"step": "1"}).headers
