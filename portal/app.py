@@ -43,6 +43,7 @@ from portal.routes import demo
 from portal.routes.customer import current_account, details, home, plan
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import company_sign_in, preferences, sign_in, survey
+from portal.routes.staff import customer, customers, day, inbox, people, pipeline
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -58,12 +59,25 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     sign_in.pages,
     preferences.pages,
 ]
-STAFF_PAGES: Sequence[APIRouter] = []
+STAFF_PAGES: Sequence[APIRouter] = [
+    day.pages,
+    pipeline.pages,
+    pipeline.moves,
+    inbox.pages,
+    inbox.reassigning,
+    customers.pages,
+    customer.pages,
+    customer.talks,
+    customer.flagging,
+    customer.reassigning,
+    customer.closing,
+    people.pages,
+]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -90,6 +104,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
+        *_flat([day.home]),
         Mount("/api/v1", _api()),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),

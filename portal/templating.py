@@ -77,6 +77,9 @@ def environment(locale: str) -> Environment:
     def money(amount: Decimal, currency: str) -> str:
         return words.money(amount, currency, locale)
 
+    def round_money(amount: Decimal, currency: str) -> str:
+        return words.round_money(amount, currency, locale)
+
     def number(value: int | float | Decimal) -> str:
         return words.number(value, locale)
 
@@ -95,6 +98,7 @@ def environment(locale: str) -> Environment:
         month=month,
         day_number=day_number,
         money=money,
+        round_money=round_money,
         number=number,
         percent=percent,
         translated=translated,

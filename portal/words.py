@@ -122,6 +122,14 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
     return format_currency(amount, currency, locale=_babel(locale))
 
 
+def round_money(amount: Decimal, currency: str, locale: str) -> str:
+    """The same without cents where there are none, for narrow places: `R$ 1.240` · `$99`."""
+    if not currency or amount != amount.to_integral_value():
+        return money(amount, currency, locale)
+    pattern = "¤\u00a0#,##0" if locale == "pt-BR" else "¤#,##0"
+    return format_currency(amount, currency, pattern, locale=_babel(locale), currency_digits=False)
+
+
 def language_name(locale: str) -> str:
     """The language's name in itself: `English`, `Português (Brasil)`."""
     return {"en": "English", "pt-BR": "Português (Brasil)"}.get(locale) or str(

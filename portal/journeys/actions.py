@@ -4,6 +4,7 @@ Every verb takes the session (the caller's unit of work), says who does it and w
 moves now. Texts are clean already (forms and API own that).
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -549,6 +550,26 @@ def add_activity(
             note="",
         )
         .on_conflict_do_nothing()
+    )
+
+
+def add_own_activity(
+    db: Session, house: House, *, journey_id: int, title: str, due_at: datetime, by: str, now: datetime
+) -> None:
+    """Something to do that a colleague wrote down. The same words for the same moment are one (a double click)."""
+    conduct.lock(db, journey_id)
+    digest = hashlib.sha256(f"{due_at.isoformat()} {title}".encode()).hexdigest()[:32]
+    add_activity(
+        db, journey_id=journey_id, kind=ActivityKind.OTHER, key=f"own:{digest}", due_at=due_at, by=by, now=now, title=title
+    )
+    _told(
+        db,
+        house,
+        journey_id,
+        Happened.ACTIVITY_CREATED,
+        by=by,
+        now=now,
+        detail={"kind": ActivityKind.OTHER, "title": title, "due_at": due_at.isoformat()},
     )
 
 

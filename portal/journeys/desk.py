@@ -3,7 +3,7 @@
 Costs don't grow with the number of journeys: columns are read in index order with a limit, counts come from the tallies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -22,6 +22,7 @@ from portal.journeys.models import (
     Conversation,
     Flag,
     FollowUpRow,
+    GoalRow,
     JourneyRow,
     Resolution,
     StageRow,
@@ -41,6 +42,7 @@ from portal.journeys.rules import (
     pace,
 )
 from portal.journeys.shipped import AFTER_SALE
+from portal.mail import LetterRow, Outgoing, outgoing
 
 CARDS = 25
 """Cards a column shows at first."""
@@ -245,6 +247,33 @@ def card_of(db: Session, journey_id: int, *, now: datetime) -> Card | None:
         .where(JourneyRow.id == journey_id)
     ).first()
     return _card(row, now) if row is not None else None
+
+
+class LateCard(NamedTuple):
+    """A card that is behind or stuck, with where it is."""
+
+    card: Card
+    stage: StageWords
+
+
+def late_cards(
+    db: Session, *, owner_id: int | None, locale: str, now: datetime, most: int = 8
+) -> tuple[LateCard, ...]:
+    """Open journeys past their limit, the latest first; of one consultant, or (None) of all."""
+    query = (
+        select(*_CARD_COLUMNS, JourneyRow.pipeline_id, JourneyRow.position)
+        .join(Account, Account.id == JourneyRow.account_id)
+        .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
+        .where(JourneyRow.status == Status.OPEN, JourneyRow.behind_at <= now)
+        .order_by(JourneyRow.behind_at, JourneyRow.id)
+        .limit(most)
+    )
+    if owner_id is not None:
+        query = query.where(JourneyRow.owner_id == owner_id)
+    return tuple(
+        LateCard(_card(columns, now), stage_words(db, pipeline_id, locale)[position])
+        for *columns, pipeline_id, position in db.execute(query)
+    )
 
 
 # Customers
@@ -518,6 +547,12 @@ def open_activities(db: Session, *, assignee_id: int | None, most: int = 100) ->
     return tuple(ActivityLine._make(row) for row in db.execute(query))
 
 
+def activity(db: Session, activity_id: int) -> ActivityLine | None:
+    """One activity; None if it isn't there."""
+    row = db.execute(_activities().where(Activity.id == activity_id)).first()
+    return ActivityLine._make(row) if row is not None else None
+
+
 def activities_of(db: Session, journey_ids: Sequence[int]) -> tuple[ActivityLine, ...]:
     """All activities of some journeys: open ones first by due date, then the done ones, newest first."""
     rows = [ActivityLine._make(row) for row in db.execute(_activities().where(Activity.journey_id.in_(journey_ids)))]
@@ -646,17 +681,27 @@ class TimelineEntry(NamedTuple):
     detail: dict[str, Any]
 
 
-_HIDDEN = (Happened.SIGN_IN_REFUSED, Happened.PERMISSION_REFUSED, Happened.ACTIVITY_CREATED)
+HIDDEN = (Happened.SIGN_IN_REFUSED, Happened.PERMISSION_REFUSED, Happened.ACTIVITY_CREATED)
 
 
-def timeline(db: Session, account_id: int, *, before: int | None = None, most: int = 40) -> tuple[TimelineEntry, ...]:
-    """What happened to an account, newest first; `before` is the id of the last entry shown. Three statements."""
+def timeline(
+    db: Session,
+    account_id: int,
+    *,
+    before: int | None = None,
+    most: int = 40,
+    only: Collection[Happened] = (),
+) -> tuple[TimelineEntry, ...]:
+    """What happened to an account, newest first; `before` is the id of the last entry shown, `only` names the kinds
+    wanted (empty: all). Three statements."""
     query = (
         select(AuditEvent.id, AuditEvent.at, AuditEvent.what, AuditEvent.by, AuditEvent.contact_id, AuditEvent.detail)
-        .where(AuditEvent.account_id == account_id, AuditEvent.what.not_in(_HIDDEN))
+        .where(AuditEvent.account_id == account_id, AuditEvent.what.not_in(HIDDEN))
         .order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
         .limit(most)
     )
+    if only:
+        query = query.where(AuditEvent.what.in_(only))
     if before is not None:
         last = db.execute(select(AuditEvent.at, AuditEvent.id).where(AuditEvent.id == before)).first()
         if last is not None:
@@ -710,6 +755,44 @@ def conversations_of(db: Session, journey_id: int) -> tuple[ConversationLine, ..
             .order_by(Conversation.at.desc(), Conversation.id.desc())
         )
     )
+
+
+class GoalState(NamedTuple):
+    """A goal with what became of it."""
+
+    id: int
+    day: int
+    title: str
+    measure: str
+    met_at: datetime | None
+    dropped_at: datetime | None
+
+
+def goals_of(db: Session, journey_id: int) -> tuple[GoalState, ...]:
+    """All goals of a journey, dropped ones too, by day."""
+    rows = db.execute(
+        select(GoalRow.id, GoalRow.day, GoalRow.title, GoalRow.measure, GoalRow.met_at, GoalRow.dropped_at)
+        .where(GoalRow.journey_id == journey_id)
+        .order_by(GoalRow.day, GoalRow.id)
+    )
+    return tuple(GoalState._make(row) for row in rows)
+
+
+def letters_of(db: Session, account_id: int, *, most: int = 12) -> tuple[Outgoing, ...]:
+    """What was written to the people of an account (not to staff about it), newest first."""
+    rows = db.scalars(
+        select(LetterRow)
+        .where(LetterRow.account_id == account_id, LetterRow.contact_id.is_not(None))
+        .order_by(LetterRow.id.desc())
+        .limit(most)
+    )
+    return tuple(outgoing(row) for row in rows)
+
+
+def stage_of(db: Session, stage_id: int, *, locale: str) -> StageWords | None:
+    """A stage's names; None if it isn't there."""
+    row = db.execute(select(StageRow.pipeline_id, StageRow.position).where(StageRow.id == stage_id)).first()
+    return stage_words(db, row.pipeline_id, locale)[row.position] if row is not None else None
 
 
 def consultants(db: Session) -> Sequence[Any]:

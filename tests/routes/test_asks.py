@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from portal import auth
@@ -142,7 +143,7 @@ def put_account(ask: ApiAsk, account: Id, deal: Deal) -> dict[str, str]:
 def _these_pages(onward: FastAPI) -> None:
     onward.router.routes[0:0] = [*customers.routes, *anyone.routes]
     for route in onward.router.routes:
-        if getattr(route, "path", "") == "/staff":
+        if isinstance(route, Mount) and route.path == "/staff":
             route.app.routes.extend([*staff.routes, *managers.routes])
         if getattr(route, "path", "") == "/api/v1":
             route.app.router.routes.extend([*reading.routes, *writing.routes])

@@ -1,0 +1,1 @@
+"""Pages for staff: their day, the pipeline, the inbox of flags, customers, people."""

@@ -1,0 +1,150 @@
+"""What staff send in forms: one model each, with the lengths and limits that the tables have."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator
+
+from portal.accounts.deal_problems import Problem
+from portal.accounts.deal_values import phone_of
+from portal.accounts.rules import Channel, Language, Role
+from portal.errors import N_
+from portal.forms import Email, Zone
+from portal.journeys.rules import FlagOutcome, Outcome, Whose
+from portal.text import Line, Paragraphs, RequiredLine, clean, clean_line
+
+Reason = Annotated[str, AfterValidator(clean_line), StringConstraints(min_length=1, max_length=500)]
+Prose = Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, max_length=10_000)]
+Text1000 = Annotated[str, AfterValidator(clean), StringConstraints(max_length=1000)]
+RequiredText1000 = Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, max_length=1000)]
+RowId = Annotated[int, Field(ge=1, le=2**62)]
+
+
+def _sensible(value: date) -> date:
+    if not 1970 <= value.year <= 2200:
+        raise ValueError(N_("Please check the year."))
+    return value
+
+
+Day = Annotated[date, AfterValidator(_sensible)]
+
+
+class ActivityDone(BaseModel):
+    """Ticking an activity off; the note is optional."""
+
+    note: Paragraphs = ""
+
+
+class MoveForm(BaseModel):
+    stage: Annotated[str, AfterValidator(clean_line), StringConstraints(min_length=1, max_length=80)]
+    reason: Reason
+
+
+class ConversationForm(BaseModel):
+    contact: RowId | None = None
+    channel: Channel
+    result: Outcome
+    note: Prose
+
+
+class ResolutionForm(BaseModel):
+    outcome: FlagOutcome
+    note: Prose
+
+
+class AssignForm(BaseModel):
+    staff: RowId
+
+
+class NoteForm(BaseModel):
+    note: Prose
+
+
+class ActivityForm(BaseModel):
+    title: RequiredLine
+    due_on: Day
+
+
+class GoalForm(BaseModel):
+    day: Literal["30", "60", "90"]
+    title: RequiredLine
+    measure: Line = ""
+
+
+class IssueForm(BaseModel):
+    problem: RequiredText1000
+    solution: Text1000 = ""
+    whose: Whose
+    due_on: Day
+
+
+class MilestoneForm(BaseModel):
+    title: RequiredLine
+    whose: Whose
+    due_on: Day | None = None
+
+
+class FlagForm(BaseModel):
+    contact: RowId | None = None
+    words: Prose
+
+
+class UseStartForm(BaseModel):
+    on: Day
+
+
+class ChurnForm(BaseModel):
+    on: Day
+    reason: Reason
+    sure: Literal["yes"]
+
+
+class Tick(BaseModel):
+    done: bool = False
+
+
+def _currency(value: str) -> str:
+    if value and not (len(value) == 3 and value.isascii() and value.isalpha()):
+        raise ValueError(N_("Please write three letters, such as BRL or USD."))
+    return value.upper()
+
+
+class CustomerForm(BaseModel):
+    """A won deal, typed in."""
+
+    name: RequiredLine
+    plan: Line = ""
+    mrr_amount: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] = Decimal(0)
+    mrr_currency: Annotated[str, AfterValidator(clean_line), AfterValidator(_currency)] = ""
+    sold_on: Day | None = None
+    renews_on: Day | None = None
+    contact_name: RequiredLine
+    email: Email | None = None
+    phone: Line = ""
+    language: Language
+    timezone: Zone
+    consultant: RowId | None = None
+    notes: Paragraphs = ""
+
+    @field_validator("phone")
+    @classmethod
+    def _phone(cls, value: str) -> str:
+        if not value:
+            return ""
+        found = phone_of(value, ("BR", "US"))
+        if isinstance(found, Problem):
+            raise ValueError(N_("Please enter a phone number with its area code, such as +55 11 91234-5678."))
+        return found.first
+
+
+class StaffForm(BaseModel):
+    name: RequiredLine
+    email: Email
+    role: Role
+    language: Language
+    timezone: Zone
+
+
+class RoleForm(BaseModel):
+    role: Role

@@ -1,0 +1,134 @@
+"""Names of closed sets as staff read them: msgids, translated where they are shown."""
+
+from portal.accounts.rules import Channel, Language, Role
+from portal.errors import N_
+from portal.journeys.desk import Show
+from portal.journeys.rules import FlagOrigin, FlagOutcome, Outcome, Pace, SettledBy, Whose
+from portal.journeys.shipped import AFTER_SALE, RELATIONSHIP
+from portal.mail import Kind, LetterState
+from portal.surveys.rules import WHY_NOT, Provenance
+
+PIPELINES: dict[str, str] = {AFTER_SALE: N_("After-sale"), RELATIONSHIP: N_("Relationship")}
+
+SHOWN: dict[Show, str] = {
+    Show.ALL: N_("All cards"),
+    Show.FLAGGED: N_("Flagged"),
+    Show.BEHIND: N_("Behind"),
+    Show.STUCK: N_("Stuck"),
+}
+
+PACE: dict[Pace, str] = {
+    Pace.ON_TRACK: N_("On track"),
+    Pace.BEHIND: N_("Behind"),
+    Pace.STUCK: N_("Stuck"),
+}
+
+PACE_TONE: dict[Pace, str] = {Pace.ON_TRACK: "ok", Pace.BEHIND: "slow", Pace.STUCK: "slow"}
+
+CHANNEL: dict[Channel, str] = {
+    Channel.PHONE: N_("Phone"),
+    Channel.WHATSAPP: N_("WhatsApp"),
+    Channel.EMAIL: N_("E-mail"),
+    Channel.PORTAL: N_("Message in the portal"),
+}
+
+RESULT: dict[Outcome, str] = {
+    Outcome.SATISFIED: N_("Satisfied"),
+    Outcome.NEUTRAL: N_("Neither happy nor unhappy"),
+    Outcome.DISSATISFIED: N_("Unhappy"),
+}
+
+RESULT_MEANS: dict[Outcome, str] = {
+    Outcome.SATISFIED: N_("Settles every contact whose day has come."),
+    Outcome.NEUTRAL: N_("Settles every contact whose day has come."),
+    Outcome.DISSATISFIED: N_("Opens a flag; the contact stays open until it is resolved."),
+}
+
+FLAG_OUTCOME: dict[FlagOutcome, str] = {
+    FlagOutcome.RESOLVED: N_("Resolved"),
+    FlagOutcome.ACCEPTED_RISK: N_("Accepted risk"),
+    FlagOutcome.LOST: N_("Lost"),
+}
+
+FLAG_OUTCOME_MEANS: dict[FlagOutcome, str] = {
+    FlagOutcome.RESOLVED: N_(
+        "The problem is solved. The customer reads your note and is asked whether it is true; the contact is settled "
+        "and the stage is released."
+    ),
+    FlagOutcome.ACCEPTED_RISK: N_(
+        "It can’t be solved, and we go on knowing it. The stage is released; the contact still has to be settled by a "
+        "conversation. The customer is told nothing."
+    ),
+    FlagOutcome.LOST: N_("The customer can’t be won back. The journey ends as lost, with your note as the reason."),
+}
+
+FLAG_ORIGIN: dict[FlagOrigin, str] = {
+    FlagOrigin.ANSWER: N_("Answer to a survey"),
+    FlagOrigin.HELP: N_("Asked for help"),
+    FlagOrigin.CONVERSATION: N_("Said in a conversation"),
+    FlagOrigin.CONSULTANT: N_("Raised by a colleague"),
+}
+
+SETTLED_BY: dict[SettledBy, str] = {
+    SettledBy.ANSWER: N_("by their answer"),
+    SettledBy.FLAG: N_("by the flag that was resolved"),
+    SettledBy.CONVERSATION: N_("by a conversation"),
+}
+
+WHOSE: dict[Whose, str] = {
+    Whose.YOU: N_("The customer"),
+    Whose.US: N_("Us"),
+    Whose.TOGETHER: N_("Together"),
+}
+
+CONVERTED_WHY = WHY_NOT
+
+ROLE: dict[Role, str] = {
+    Role.CONSULTANT: N_("Consultant"),
+    Role.MANAGER: N_("Manager"),
+    Role.ADMINISTRATOR: N_("Administrator"),
+}
+
+LANGUAGE: dict[Language, str] = {Language.EN: "English", Language.PT_BR: "Português (Brasil)"}
+
+LETTER: dict[Kind, str] = {
+    Kind.SIGN_IN: N_("Sign-in link"),
+    Kind.WELCOME: N_("Welcome"),
+    Kind.WELCOME_LINK: N_("A new sign-in link"),
+    Kind.SURVEY_30: N_("30-day survey"),
+    Kind.SURVEY_60: N_("60-day survey"),
+    Kind.SURVEY_90: N_("90-day survey"),
+    Kind.SURVEY_REMINDER: N_("Reminder of the survey"),
+    Kind.CONGRATULATIONS: N_("Congratulations"),
+    Kind.FLAG_OPENED: N_("To us: a flag was opened"),
+    Kind.FLAG_LATE: N_("To us: a flag is late"),
+    Kind.FLAG_RESOLVED: N_("What became of their flag"),
+    Kind.STAGNATION: N_("To us: a customer stands still"),
+    Kind.STAGNATION_MANAGER: N_("To us: a customer still stands still"),
+    Kind.MEETING_INVITATION: N_("Meeting invitation"),
+    Kind.MEETING_CANCELLED: N_("Meeting cancelled"),
+    Kind.MEETING_REMINDER: N_("Meeting reminder"),
+    Kind.REFERRAL_INVITATION: N_("Invitation to a friend"),
+    Kind.REFERRAL_CONFIRMATION: N_("Confirmation of a referral"),
+    Kind.IMPORT_REPORT: N_("Report of an import"),
+}
+
+LETTER_STATE: dict[LetterState, str] = {
+    LetterState.QUEUED: N_("Waiting to be sent"),
+    LetterState.SENT: N_("Sent"),
+    LetterState.FAILED: N_("Could not be delivered"),
+    LetterState.SUPPRESSED: N_("Not sent"),
+}
+
+LETTER_TONE: dict[LetterState, str] = {
+    LetterState.QUEUED: "",
+    LetterState.SENT: "ok",
+    LetterState.FAILED: "bad",
+    LetterState.SUPPRESSED: "slow",
+}
+
+PROVENANCE: dict[Provenance, str] = {
+    Provenance.SIGNED_IN: N_("signed in"),
+    Provenance.MAIL_LINK: N_("by the link in the mail"),
+    Provenance.PHONE: N_("by phone, written down by a colleague"),
+}

@@ -1,0 +1,344 @@
+"""The timeline in plain sentences: one for everything that can happen, told with names instead of keys."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from portal import words
+from portal.audit import Happened
+from portal.errors import N_
+from portal.journeys.desk import HIDDEN, TimelineEntry
+from portal.journeys.rules import ACTIVITY_TITLES, ActivityKind, Outcome
+from portal.routes.staff.labels import CHANNEL, CONVERTED_WHY, LETTER, RESULT
+
+
+class Topic(StrEnum):
+    """What the timeline can be narrowed to."""
+
+    ALL = "all"
+    ANSWERS = "answers"
+    TALKS = "talks"
+    MOVES = "moves"
+    MAILS = "mails"
+    WORK = "work"
+
+
+TOPICS: dict[Topic, str] = {
+    Topic.ALL: N_("Everything"),
+    Topic.ANSWERS: N_("Answers and flags"),
+    Topic.TALKS: N_("Conversations"),
+    Topic.MOVES: N_("Moves"),
+    Topic.MAILS: N_("Mails"),
+    Topic.WORK: N_("Work and notes"),
+}
+
+
+class Telling(NamedTuple):
+    """How one kind of event is told. `by_itself` is for events that no person did; empty where `text` suits both."""
+
+    topic: Topic
+    icon: str
+    text: str
+    by_itself: str = ""
+    tone: str = ""
+
+
+SENTENCES: dict[Happened, Telling] = {
+    Happened.ACCOUNT_CREATED: Telling(
+        Topic.WORK, "plus", N_("%(who)s added this customer"), N_("This customer came in"), "brand"
+    ),
+    Happened.ACCOUNT_CHANGED: Telling(
+        Topic.WORK,
+        "edit",
+        N_("%(who)s brought the customer’s details up to date"),
+        N_("The customer’s details were brought up to date"),
+    ),
+    Happened.ACCOUNT_CHURNED: Telling(
+        Topic.MOVES, "exit", N_("%(who)s recorded that this customer has left"), "", "bad"
+    ),
+    Happened.CONTACT_CHANGED: Telling(
+        Topic.WORK, "user", N_("%(who)s changed the details of %(person)s"), N_("The details of %(person)s changed")
+    ),
+    Happened.CONSULTANT_ASSIGNED: Telling(
+        Topic.WORK, "user", N_("%(who)s gave this customer to %(to)s"), N_("%(to)s is their consultant now"), "brand"
+    ),
+    Happened.STAFF_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s changed the team"), N_("The team changed")),
+    Happened.DEALS_IMPORTED: Telling(
+        Topic.WORK, "upload", N_("%(who)s imported won deals"), N_("Won deals were imported")
+    ),
+    Happened.JOURNEY_OPENED: Telling(
+        Topic.MOVES,
+        "path",
+        N_("%(who)s opened the journey %(pipeline)s"),
+        N_("The journey %(pipeline)s began"),
+        "brand",
+    ),
+    Happened.STAGE_ENTERED: Telling(
+        Topic.MOVES,
+        "right",
+        N_("%(who)s moved them from %(from)s to %(to)s"),
+        N_("Moved on by itself from %(from)s to %(to)s"),
+        "brand",
+    ),
+    Happened.JOURNEY_APPROVED: Telling(Topic.MOVES, "star", N_("Approved: the whole road was walked"), "", "ok"),
+    Happened.JOURNEY_LOST: Telling(
+        Topic.MOVES, "exit", N_("%(who)s ended the journey as lost"), N_("The journey ended as lost"), "bad"
+    ),
+    Happened.USE_STARTED: Telling(
+        Topic.MOVES, "play", N_("%(who)s set the start of use to %(to)s"), N_("Use started on %(to)s"), "brand"
+    ),
+    Happened.FIRST_CONTACT: Telling(Topic.TALKS, "chat", N_("First contact: %(how)s"), "", "ok"),
+    Happened.CONTACT_SETTLED: Telling(Topic.ANSWERS, "okc", N_("The %(day)s-day contact is settled, %(by)s"), "", "ok"),
+    Happened.CONTACT_MISSED: Telling(
+        Topic.ANSWERS, "clock", N_("The %(day)s-day contact was missed; a conversation has to make it good"), "", "slow"
+    ),
+    Happened.CONTACT_CONVERTED: Telling(
+        Topic.ANSWERS, "phone", N_("The %(day)s-day contact became a call"), "", "cool"
+    ),
+    Happened.SURVEY_SENT: Telling(Topic.ANSWERS, "mail", N_("The %(day)s-day survey went out")),
+    Happened.SURVEY_REMINDED: Telling(Topic.ANSWERS, "bell", N_("A reminder of the %(day)s-day survey went out")),
+    Happened.SURVEY_ANSWERED: Telling(Topic.ANSWERS, "heart", N_("%(person)s answered the survey%(scores)s")),
+    Happened.CONVERSATION_LOGGED: Telling(
+        Topic.TALKS, "phone", N_("%(who)s talked with %(person)s (%(channel)s): %(result)s"), "", "cool"
+    ),
+    Happened.FLAG_OPENED: Telling(
+        Topic.ANSWERS, "flag", N_("%(who)s raised a flag"), N_("%(person)s is unhappy: a flag was opened"), "bad"
+    ),
+    Happened.FLAG_ACTED_ON: Telling(
+        Topic.ANSWERS, "reply", N_("%(who)s acted on the flag: %(how)s"), N_("The flag was acted on: %(how)s")
+    ),
+    Happened.FLAG_CLOSED: Telling(Topic.ANSWERS, "okc", N_("%(who)s resolved the flag"), "", "ok"),
+    Happened.FLAG_REOPENED: Telling(
+        Topic.ANSWERS, "redo", N_("%(who)s says that it isn’t solved: the flag is open again"), "", "bad"
+    ),
+    Happened.FLAG_LATE: Telling(
+        Topic.ANSWERS, "hour", N_("Nobody acted on the flag in time; the managers were told"), "", "bad"
+    ),
+    Happened.ACTIVITY_CREATED: Telling(Topic.WORK, "plus", N_("New on the list: %(activity)s")),
+    Happened.ACTIVITY_COMPLETED: Telling(
+        Topic.WORK, "check", N_("%(who)s did: %(activity)s"), N_("Done: %(activity)s"), "ok"
+    ),
+    Happened.STAGNATED: Telling(Topic.MOVES, "hour", N_("Fell behind: the consultant was told"), "", "slow"),
+    Happened.MILESTONE_DONE: Telling(
+        Topic.WORK, "check", N_("%(who)s ticked “%(title)s”"), N_("“%(title)s” is done"), "ok"
+    ),
+    Happened.MILESTONE_UNDONE: Telling(
+        Topic.WORK, "redo", N_("%(who)s took back “%(title)s”"), N_("“%(title)s” is open again")
+    ),
+    Happened.GOAL_SET: Telling(Topic.WORK, "target", N_("%(who)s set a goal for day %(day)s: %(goal)s")),
+    Happened.GOAL_MET: Telling(Topic.WORK, "target", N_("Goal met: %(goal)s"), "", "ok"),
+    Happened.ISSUE_NOTED: Telling(Topic.WORK, "alert", N_("%(who)s noted a pending issue: %(problem)s"), "", "slow"),
+    Happened.ISSUE_SOLVED: Telling(Topic.WORK, "okc", N_("%(who)s solved a pending issue: %(problem)s"), "", "ok"),
+    Happened.MEETING_BOOKED: Telling(
+        Topic.TALKS, "cal", N_("%(who)s booked a meeting"), N_("A meeting was booked"), "cool"
+    ),
+    Happened.MEETING_MOVED: Telling(
+        Topic.TALKS, "cal", N_("%(who)s moved the meeting"), N_("The meeting was moved"), "cool"
+    ),
+    Happened.MEETING_CANCELLED: Telling(
+        Topic.TALKS, "x", N_("%(who)s cancelled the meeting"), N_("The meeting was cancelled"), "slow"
+    ),
+    Happened.MEETING_HELD: Telling(Topic.TALKS, "video", N_("The meeting took place"), "", "ok"),
+    Happened.MEETING_MISSED: Telling(Topic.TALKS, "alert", N_("The meeting did not take place"), "", "slow"),
+    Happened.TUTORIAL_FINISHED: Telling(Topic.WORK, "book", N_("%(person)s finished a tutorial"), "", "ok"),
+    Happened.MAIL_SENT: Telling(Topic.MAILS, "mail", N_("Mail sent: %(letter)s")),
+    Happened.MAIL_FAILED: Telling(Topic.MAILS, "alert", N_("A mail could not be delivered: %(letter)s"), "", "bad"),
+    Happened.NOTE_WRITTEN: Telling(Topic.WORK, "note", N_("%(who)s wrote a note"), N_("A note")),
+    Happened.REFERRAL_PROMPTED: Telling(Topic.WORK, "gift", N_("A good moment to ask for a referral"), "", "ok"),
+    Happened.REFERRAL_PROMPT_CLOSED: Telling(
+        Topic.WORK, "gift", N_("%(who)s settled the referral prompt"), N_("The referral prompt was settled")
+    ),
+    Happened.REFERRAL_INVITED: Telling(Topic.WORK, "gift", N_("%(person)s invited a friend"), "", "ok"),
+    Happened.REFERRAL_ACCEPTED: Telling(
+        Topic.WORK, "gift", N_("A friend of %(person)s accepted the invitation"), "", "ok"
+    ),
+    Happened.REFERRAL_MOVED: Telling(Topic.WORK, "gift", N_("A referral went one step on")),
+    Happened.SIGNED_IN: Telling(Topic.TALKS, "key", N_("%(person)s signed in")),
+    Happened.SIGN_IN_REFUSED: Telling(Topic.WORK, "lock", N_("A sign-in was refused"), "", "slow"),
+    Happened.SIGNED_OUT: Telling(Topic.WORK, "exit", N_("%(person)s signed out")),
+    Happened.TOKEN_CREATED: Telling(Topic.WORK, "key", N_("%(who)s made an access token")),
+    Happened.TOKEN_REVOKED: Telling(Topic.WORK, "key", N_("%(who)s revoked an access token")),
+    Happened.PERMISSION_REFUSED: Telling(Topic.WORK, "lock", N_("%(who)s was not allowed to do something"), "", "slow"),
+}
+
+_VARIANTS: dict[tuple[Happened, str], Telling] = {
+    (Happened.FLAG_CLOSED, "accepted_risk"): Telling(
+        Topic.ANSWERS, "shield", N_("%(who)s closed the flag as an accepted risk"), "", "slow"
+    ),
+    (Happened.FLAG_CLOSED, "lost"): Telling(Topic.ANSWERS, "exit", N_("%(who)s closed the flag as lost"), "", "bad"),
+    (Happened.FLAG_OPENED, "consultant"): Telling(Topic.ANSWERS, "flag", N_("%(who)s raised a flag"), "", "bad"),
+    (Happened.FLAG_OPENED, "conversation"): Telling(
+        Topic.ANSWERS, "flag", N_("%(who)s heard in a conversation that they are unhappy"), "", "bad"
+    ),
+    (Happened.FLAG_OPENED, "help"): Telling(
+        Topic.ANSWERS, "flag", N_("%(person)s asked for help: a flag was opened"), "", "bad"
+    ),
+    (Happened.FLAG_OPENED, "answer"): Telling(
+        Topic.ANSWERS, "flag", N_("%(person)s is unhappy: a flag was opened"), "", "bad"
+    ),
+    (Happened.STAGNATED, "stuck"): Telling(Topic.MOVES, "hour", N_("Stuck: the managers were told too"), "", "slow"),
+    (Happened.STAGNATED, "error"): Telling(Topic.MOVES, "alert", N_("An alert could not be made"), "", "bad"),
+    (Happened.GOAL_MET, "dropped"): Telling(Topic.WORK, "target", N_("%(who)s dropped a goal: %(goal)s")),
+    (Happened.NOTE_WRITTEN, "milestone"): Telling(Topic.WORK, "path", N_("%(who)s added to the plan: %(milestone)s")),
+    (Happened.NOTE_WRITTEN, "confirmed"): Telling(
+        Topic.ANSWERS, "okc", N_("%(who)s confirms that it is solved"), "", "ok"
+    ),
+}
+
+KINDS: dict[Topic, tuple[Happened, ...]] = {
+    topic: tuple(
+        what for what, telling in SENTENCES.items() if topic in (Topic.ALL, telling.topic) and what not in HIDDEN
+    )
+    for topic in Topic
+}
+
+_HOW: dict[str, str] = {
+    "sign_in": N_("they signed in"),
+    "answer": N_("they answered a survey"),
+    "reply": N_("a reply"),
+    "message": N_("a message"),
+    "booking": N_("a meeting was booked"),
+    "meeting": N_("a meeting"),
+    "conversation": N_("a conversation"),
+    "call": N_("a conversation"),
+}
+_SETTLED: dict[str, str] = {
+    "answer": N_("by their answer"),
+    "flag": N_("since its flag was resolved"),
+    "conversation": N_("by a conversation"),
+}
+_RULES: dict[str, str] = {
+    "demand_analysed": N_("The demand was analysed, and plan, consultant and a way to reach them are known."),
+    "first_contact": N_("There was a first contact."),
+    "day_of_use": N_("Day %(day)s of use came."),
+    "contact_settled": N_("The %(day)s-day contact was settled."),
+    "contact_missed": N_("The next contact’s day came while the %(day)s-day contact was still open."),
+    "all_contacts_settled": N_("All contacts were settled."),
+    "goals_met": N_("The goals for day %(day)s were met."),
+    "renewal_within": N_("The renewal is less than %(day)s days away."),
+    "approved": N_("The customer was approved."),
+    "assign_consultant": N_("Chosen by itself: whoever has the fewest open customers."),
+    "start_use": N_("Set by itself on entering the stage."),
+}
+
+
+class Line(NamedTuple):
+    """One entry of the timeline, ready to read."""
+
+    id: int
+    at: datetime
+    icon: str
+    tone: str
+    title: str
+    text: str
+    quote: str
+
+
+def tell(
+    entry: TimelineEntry,
+    *,
+    stages: Mapping[str, str],
+    names: Mapping[str, str],
+    pipelines: Mapping[str, str],
+    locale: str,
+) -> Line:
+    """The entry as a sentence. `stages` and `pipelines` give names for keys, `names` for `staff:12`."""
+
+    def say(message: str, **values: object) -> str:
+        return words.translate(locale, message, **values)
+
+    detail = entry.detail
+    telling = _VARIANTS.get((entry.what, _variant(entry))) or SENTENCES[entry.what]
+    by_person = bool(entry.by_name) or entry.by.startswith("api:")
+    message = telling.text if by_person or not telling.by_itself else telling.by_itself
+    nobody = say(N_("The customer"))
+    day = detail.get("day") or ""
+    scores = [
+        f"{name} {detail[key]}" for key, name in (("csat", "CSAT"), ("nps", "NPS")) if detail.get(key) is not None
+    ]
+    places = {
+        "who": entry.by_name or _actor(entry.by, say),
+        "person": entry.contact_name or (entry.by_name if entry.by.startswith("contact:") else nobody),
+        "from": _place(detail.get("from"), stages, names, locale),
+        "to": _place(detail.get("to"), stages, names, locale),
+        "pipeline": say(pipelines.get(str(detail.get("pipeline")), str(detail.get("pipeline", "")))),
+        "how": say(_HOW.get(str(detail.get("how")), N_("they got in touch"))),
+        "by": say(_SETTLED.get(str(detail.get("by")), N_("by a conversation"))),
+        "day": day,
+        "scores": f": {', '.join(scores)}" if scores else "",
+        "channel": say(CHANNEL[detail["channel"]]) if detail.get("channel") in CHANNEL else "",
+        "result": say(RESULT[Outcome(detail["result"])]).lower() if detail.get("result") in RESULT else "",
+        "activity": _activity(detail, say),
+        "letter": say(LETTER[detail["kind"]]) if detail.get("kind") in LETTER else str(detail.get("subject", "")),
+        **{name: str(detail.get(name, "")) for name in ("title", "goal", "problem", "milestone")},
+    }
+    return Line(entry.id, entry.at, telling.icon, telling.tone, say(message, **places), _why(entry, say), _quote(entry))
+
+
+def _variant(entry: TimelineEntry) -> str:
+    detail = entry.detail
+    match entry.what:
+        case Happened.FLAG_CLOSED:
+            return str(detail.get("outcome", ""))
+        case Happened.FLAG_OPENED:
+            return str(detail.get("origin", ""))
+        case Happened.STAGNATED:
+            return "error" if "error" in detail else str(detail.get("pace", ""))
+        case Happened.GOAL_MET:
+            return "" if detail.get("met", True) else "dropped"
+        case Happened.NOTE_WRITTEN:
+            return next((name for name in ("milestone", "confirmed") if detail.get(name)), "")
+        case _:
+            return ""
+
+
+def _actor(by: str, say: Any) -> str:
+    """Who did it where it is no person of ours."""
+    kind, _, name = by.partition(":")
+    if kind == "api":
+        return str(say(N_("The integration “%(name)s”"), name=name))
+    if kind in ("staff", "contact"):
+        return str(say(N_("Somebody who is no longer here")))
+    return str(say(N_("The import")) if kind == "import" else say(N_("Onward")))
+
+
+def _place(value: object, stages: Mapping[str, str], names: Mapping[str, str], locale: str) -> str:
+    """A stage's name, a day, or a colleague's name."""
+    if isinstance(value, int):
+        return names.get(f"staff:{value}", words.translate(locale, N_("nobody")))
+    if not isinstance(value, str):
+        return words.translate(locale, N_("nobody"))
+    if value in stages:
+        return stages[value]
+    try:
+        return words.day(date.fromisoformat(value), locale)
+    except ValueError:
+        return value
+
+
+def _activity(detail: Mapping[str, Any], say: Any) -> str:
+    if detail.get("title"):
+        return str(detail["title"])
+    kind = detail.get("kind")
+    return str(say(ACTIVITY_TITLES[ActivityKind(kind)])) if kind in ACTIVITY_TITLES else ""
+
+
+def _why(entry: TimelineEntry, say: Any) -> str:
+    """The reason that was kept with it: a person's own words, or the rule that did it."""
+    detail = entry.detail
+    for name in ("reason", "note", "error"):
+        if isinstance(detail.get(name), str) and detail[name]:
+            return str(detail[name])
+    if entry.what is Happened.CONTACT_CONVERTED:
+        return str(say(CONVERTED_WHY[detail["why"]])) if detail.get("why") in CONVERTED_WHY else ""
+    kind, _, rule = entry.by.partition(":")
+    name, _, number = rule.partition(":")
+    if kind == "rule" and name in _RULES:
+        return str(say(_RULES[name], day=number))
+    return ""
+
+
+def _quote(entry: TimelineEntry) -> str:
+    said = entry.detail.get("words") or entry.detail.get("comment")
+    return str(said) if isinstance(said, str) else ""
