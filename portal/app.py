@@ -43,7 +43,7 @@ from portal.routes import demo
 from portal.routes.customer import current_account, details, home, plan
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import company_sign_in, preferences, sign_in, survey
-from portal.routes.staff import customer, customers, day, inbox, people, pipeline
+from portal.routes.staff import customer, customers, day, inbox, insights, people, pipeline
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -72,6 +72,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.reassigning,
     customer.closing,
     people.pages,
+    insights.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []
