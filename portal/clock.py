@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 MORNING = time(9, 0)
 """When the plan's days begin for the customer (domain.md, "Time")."""
 
+EVENING = time(17, 0)
+"""When business hours end."""
+
 NO_HOLIDAYS: Container[date] = frozenset()
 
 

@@ -8,17 +8,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit
-from portal.accounts.models import Contact
+from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened
-from portal.clock import local_date
+from portal.clock import business_days_after, local_date
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
@@ -27,7 +27,6 @@ from portal.journeys.models import (
     Activity,
     Conversation,
     DueAction,
-    Flag,
     FollowUpRow,
     GoalRow,
     JourneyRow,
@@ -67,7 +66,8 @@ def open_after_sale(
     day lies behind are marked missed (they have to be made good), and the current one becomes a call.
     Errors: Refused if one is open already, or the stage can't be begun in.
     """
-    owner_id = owner_id if owner_id is not None else conduct.choose_consultant(db)
+    conduct.lock_account(db, account_id)
+    owner_id = owner_id if owner_id is not None else conduct.consultant_for(db, account_id)
     journey_id = conduct.open_journey(
         db, house, account_id=account_id, pipeline_key=AFTER_SALE, owner_id=None, by=by, now=now, zone=zone
     )
@@ -76,14 +76,10 @@ def open_after_sale(
     if owner_id is not None:
         conduct.assign(db, journey_id=journey_id, staff_id=owner_id, by="rule:assign_consultant", now=now)
     lay_out_plan(db, journey_id)
-    change = conduct.load(db, [journey_id])[journey_id]
     if under_way is None:
-        change.after, effects = rules.enter(change.pipeline, change.after, now, house.holidays)
-        change.add(effects)
-        conduct.fold(change, now=now, house=house)
-        conduct.store(db, house, changes=[change], now=now)
+        conduct.begin(db, house, journey_id=journey_id, now=now)
     else:
-        _take_in(db, house, change, under_way, by=by, now=now)
+        _take_in(db, house, conduct.load(db, [journey_id])[journey_id], under_way, by=by, now=now)
     return journey_id
 
 
@@ -119,10 +115,9 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     conduct.tally(db, stage_id=pipeline.stages[position].id, owner_id=owner_id, journeys=1)
     change = conduct.load(db, [journey_id])[journey_id]
     if started is not None:
-        change.after, effects = rules.start_use(change.after, started, by=by, holidays=house.holidays)
-        change.add(effects)
-    change.after, effects = rules.take_in(pipeline, change.after, now, house.holidays)
-    change.add(effects)
+        change.take(rules.start_use(pipeline, change.after, started, by=by, holidays=house.holidays))
+    change.take(rules.take_in(pipeline, change.after, now, house.holidays))
+    conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
 
 
@@ -178,7 +173,8 @@ def move_by_hand(
 ) -> None:
     """Moves a journey to the stage with that key, forward or back, with a reason that is kept.
 
-    Errors: Refused without a reason, for an unknown stage, or where approval has an obstacle; NotFound.
+    Errors: Refused without a reason, for an unknown stage, where approval has an obstacle, or where a journey that ended
+    can't be taken up again; NotFound.
     """
     if not reason.strip():
         raise Refused(N_("Please say why: the reason stays with the move."))
@@ -186,18 +182,26 @@ def move_by_hand(
     position = next((s.position for s in change.pipeline.stages if s.key == stage), None)
     if position is None:
         raise Refused(N_("There is no stage called %(stage)s."), stage=stage)
+    if change.before.status is not Status.OPEN:
+        _refuse_to_take_up(db, change)
     move = rules.move_by_hand(change.pipeline, change.after, position, by=by, reason=reason)
-    change.after, effects = rules.apply(change.pipeline, change.after, move, now, house.holidays)
-    change.add(effects)
-    _work(db, change, now=now)
+    change.take(rules.apply(change.pipeline, change.after, move, now, house.holidays))
+    change.after = rules.worked(change.after, now)
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
 
 
-def _work(db: Session, change: conduct.Change, *, now: datetime) -> None:
-    """Work by people resets the stagnation limit."""
-    change.after = rules.worked(change.after, now)
-    db.execute(update(JourneyRow).where(JourneyRow.id == change.after.id).values(worked_at=now))
+def _refuse_to_take_up(db: Session, change: conduct.Change) -> None:
+    """An ended journey is not taken up again for a customer who left, nor beside another one of its pipeline."""
+    if db.scalar(select(Account.churned_on).where(Account.id == change.account_id)) is not None:
+        raise Refused(N_("This customer has left. Note that they are back before you move them."))
+    beside = select(JourneyRow.id).where(
+        JourneyRow.account_id == change.account_id,
+        JourneyRow.pipeline_key == change.pipeline.key,
+        JourneyRow.status == Status.OPEN,
+    )
+    if db.scalar(beside) is not None:
+        raise Refused(N_("This customer already has a newer journey under way. Move that one."))
 
 
 def correct_use_start(db: Session, house: House, *, journey_id: int, on: date, by: str, now: datetime) -> None:
@@ -210,37 +214,45 @@ def correct_use_start(db: Session, house: House, *, journey_id: int, on: date, b
         raise Refused(N_("That date is more than two years away. Check the year."))
     if change.after.use_started_on == on:
         return
-    change.after, effects = rules.start_use(change.after, on, by=by, holidays=house.holidays)
-    change.add(effects)
-    _work(db, change, now=now)
-    _reschedule_surveys(db, change, now=now)
+    change.take(rules.start_use(change.pipeline, change.after, on, by=by, holidays=house.holidays))
+    change.after = rules.worked(change.after, now)
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
 
 
-def _reschedule_surveys(db: Session, change: conduct.Change, *, now: datetime) -> None:
-    for contact in change.after.follow_ups:
-        if contact.due_at is not None and not contact.is_asked:
-            db.execute(
-                update(DueAction)
-                .where(
-                    DueAction.journey_id == change.after.id,
-                    DueAction.key == f"survey:{contact.day}",
-                    DueAction.done_at.is_(None),
-                )
-                .values(due_at=max(contact.due_at, now))
-            )
+def assign_consultant(db: Session, house: House, *, journey_id: int, staff_id: int, by: str, now: datetime) -> None:
+    """Gives a customer to another consultant; a first stage that waited for one moves on. Errors: NotFound."""
+    account_id = db.scalar(select(JourneyRow.account_id).where(JourneyRow.id == journey_id))
+    if account_id is None:
+        raise NotFound
+    conduct.lock_account(db, account_id)
+    conduct.assign(db, journey_id=journey_id, staff_id=staff_id, by=by, now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
 
 
 # What journeys hear
 
 
 def hear_sign_in(db: Session, house: House, *, contact_id: int, now: datetime) -> None:
-    """A customer signed in: that is first contact, and work by people."""
+    """A customer signed in. The first time is first contact; later ones are visits, no work that resets a limit."""
     for journey_id in open_journeys_of(db, contact_id):
         conduct.lock(db, journey_id)
-        _first_contact(db, journey_id, contact_id=contact_id, how="sign_in", now=now)
-        conduct.advance(db, house, ids=[journey_id], now=now)
+        if _first_contact(db, journey_id, contact_id=contact_id, how="sign_in", now=now):
+            conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def hear_account_change(db: Session, house: House, *, account_id: int, now: datetime) -> None:
+    """What is known of an account changed (plan, people, renewal date): its open journeys may wait for that."""
+    ids = db.scalars(
+        select(JourneyRow.id)
+        .where(JourneyRow.account_id == account_id, JourneyRow.status == Status.OPEN)
+        .order_by(JourneyRow.id)
+    ).all()
+    changes = list(conduct.load(db, ids).values())
+    for change in changes:
+        change.add(rules.renewal_wake(change.pipeline, change.after))
+        conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=changes, now=now)
 
 
 def hear_sign_of_life(
@@ -248,7 +260,7 @@ def hear_sign_of_life(
 ) -> None:
     """The customer got in touch (`reply`, `message`, `booking`): first contact, and reminders stop at once."""
     conduct.lock(db, journey_id)
-    _first_contact(db, journey_id, contact_id=contact_id, how=how, now=now)
+    _got_in_touch(db, journey_id, contact_id=contact_id, how=how, now=now)
     cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
 
@@ -263,17 +275,27 @@ def open_journeys_of(db: Session, contact_id: int) -> Sequence[int]:
     ).all()
 
 
-def _first_contact(db: Session, journey_id: int, *, contact_id: int | None, how: str, now: datetime) -> None:
+def _got_in_touch(db: Session, journey_id: int, *, contact_id: int | None, how: str, now: datetime) -> None:
+    """First contact if there was none yet, and work by people in any case."""
+    _first_contact(db, journey_id, contact_id=contact_id, how=how, now=now)
     db.execute(update(JourneyRow).where(JourneyRow.id == journey_id).values(worked_at=now))
+
+
+def _first_contact(db: Session, journey_id: int, *, contact_id: int | None, how: str, now: datetime) -> bool:
+    """Whether this was the first; then the call for want of one is off."""
     first = db.execute(
         update(JourneyRow)
         .where(JourneyRow.id == journey_id, JourneyRow.first_contact_at.is_(None))
-        .values(first_contact_at=now)
+        .values(first_contact_at=now, worked_at=now)
         .returning(JourneyRow.account_id)
     ).first()
-    if first is not None:
-        by = f"contact:{contact_id}" if contact_id else "system"
-        audit.note(db, Event(Happened.FIRST_CONTACT, by, now, first.account_id, journey_id, contact_id, {"how": how}))
+    if first is None:
+        return False
+    by = f"contact:{contact_id}" if contact_id else "system"
+    audit.note(db, Event(Happened.FIRST_CONTACT, by, now, first.account_id, journey_id, contact_id, {"how": how}))
+    conduct.drop_due_of_kinds(db, journey_id, kinds=("unless_contact",), why="sign_of_life", now=now)
+    cases.finish_activities(db, journey_id, kinds=(ActivityKind.CALL_NO_CONTACT,), by=by, now=now)
+    return True
 
 
 @dataclass(frozen=True)
@@ -295,14 +317,15 @@ class HeardAnswer:
 def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime) -> int | None:
     """An answer settles its contact or flags the stage; gives the flag's id if it flagged.
 
-    A satisfied or neutral one settles the contact unless another person's flag on the same contact is still open.
+    A satisfied or neutral one settles the contact unless somebody else was dissatisfied about it, and not where it was
+    missed: that is made good by a conversation.
     """
-    conduct.lock(db, answer.journey_id)
     journey_id = answer.journey_id
-    _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
+    conduct.lock(db, journey_id)
+    _got_in_touch(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
     cases.drop_reminders(db, journey_id, why="answer", now=now)
     if answer.outcome is Outcome.DISSATISFIED:
-        flag_id = cases.open_flag(
+        return cases.open_flag(
             db,
             house,
             journey_id=journey_id,
@@ -315,39 +338,26 @@ def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime
             words=answer.words,
             scores=answer.scores,
         )
-        conduct.advance(db, house, ids=[journey_id], now=now)
-        return flag_id
-    if answer.day is not None and not _is_disputed(db, journey_id, answer.day):
-        cases.settle(db, journey_id, days=(answer.day,), by=SettledBy.ANSWER, who=answer.by, now=now)
-        db.execute(
-            update(Touchpoint)
-            .where(
-                Touchpoint.journey_id == journey_id, Touchpoint.key == f"day{answer.day}", Touchpoint.done_at.is_(None)
-            )
-            .values(done_at=now)
-        )
+    if answer.day is not None:
+        cases.settle_by_answer(db, journey_id, day=answer.day, who=answer.by, now=now)
     if answer.outcome is Outcome.NEUTRAL:
-        add_activity(
-            db,
-            journey_id=journey_id,
-            kind=ActivityKind.ASK_WHAT_IS_MISSING,
-            key=f"ask_what_is_missing:answer:{answer.answer_id}",
-            due_at=now + timedelta(days=2),
-            by="system",
-            now=now,
-        )
+        _ask_what_is_missing(db, house, journey_id, answer.answer_id, now=now)
     if answer.is_promoter:
         ask_for_referral(db, journey_id=journey_id, why=f"answer_{answer.answer_id}", now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
     return None
 
 
-def _is_disputed(db: Session, journey_id: int, day: int) -> bool:
-    return (
-        db.scalar(
-            select(Flag.id).where(Flag.journey_id == journey_id, Flag.day == day, Flag.closed_at.is_(None)).limit(1)
-        )
-        is not None
+def _ask_what_is_missing(db: Session, house: House, journey_id: int, answer_id: int, *, now: datetime) -> None:
+    zone = db.scalars(select(JourneyRow.zone).where(JourneyRow.id == journey_id)).one()
+    add_activity(
+        db,
+        journey_id=journey_id,
+        kind=ActivityKind.ASK_WHAT_IS_MISSING,
+        key=f"ask_what_is_missing:answer:{answer_id}",
+        due_at=business_days_after(now, 2, zone, house.holidays),
+        by="system",
+        now=now,
     )
 
 
@@ -383,15 +393,14 @@ def hear_surveys_sent(
     if not sent:
         return
     known = changes if changes is not None else conduct.load(db, [journey_id for journey_id, _ in sent])
-    journeys_of: dict[int, list[int]] = defaultdict(list)
     for journey_id, day in sent:
-        change = known[journey_id]
-        change.after = rules.was_sent(change.after, day, now)
-        change.add(rules.reminders(change.after, day, now, house.holidays))
-        journeys_of[day].append(journey_id)
-    for day, ids in journeys_of.items():
+        known[journey_id].take(rules.was_sent(known[journey_id].after, day, now, house.holidays))
+    by_day: dict[int, list[int]] = defaultdict(list)
+    for journey_id, day in sent:
+        by_day[day].append(journey_id)
+    for day, ids in by_day.items():
         db.connection().execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
-    conduct.store(db, house, changes=[known[journey_id] for journey_id, _ in sent], now=now)
+    conduct.store(db, house, changes=_distinct(known, [journey_id for journey_id, _ in sent]), now=now)
     audit.note_all(
         db, [Event(Happened.SURVEY_SENT, "system", now, known[j].account_id, j, None, {"day": day}) for j, day in sent]
     )
@@ -412,7 +421,7 @@ def convert_contacts(
     now: datetime,
     changes: Mapping[int, conduct.Change] | None = None,
 ) -> None:
-    """Contacts that can't be asked by mail become calls for the consultant: (journey, day, why), one a journey.
+    """Contacts that can't be asked by mail become calls for the consultant: (journey, day, why).
 
     Rows are held and handed in as in `hear_surveys_sent`. The survey's due action ends with the reason.
     """
@@ -420,9 +429,12 @@ def convert_contacts(
         return
     known = changes if changes is not None else conduct.load(db, [journey_id for journey_id, _, _ in contacts])
     for journey_id, day, why in contacts:
-        change = known[journey_id]
-        change.add(rules.convert(change.after, day, now, why=why))
-    conduct.store(db, house, changes=[known[journey_id] for journey_id, _, _ in contacts], now=now)
+        known[journey_id].take(rules.convert(known[journey_id].after, day, now, why=why))
+    conduct.store(db, house, changes=_distinct(known, [journey_id for journey_id, _, _ in contacts]), now=now)
+
+
+def _distinct(changes: Mapping[int, conduct.Change], ids: Sequence[int]) -> list[conduct.Change]:
+    return [changes[journey_id] for journey_id in dict.fromkeys(ids)]
 
 
 def hear_meeting(
@@ -444,7 +456,7 @@ def hear_meeting(
     conduct.lock(db, journey_id)
     db.execute(update(JourneyRow).where(JourneyRow.id == journey_id).values(held_until=held_until, worked_at=now))
     if booked_by_customer:
-        _first_contact(db, journey_id, contact_id=contact_id, how="booking", now=now)
+        _got_in_touch(db, journey_id, contact_id=contact_id, how="booking", now=now)
         cases.drop_reminders(db, journey_id, why="booking", now=now)
     if flag_id is not None:
         cases.act_on_flag(db, flag_id=flag_id, how="meeting", by=by, now=now)
@@ -454,7 +466,7 @@ def hear_meeting(
 def hear_meeting_held(db: Session, house: House, *, journey_id: int, kind: str, by: str, now: datetime) -> None:
     """A meeting took place: first contact, and the touchpoint of that name (kickoff, day14) is done."""
     conduct.lock(db, journey_id)
-    _first_contact(db, journey_id, contact_id=None, how="meeting", now=now)
+    _got_in_touch(db, journey_id, contact_id=None, how="meeting", now=now)
     cases.drop_reminders(db, journey_id, why="meeting", now=now)
     for table in (Touchpoint, Milestone):
         db.execute(
@@ -492,29 +504,25 @@ def log_conversation(
     )
     detail = {"channel": channel, "result": result, "note": note}
     audit.note(db, Event(Happened.CONVERSATION_LOGGED, by, now, account_id, journey_id, contact_id, detail))
-    _first_contact(db, journey_id, contact_id=contact_id, how="conversation", now=now)
+    _got_in_touch(db, journey_id, contact_id=contact_id, how="conversation", now=now)
     cases.drop_reminders(db, journey_id, why="conversation", now=now)
     cases.act_on_open_flags(db, journey_id, how="call", by=by, now=now)
-    journey = conduct.load(db, [journey_id])[journey_id].after
-    days = rules.settles(journey, now)
-    flag_id = None
+    days = rules.settles(conduct.load(db, [journey_id])[journey_id].after, now)
     if result is Outcome.DISSATISFIED:
-        flag_id = cases.open_flag(
+        return cases.flag_conversation(
             db,
             house,
             journey_id=journey_id,
-            origin=FlagOrigin.CONVERSATION,
+            contact_id=contact_id,
+            day=max(days, default=None),
+            words=note,
             by=by,
             now=now,
-            contact_id=contact_id,
-            day=days[-1] if days else None,
-            words=note,
         )
-    elif days:
-        settled = tuple(day for day in days if not _is_disputed(db, journey_id, day))
-        cases.settle(db, journey_id, days=settled, by=SettledBy.CONVERSATION, who=by, now=now)
+    settled = tuple(day for day in days if not cases.is_disputed(db, journey_id, day))
+    cases.settle(db, journey_id, days=settled, by=SettledBy.CONVERSATION, who=by, now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
-    return flag_id
+    return None
 
 
 # Activities

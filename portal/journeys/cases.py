@@ -1,9 +1,10 @@
 """Flags: a case is opened by an answer, a request for help or a consultant, and ends only by a person's recorded outcome."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit, mail
@@ -12,9 +13,9 @@ from portal.accounts.rules import Role
 from portal.audit import Event, Happened
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
-from portal.journeys import conduct, rules
-from portal.journeys.models import Flag, FollowUpRow, JourneyRow, Resolution, StageRow
-from portal.journeys.rules import FlagOrigin, FlagOutcome, SettledBy, Status
+from portal.journeys import conduct, rules, storing
+from portal.journeys.models import Activity, Flag, FollowUpRow, JourneyRow, Resolution, StageRow
+from portal.journeys.rules import ActivityKind, FlagOrigin, FlagOutcome, SettledBy, Status
 
 
 def open_flag(
@@ -33,7 +34,7 @@ def open_flag(
 ) -> int:
     """Opens a case on a journey, tells its consultant at once, and stops reminders; gives the flag's id.
 
-    The same answer again gives its one flag (invariant 5).
+    The same answer again gives its one flag (invariant 5). A contact whose day has come becomes a call.
     """
     conduct.lock(db, journey_id)
     if answer_id is not None and (known := db.scalar(select(Flag.id).where(Flag.answer_id == answer_id))):
@@ -62,14 +63,52 @@ def open_flag(
     drop_reminders(db, journey_id, why="flag", now=now)
     detail = {"flag": flag.id, "origin": origin, "words": words, "day": day}
     audit.note(db, Event(Happened.FLAG_OPENED, by, now, journey.account_id, journey_id, contact_id, detail))
-    _tell_consultant(db, flag, journey, now=now)
+    _tell_consultant(db, flag, journey, key=f"flag_opened:{flag.id}", words=flag.words, now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
     return flag.id
+
+
+def flag_conversation(
+    db: Session,
+    house: House,
+    *,
+    journey_id: int,
+    contact_id: int | None,
+    day: int | None,
+    words: str,
+    by: str,
+    now: datetime,
+) -> int:
+    """A conversation showed that the customer is unhappy: gives the case that is open for this person, else opens one."""
+    same = [Flag.contact_id == contact_id] if contact_id is not None else []
+    known = db.scalar(
+        select(Flag.id).where(Flag.journey_id == journey_id, Flag.closed_at.is_(None), *same).order_by(Flag.id).limit(1)
+    )
+    if known is not None:
+        conduct.advance(db, house, ids=[journey_id], now=now)
+        return known
+    return open_flag(
+        db,
+        house,
+        journey_id=journey_id,
+        origin=FlagOrigin.CONVERSATION,
+        by=by,
+        now=now,
+        contact_id=contact_id,
+        day=day,
+        words=words,
+    )
+
+
+def is_disputed(db: Session, journey_id: int, day: int) -> bool:
+    """Whether a flag about that contact is open: then no kind word of anybody settles it."""
+    about = exists().where(Flag.journey_id == journey_id, Flag.day == day, Flag.closed_at.is_(None))
+    return bool(db.scalar(select(about)))
 
 
 def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
     """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent."""
-    days = [f"{kind}:{day}" for kind in ("reminder", "call_no_answer") for day in (30, 60, 90)]
-    conduct.drop_due(db, journey_id, keys=days, why=why, now=now)
+    conduct.drop_due_of_kinds(db, journey_id, kinds=("reminder", "call_no_answer"), why=why, now=now)
     mail.suppress(
         db,
         why=N_("They answered or got in touch before the reminder went out."),
@@ -90,21 +129,22 @@ def _count(db: Session, journey: JourneyRow, difference: int) -> None:
         conduct.tally(db, stage_id=journey.stage_id, owner_id=journey.owner_id, flagged=change)
 
 
-def _tell_consultant(db: Session, flag: Flag, journey: JourneyRow, *, now: datetime) -> None:
-    reader = db.get(Staff, journey.owner_id) if journey.owner_id else None
-    readers = [reader] if reader is not None and reader.disabled_at is None else managers(db)
+def _tell_consultant(db: Session, flag: Flag, journey: JourneyRow, *, key: str, words: str, now: datetime) -> None:
+    owner = db.get(Staff, journey.owner_id) if journey.owner_id else None
+    readers = [owner] if owner is not None and owner.disabled_at is None else managers(db)
+    context = {**_flag_context(db, flag), "words": words}
     mail.queue_all(
         db,
         [
             mail.Letter(
-                key=f"flag_opened:{flag.id}:staff:{person.id}",
+                key=f"{key}:staff:{person.id}",
                 kind=mail.Kind.FLAG_OPENED,
                 to_email=person.email,
                 language=person.language,
                 account_id=journey.account_id,
                 journey_id=journey.id,
                 staff_id=person.id,
-                context=_flag_context(db, flag),
+                context=context,
             )
             for person in readers
         ],
@@ -128,7 +168,9 @@ def _flag_context(db: Session, flag: Flag) -> dict[str, Any]:
 def managers(db: Session) -> list[Staff]:
     """Managers who work here; administrators where there is none."""
     for role in (Role.MANAGER, Role.ADMINISTRATOR):
-        found = db.scalars(select(Staff).where(Staff.role == role, Staff.disabled_at.is_(None)).order_by(Staff.id)).all()
+        found = db.scalars(
+            select(Staff).where(Staff.role == role, Staff.disabled_at.is_(None)).order_by(Staff.id)
+        ).all()
         if found:
             return list(found)
     return []
@@ -154,7 +196,15 @@ def _acted(db: Session, flag: Flag, journey: JourneyRow, *, how: str, by: str, n
         flag.acted_at, flag.acted_by, flag.alert_at = now, by, None
     journey.worked_at = now
     db.flush()
-    event = Event(Happened.FLAG_ACTED_ON, by, now, flag.account_id, flag.journey_id, flag.contact_id, {"flag": flag.id, "how": how})
+    event = Event(
+        Happened.FLAG_ACTED_ON,
+        by,
+        now,
+        flag.account_id,
+        flag.journey_id,
+        flag.contact_id,
+        {"flag": flag.id, "how": how},
+    )
     audit.note(db, event)
 
 
@@ -186,31 +236,113 @@ def resolve_flag(
     _count(db, journey, -1)
     detail = {"flag": flag.id, "outcome": outcome, "note": note}
     audit.note(db, Event(Happened.FLAG_CLOSED, by, now, flag.account_id, journey.id, flag.contact_id, detail))
-    if outcome is FlagOutcome.LOST:
-        lose(db, journey_id=journey.id, by=by, reason=note, now=now)
-        return
-    if outcome is FlagOutcome.RESOLVED:
-        if flag.day is not None:
-            settle(db, journey.id, days=(flag.day,), by=SettledBy.FLAG, who=by, now=now)
-        _tell_customer(db, flag, resolution, now=now)
+    match outcome:
+        case FlagOutcome.LOST:
+            _lose_customer(db, house, journey, by=by, reason=note, now=now)
+        case FlagOutcome.RESOLVED:
+            if flag.day is not None and not is_disputed(db, journey.id, flag.day):
+                settle(db, journey.id, days=(flag.day,), by=SettledBy.FLAG, who=by, now=now)
+            _tell_customer(db, flag, resolution, now=now)
+        case FlagOutcome.ACCEPTED_RISK:
+            _call_about(db, journey, flag, now=now)
     conduct.advance(db, house, ids=[journey.id], now=now)
 
 
+def _call_about(db: Session, journey: JourneyRow, flag: Flag, *, now: datetime) -> None:
+    """The contact that an accepted risk leaves open still has to be settled: by a call, since the survey was answered."""
+    change = conduct.load(db, [journey.id])[journey.id]
+    if flag.day is not None and not change.after.follow_up(flag.day).is_settled:
+        change.add([rules.call_instead(flag.day, now)])
+        storing.write_activities(db, [change], now=now)
+
+
+def _lose_customer(db: Session, house: House, journey: JourneyRow, *, by: str, reason: str, now: datetime) -> None:
+    """Ends the flagged journey; if that was won before, those that are under way for the customer by now."""
+    if journey.status is Status.OPEN:
+        lose(db, house, journey_ids=[journey.id], by=by, reason=reason, now=now)
+    else:
+        lose(db, house, journey_ids=_under_way(db, journey.account_id), by=by, reason=reason, now=now)
+
+
+def _under_way(db: Session, account_id: int) -> Sequence[int]:
+    return db.scalars(
+        select(JourneyRow.id)
+        .where(JourneyRow.account_id == account_id, JourneyRow.status == Status.OPEN)
+        .order_by(JourneyRow.id)
+    ).all()
+
+
 def settle(db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy, who: str, now: datetime) -> None:
-    """Settles contacts that are not settled yet. The journey's row is held by the caller."""
-    settled = db.execute(
-        update(FollowUpRow)
-        .where(FollowUpRow.journey_id == journey_id, FollowUpRow.day.in_(days), FollowUpRow.settled_at.is_(None))
-        .values(settled_at=now, settled_by=by)
-        .returning(FollowUpRow.day)
-    ).scalars().all()
+    """Settles contacts that are not settled yet, and finishes what was still to be done about them.
+
+    The journey's row is held by the caller.
+    """
+    _settle(db, journey_id, days=days, by=by, who=who, now=now, also_missed=True)
+
+
+def settle_by_answer(db: Session, journey_id: int, *, day: int, who: str, now: datetime) -> None:
+    """The same for a satisfied or neutral answer: it doesn't outweigh another person's dissatisfied one, settled or not
+    by accepting the risk, nor makes it good that the contact was missed."""
+    unhappy = exists().where(
+        Flag.journey_id == journey_id,
+        Flag.day == day,
+        ~exists().where(
+            Resolution.flag_id == Flag.id,
+            Resolution.undone_at.is_(None),
+            Resolution.outcome == FlagOutcome.RESOLVED,
+        ),
+    )
+    if not db.scalar(select(unhappy)):
+        _settle(db, journey_id, days=(day,), by=SettledBy.ANSWER, who=who, now=now, also_missed=False)
+
+
+def _settle(
+    db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy, who: str, now: datetime, also_missed: bool
+) -> None:
+    settled = sorted(
+        db.execute(
+            update(FollowUpRow)
+            .where(
+                FollowUpRow.journey_id == journey_id,
+                FollowUpRow.day.in_(days),
+                FollowUpRow.settled_at.is_(None),
+                *([] if also_missed else [FollowUpRow.missed_at.is_(None)]),
+            )
+            .values(settled_at=now, settled_by=by)
+            .returning(FollowUpRow.day)
+        ).scalars()
+    )
+    if not settled:
+        return
     account_id = db.scalar(select(JourneyRow.account_id).where(JourneyRow.id == journey_id))
     audit.note_all(
         db,
-        [Event(Happened.CONTACT_SETTLED, who, now, account_id, journey_id, None, {"day": d, "by": by}) for d in sorted(settled)],
+        [
+            Event(Happened.CONTACT_SETTLED, who, now, account_id, journey_id, None, {"day": d, "by": by})
+            for d in settled
+        ],
     )
     keys = [f"{kind}:{day}" for day in settled for kind in ("survey", "reminder", "call_no_answer")]
     conduct.drop_due(db, journey_id, keys=keys, why="settled", now=now)
+    finish_activities(db, journey_id, kinds=rules.CALLS_OF_CONTACTS, days=settled, by=who, now=now)
+    for day in settled:
+        storing.finish_touchpoints(db, [journey_id], key=f"day{day}", now=now)
+
+
+def finish_activities(
+    db: Session, journey_id: int, *, kinds: Sequence[ActivityKind], by: str, now: datetime, days: Sequence[int] = ()
+) -> None:
+    """Ticks off open activities of these kinds (and days) that lost their reason, in the name of who took it away."""
+    db.execute(
+        update(Activity)
+        .where(
+            Activity.journey_id == journey_id,
+            Activity.kind.in_(kinds),
+            Activity.done_at.is_(None),
+            *([Activity.day.in_(days)] if days else []),
+        )
+        .values(done_at=now, done_by=by)
+    )
 
 
 def _tell_customer(db: Session, flag: Flag, resolution: Resolution, *, now: datetime) -> None:
@@ -233,19 +365,12 @@ def _tell_customer(db: Session, flag: Flag, resolution: Resolution, *, now: date
     )
 
 
-def lose(db: Session, *, journey_id: int, by: str, reason: str, now: datetime) -> None:
-    """Ends a journey as lost where it stands. The journey's row is held by the caller."""
-    journey = db.get_one(JourneyRow, journey_id)
-    if journey.status is not Status.OPEN:
-        return
-    conduct.tally(
-        db, stage_id=journey.stage_id, owner_id=journey.owner_id, journeys=-1, flagged=-1 if journey.open_flags else 0
-    )
-    journey.status, journey.ended_at = Status.LOST, now
-    journey.behind_at = journey.stuck_at = journey.alert_at = None
-    journey.version += 1
-    db.flush()
-    audit.note(db, Event(Happened.JOURNEY_LOST, by, now, journey.account_id, journey_id, None, {"reason": reason}))
+def lose(db: Session, house: House, *, journey_ids: Sequence[int], by: str, reason: str, now: datetime) -> None:
+    """Ends journeys as lost where they stand; nothing that waited for them happens any more."""
+    changes = list(conduct.load(db, journey_ids).values())
+    for change in changes:
+        change.take(rules.lose(change.after, now, by=by, reason=reason))
+    conduct.store(db, house, changes=changes, now=now)
 
 
 def confirm_resolution(db: Session, *, resolution_id: int, by: str, now: datetime) -> None:
@@ -256,13 +381,19 @@ def confirm_resolution(db: Session, *, resolution_id: int, by: str, now: datetim
         db.flush()
         audit.note(
             db,
-            Event(Happened.NOTE_WRITTEN, by, now, flag.account_id, flag.journey_id, flag.contact_id, {"flag": flag.id, "confirmed": True}),
+            Event(
+                Happened.NOTE_WRITTEN,
+                by,
+                now,
+                flag.account_id,
+                flag.journey_id,
+                flag.contact_id,
+                {"flag": flag.id, "confirmed": True},
+            ),
         )
 
 
-def reopen_flag(
-    db: Session, house: House, *, resolution_id: int, words: str, by: str, now: datetime
-) -> None:
+def reopen_flag(db: Session, house: House, *, resolution_id: int, words: str, by: str, now: datetime) -> None:
     """The customer says "not solved": the resolution is undone and the case is open again, with a new clock."""
     resolution, flag = _standing(db, resolution_id)
     if resolution.undone_at is not None:
@@ -274,25 +405,26 @@ def reopen_flag(
     flag.alert_at = flag.act_by
     db.flush()
     _count(db, journey, 1)
+    if journey.status is Status.OPEN:
+        _unsettle(db, flag, settled_at=resolution.at)
     detail = {"flag": flag.id, "words": words}
     audit.note(db, Event(Happened.FLAG_REOPENED, by, now, flag.account_id, journey.id, flag.contact_id, detail))
-    owner = db.get(Staff, journey.owner_id) if journey.owner_id else None
-    mail.queue_all(
-        db,
-        [
-            mail.Letter(
-                key=f"flag_reopened:{resolution.id}:staff:{person.id}",
-                kind=mail.Kind.FLAG_OPENED,
-                to_email=person.email,
-                language=person.language,
-                account_id=journey.account_id,
-                journey_id=journey.id,
-                staff_id=person.id,
-                context={**_flag_context(db, flag), "words": words or flag.words},
-            )
-            for person in ([owner] if owner is not None else managers(db))
-        ],
-        now=now,
+    key = f"flag_reopened:{resolution.id}"
+    _tell_consultant(db, flag, journey, key=key, words=words or flag.words, now=now)
+    conduct.advance(db, house, ids=[journey.id], now=now)
+
+
+def _unsettle(db: Session, flag: Flag, *, settled_at: datetime) -> None:
+    """The contact that the undone resolution had settled is open again, until approval made it history."""
+    db.execute(
+        update(FollowUpRow)
+        .where(
+            FollowUpRow.journey_id == flag.journey_id,
+            FollowUpRow.day == flag.day,
+            FollowUpRow.settled_by == SettledBy.FLAG,
+            FollowUpRow.settled_at == settled_at,
+        )
+        .values(settled_at=None, settled_by=None)
     )
 
 
@@ -340,25 +472,21 @@ def tell_managers_of_late_flags(db: Session, *, now: datetime, limit: int = 200)
             now=now,
         )
         audit.note(
-            db, Event(Happened.FLAG_LATE, "system", now, flag.account_id, flag.journey_id, flag.contact_id, {"flag": flag.id})
+            db,
+            Event(
+                Happened.FLAG_LATE, "system", now, flag.account_id, flag.journey_id, flag.contact_id, {"flag": flag.id}
+            ),
         )
         flag.alert_at = None
     db.flush()
     return len(flags)
 
 
-def churn(db: Session, *, account_id: int, on: Any, reason: str, by: str, now: datetime) -> None:
-    """The account has left: its open journeys end as lost."""
-    # FOR NO KEY UPDATE: who holds a journey and writes a row of its account (a foreign key) must not wait for us
-    # while we wait for that journey.
-    account = db.get(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
-    if account is None:
-        raise NotFound
-    account.churned_on, account.churn_reason = on, reason
-    ids = db.scalars(
-        select(JourneyRow.id).where(JourneyRow.account_id == account_id, JourneyRow.status == Status.OPEN).order_by(JourneyRow.id)
-    ).all()
-    for journey_id in ids:
-        conduct.lock(db, journey_id)
-        lose(db, journey_id=journey_id, by=by, reason=reason, now=now)
+def churn(db: Session, house: House, *, account_id: int, on: date, reason: str, by: str, now: datetime) -> None:
+    """The account has left: its open journeys end as lost. Errors: NotFound; Refused without a reason."""
+    if not reason.strip():
+        raise Refused(N_("Please say why the customer left."))
+    conduct.lock_account(db, account_id)
+    db.execute(update(Account).where(Account.id == account_id).values(churned_on=on, churn_reason=reason))
+    lose(db, house, journey_ids=_under_way(db, account_id), by=by, reason=reason, now=now)
     audit.note(db, Event(Happened.ACCOUNT_CHURNED, by, now, account_id, None, None, {"reason": reason}))

@@ -4,20 +4,21 @@ Claims lock the journeys, skipping those another worker holds, and then read the
 whoever changes a journey's actions holds its row, so an action is done exactly once, whoever dies (invariant 3).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit, mail
 from portal.accounts.models import Account, Staff
 from portal.audit import Event, Happened
 from portal.house import House
-from portal.journeys import actions, cases, conduct, rules
-from portal.journeys.models import DueAction, FollowUpRow, JourneyRow, StageRow, StageTally
-from portal.journeys.rules import ActivityKind, Status
+from portal.journeys import cases, conduct, rules
+from portal.journeys.models import DueAction, JourneyRow, StageRow, StageTally
+from portal.journeys.rules import ActivityKind
 
 OWN_KINDS = ("wake", "unless_contact", "call_no_answer")
 """What this room does by itself; `survey`, `reminder` and `referral_prompt` are for the rooms above."""
@@ -35,41 +36,51 @@ class Waiting(NamedTuple):
     due_at: datetime
 
 
-_COLUMNS = (
-    DueAction.id,
-    DueAction.journey_id,
-    DueAction.kind,
-    DueAction.key,
-    DueAction.day,
-    DueAction.what,
-    DueAction.due_at,
-)
-
-
 def claim(db: Session, *, kinds: Sequence[str], now: datetime, limit: int) -> list[Waiting]:
-    """Up to `limit` actions of these kinds that are due, oldest first, with their journeys locked; one a journey."""
-    found = db.execute(
-        select(DueAction.id, DueAction.journey_id)
-        .join(JourneyRow, JourneyRow.id == DueAction.journey_id)
-        .where(
-            DueAction.kind.in_(kinds),
-            DueAction.due_at <= now,
-            DueAction.done_at.is_(None),
-            DueAction.set_aside_at.is_(None),
-        )
-        .order_by(DueAction.due_at, DueAction.id)
-        .limit(limit)
-        .with_for_update(of=JourneyRow, skip_locked=True)
-    ).all()
+    """Up to `limit` actions of these kinds that are due, oldest first within a kind, with their journeys locked; one a
+    journey."""
     first: dict[int, int] = {}
-    for action_id, journey_id in found:
-        first.setdefault(journey_id, action_id)
-    rows = db.execute(
-        select(*_COLUMNS)
-        .where(DueAction.id.in_(list(first.values())), DueAction.done_at.is_(None), DueAction.set_aside_at.is_(None))
-        .order_by(DueAction.due_at, DueAction.id)
+    for kind in kinds:  # one at a time: each is a walk along the index, together they would be sorted anew each time
+        found = db.execute(_DUE, {"kind": kind, "now": now, "most": limit - len(first)})
+        for action_id, journey_id in found:
+            first.setdefault(journey_id, action_id)
+        if len(first) >= limit:
+            break
+    if not first:
+        return []
+    return [Waiting(*row) for row in db.execute(_STILL_WAITING, {"ids": list(first.values())})]
+
+
+_DUE = (
+    select(DueAction.id, DueAction.journey_id)
+    .join(JourneyRow, JourneyRow.id == DueAction.journey_id)
+    .where(
+        DueAction.kind == bindparam("kind"),
+        DueAction.due_at <= bindparam("now"),
+        DueAction.done_at.is_(None),
+        DueAction.set_aside_at.is_(None),
     )
-    return [Waiting(*row) for row in rows]
+    .order_by(DueAction.due_at, DueAction.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=JourneyRow, skip_locked=True)
+)
+_STILL_WAITING = (
+    select(
+        DueAction.id,
+        DueAction.journey_id,
+        DueAction.kind,
+        DueAction.key,
+        DueAction.day,
+        DueAction.what,
+        DueAction.due_at,
+    )
+    .where(
+        DueAction.id.in_(bindparam("ids", expanding=True)),
+        DueAction.done_at.is_(None),
+        DueAction.set_aside_at.is_(None),
+    )
+    .order_by(DueAction.due_at, DueAction.id)
+)
 
 
 def mark_done(db: Session, rows: Sequence[Waiting], *, now: datetime, result: str = "done") -> None:
@@ -97,42 +108,32 @@ def next_due(db: Session, *, kinds: Sequence[str]) -> datetime | None:
 
 
 def do_own(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
-    """Carries out claimed actions of `OWN_KINDS`."""
-    mark_done(db, rows, now=now)
+    """Carries out claimed actions of `OWN_KINDS`, or drops them where their reason has gone."""
+    changes = conduct.load(db, [row.journey_id for row in rows])
+    results: dict[str, list[Waiting]] = defaultdict(list)
     for row in rows:
-        if row.kind == "unless_contact":
-            _call_unless_contact(db, row, now=now)
-        elif row.kind == "call_no_answer":
-            _call_unless_answer(db, row, now=now)
-    conduct.advance(db, house, ids=[row.journey_id for row in rows], now=now)
+        change = changes[row.journey_id]
+        moot = _moot(row, change.after)
+        results[moot or "done"].append(row)
+        if moot is None and row.kind != "wake":
+            kind = ActivityKind(row.what or row.kind)
+            change.add([rules.NewActivity(kind, row.key, now, row.day)])
+    for result, those in results.items():
+        mark_done(db, those, now=now, result=result)
+    for change in changes.values():
+        conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=list(changes.values()), now=now)
 
 
-def _call_unless_contact(db: Session, row: Waiting, *, now: datetime) -> None:
-    kind, _, _visit = row.key.partition("@")
-    journey = db.execute(
-        select(JourneyRow.first_contact_at, JourneyRow.status, JourneyRow.visit).where(JourneyRow.id == row.journey_id)
-    ).one()
-    if journey.first_contact_at is None and journey.status is Status.OPEN and row.key == f"{kind}@{journey.visit}":
-        actions.add_activity(
-            db, journey_id=row.journey_id, kind=ActivityKind(kind), key=row.key, due_at=now, by="system", now=now
-        )
-
-
-def _call_unless_answer(db: Session, row: Waiting, *, now: datetime) -> None:
-    settled = db.scalar(
-        select(FollowUpRow.settled_at).where(FollowUpRow.journey_id == row.journey_id, FollowUpRow.day == row.day)
-    )
-    if settled is None:
-        actions.add_activity(
-            db,
-            journey_id=row.journey_id,
-            kind=ActivityKind.CALL_NO_ANSWER,
-            key=row.key,
-            due_at=now,
-            by="system",
-            now=now,
-            day=row.day,
-        )
+def _moot(row: Waiting, journey: rules.Journey) -> str | None:
+    """Why there is nothing left to do; None if there is."""
+    match row.kind:
+        case "unless_contact":
+            return rules.moot_first_call(journey, int(row.key.partition("@")[2]))
+        case "call_no_answer":
+            return rules.moot_call(journey, row.day)
+        case _:
+            return None
 
 
 # Stagnation
@@ -156,68 +157,77 @@ class Stagnant(NamedTuple):
 
 def claim_stagnant(db: Session, now: datetime, limit: int) -> list[Stagnant]:
     """Journeys whose alert is due, locked, longest overdue first."""
-    rows = db.execute(
-        select(
-            JourneyRow.id,
-            JourneyRow.account_id,
-            Account.name,
-            JourneyRow.owner_id,
-            JourneyRow.stage_id,
-            StageRow.name_en,
-            StageRow.limit_days,
-            JourneyRow.entered_at,
-            JourneyRow.alert_at,
-            JourneyRow.behind_at,
-            JourneyRow.stuck_at,
-        )
-        .join(Account, Account.id == JourneyRow.account_id)
-        .join(StageRow, StageRow.id == JourneyRow.stage_id)
-        .where(JourneyRow.alert_at <= now)
-        .order_by(JourneyRow.alert_at, JourneyRow.id)
-        .limit(limit)
-        .with_for_update(of=JourneyRow, skip_locked=True)
-    ).all()
-    return [Stagnant(*row) for row in rows]
+    found = db.execute(_STAGNANT, {"now": now, "most": limit})
+    return [Stagnant(*row) for row in found]
+
+
+_STAGNANT: Select[*tuple[Any, ...]] = (
+    select(
+        JourneyRow.id,
+        JourneyRow.account_id,
+        Account.name,
+        JourneyRow.owner_id,
+        JourneyRow.stage_id,
+        StageRow.name_en,
+        StageRow.limit_days,
+        JourneyRow.entered_at,
+        JourneyRow.alert_at,
+        JourneyRow.behind_at,
+        JourneyRow.stuck_at,
+    )
+    .join(Account, Account.id == JourneyRow.account_id)
+    .join(StageRow, StageRow.id == JourneyRow.stage_id)
+    .where(JourneyRow.alert_at <= bindparam("now"))
+    .order_by(JourneyRow.alert_at, JourneyRow.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=JourneyRow, skip_locked=True)
+)
+_NEXT_ALERT = update(JourneyRow).where(JourneyRow.id == bindparam("the_id")).values(alert_at=bindparam("next_alert_at"))
 
 
 def alert(db: Session, house: House, rows: Sequence[Stagnant], now: datetime) -> None:
     """Tells the consultant that a card fell behind and, once it is stuck, the manager too."""
-    people = {p.id: p for p in db.scalars(select(Staff).where(Staff.id.in_({r.owner_id for r in rows if r.owner_id})))}
+    if not rows:
+        return
+    owner_ids = {row.owner_id for row in rows if row.owner_id is not None}
+    working = select(Staff).where(Staff.id.in_(owner_ids), Staff.disabled_at.is_(None))
+    people = {person.id: person for person in db.scalars(working)}
     managers = cases.managers(db)
-    letters, events = [], []
+    letters, events, following = [], [], []
     for row in rows:
-        owner = people.get(row.owner_id) if row.owner_id else None
-        if owner is not None and owner.disabled_at is not None:
-            owner = None
-        level = rules.pace(now, row.behind_at, row.stuck_at)
+        owner = people.get(row.owner_id) if row.owner_id is not None else None
+        pace = rules.pace(now, row.behind_at, row.stuck_at)
         told = [(mail.Kind.STAGNATION, owner)] if owner is not None else []
-        if level is rules.Pace.STUCK or owner is None:
+        if pace is rules.Pace.STUCK or owner is None:
             told += [(mail.Kind.STAGNATION_MANAGER, person) for person in managers]
-        context = {
+        letters += [_stagnation_letter(row, kind, person, owner, now=now) for kind, person in told]
+        events.append(Event(Happened.STAGNATED, "system", now, row.account_id, row.id, None, {"pace": pace}))
+        next_alert_at = row.stuck_at if row.stuck_at is not None and row.stuck_at > now else None
+        following.append({"the_id": row.id, "next_alert_at": next_alert_at})
+    db.connection().execute(_NEXT_ALERT, following)
+    mail.queue_all(db, letters, now=now)
+    audit.note_all(db, events)
+
+
+def _stagnation_letter(
+    row: Stagnant, kind: mail.Kind, person: Staff, owner: Staff | None, *, now: datetime
+) -> mail.Letter:
+    return mail.Letter(
+        key=f"{kind}:{row.id}:{row.alert_at.isoformat()}:staff:{person.id}",
+        kind=kind,
+        to_email=person.email,
+        language=person.language,
+        account_id=row.account_id,
+        journey_id=row.id,
+        staff_id=person.id,
+        context={
             "stage_name": row.stage_name,
             "days": max(1, (now - row.entered_at).days),
             "limit_days": row.limit_days,
             "path": f"/staff/customers/{row.account_id}",
             "consultant_name": owner.name if owner is not None else "",
-        }
-        letters += [
-            mail.Letter(
-                key=f"{kind}:{row.id}:{row.alert_at.isoformat()}:staff:{person.id}",
-                kind=kind,
-                to_email=person.email,
-                language=person.language,
-                account_id=row.account_id,
-                journey_id=row.id,
-                staff_id=person.id,
-                context=context,
-            )
-            for kind, person in told
-        ]
-        events.append(Event(Happened.STAGNATED, "system", now, row.account_id, row.id, None, {"pace": level}))
-        following = row.stuck_at if row.stuck_at is not None and row.stuck_at > now else None
-        db.execute(update(JourneyRow).where(JourneyRow.id == row.id).values(alert_at=following))
-    mail.queue_all(db, letters, now=now)
-    audit.note_all(db, events)
+        },
+    )
 
 
 def put_aside_stagnant(db: Session, row: Stagnant, error: str, now: datetime) -> None:
@@ -250,7 +260,9 @@ def compact_tallies(db: Session, *, now: datetime, keep: int = 200) -> int:
         total[0] += journeys
         total[1] += flagged
     rows = [
-        {"stage_id": stage, "owner_id": owner, "journeys": n, "flagged": f} for (stage, owner), (n, f) in sums.items() if n or f
+        {"stage_id": stage, "owner_id": owner, "journeys": n, "flagged": f}
+        for (stage, owner), (n, f) in sums.items()
+        if n or f
     ]
     if rows:
         db.execute(insert(StageTally), rows)

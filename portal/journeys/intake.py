@@ -140,7 +140,7 @@ def _update(db: Session, house: House, deal: Deal, people: Sequence[Person], *, 
     account = db.scalars(
         select(Account)
         .where(Account.external_id == deal.external_id)
-        .with_for_update()
+        .with_for_update(key_share=True)  # workers that hold its journeys may still write events about it
         .execution_options(populate_existing=True)
     ).one()
     if account.fingerprint == deal.fingerprint:
@@ -180,9 +180,8 @@ def _update(db: Session, house: House, deal: Deal, people: Sequence[Person], *, 
         db.execute(update(Account).where(Account.id == account.id).values(consultant_id=deal.consultant_id))
     if changed:
         audit.note(db, Event(Happened.ACCOUNT_CHANGED, by, now, account.id, None, None, changed))
-    if open_ids:
-        # A plan or an address that was missing may be what the first stage waited for.
-        conduct.advance(db, house, ids=open_ids, now=now)
+    # A plan or an address that was missing may be what the first stage waited for; a renewal date, what a later one does.
+    actions.hear_account_change(db, house, account_id=account.id, now=now)
     return Result(account.id, Taken.UPDATED if changed else Taken.UNCHANGED)
 
 

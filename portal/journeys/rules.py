@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from portal.clock import (
+    EVENING,
     MORNING,
     NO_HOLIDAYS,
     at_local,
@@ -26,6 +27,8 @@ CALL_AFTER_BUSINESS_DAYS = 5
 REMIND_AFTER_BUSINESS_DAYS = 3
 LATE_CONTACT_DAYS = 14
 """A contact that could not go out for so long (the worker stood still) is void as a mail and becomes a call."""
+DAYS_BETWEEN_SURVEYS = 14
+"""Nobody gets two surveys within so many days (domain.md, "One contact budget per person")."""
 
 
 class Status(StrEnum):
@@ -106,6 +109,15 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.HAND_OVER: N_("Hand over to the relationship team"),
     ActivityKind.OTHER: N_("Something else"),
 }
+
+
+CALLS_OF_CONTACTS = (
+    ActivityKind.CONTACT_60,
+    ActivityKind.CONTACT_90,
+    ActivityKind.CALL_NO_ANSWER,
+    ActivityKind.CONTACT_BY_CALL,
+)
+"""What has nothing left to do once the contact of its day is settled."""
 
 
 class Outcome(StrEnum):
@@ -233,6 +245,11 @@ class FollowUp:
     def is_asked(self) -> bool:
         return self.sent_at is not None or self.converted_at is not None
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether it still lies ahead: neither asked nor settled nor missed. Only pending contacts are dated anew."""
+        return not (self.is_asked or self.is_settled or self.missed_at)
+
     def has_come(self, now: datetime) -> bool:
         """Whether its day is here, or it was asked for already."""
         return self.is_asked or self.missed_at is not None or (self.due_at is not None and self.due_at <= now)
@@ -256,7 +273,7 @@ class Journey:
     opened_at: datetime
     entered_at: datetime
     moved_back: bool
-    """Whether a person moved it back into this stage: then only newer evidence moves it on."""
+    """Only evidence newer than `entered_at` moves it on: a person moved it back, or it repeats a pipeline just won."""
     zone: str
     owner_id: int | None
     plan_known: bool
@@ -269,12 +286,15 @@ class Journey:
     promise_due_on: date | None = None
     """The earliest deadline among the pending issues that we owe."""
     goals: tuple[Goal, ...] = ()
+    conversed_at: datetime | None = None
+    """The last conversation that didn't end in a flag; known only where it was moved back, since only there it counts."""
     worked_at: datetime | None = None
     """When a person, either side, last did something."""
     held_until: datetime | None = None
     """End of a planned meeting: it holds the clock until it's due."""
     renews_on: date | None = None
     has_next: bool = False
+    ended_at: datetime | None = None
 
     def follow_up(self, day: int) -> FollowUp:
         return next(f for f in self.follow_ups if f.day == day)
@@ -360,6 +380,8 @@ class Assign:
 class Ended:
     how: Ending
     at: datetime
+    by: str = "system"
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -375,9 +397,7 @@ def promise_is_broken(journey: Journey, now: datetime) -> bool:
     return journey.promise_due_on is not None and journey.promise_due_on < local_date(now, journey.zone)
 
 
-def evidence(
-    term: Term, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
-) -> datetime | None:
+def evidence(term: Term, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS) -> datetime | None:
     """Since when a condition holds; None while it doesn't."""
     match term.name:
         case Condition.DEMAND_ANALYSED:
@@ -393,7 +413,8 @@ def evidence(
         case Condition.DAY_OF_USE:
             return _day_come(journey, term.number, now, holidays)
         case Condition.CONTACT_SETTLED:
-            return journey.follow_up(term.number).settled_at
+            settled_at = journey.follow_up(term.number).settled_at
+            return settled_at and max(settled_at, journey.conversed_at or settled_at)
         case Condition.ALL_CONTACTS_SETTLED:
             return _last_settled(journey)
         case Condition.GOALS_MET:
@@ -401,12 +422,16 @@ def evidence(
             met = [at for at in goals if at is not None]
             return None if len(met) < len(goals) else max(met, default=journey.opened_at)
         case Condition.RENEWAL_WITHIN:
-            if journey.renews_on is None:
-                return None
-            at = at_local(journey.renews_on - timedelta(days=term.number), MORNING, journey.zone)
-            return at if at <= now else None
+            at = _renewal_nears(journey, term.number)
+            return at if at is not None and at <= now else None
         case never:
             assert_never(never)
+
+
+def _renewal_nears(journey: Journey, days: int) -> datetime | None:
+    if journey.renews_on is None:
+        return None
+    return at_local(journey.renews_on - timedelta(days=days), MORNING, journey.zone)
 
 
 def _day_come(journey: Journey, day: int, now: datetime, holidays: Container[date]) -> datetime | None:
@@ -436,20 +461,28 @@ def next_move(
     if journey.open_flags or promise_is_broken(journey, now):
         return None
     proofs: list[tuple[str, datetime]] = []
-    misses: int | None = None
+    gave_way: FollowUp | None = None
     for term in stage.moves_on:
-        at = evidence(term, journey, now, holidays)
-        if at is None and term.name is Condition.CONTACT_SETTLED and stage.gives_way_on_day is not None:
-            at = _day_come(journey, stage.gives_way_on_day, now, holidays)
-            misses = term.number if journey.follow_up(term.number).missed_at is None else None
-        if at is None:
+        proof = str(term), evidence(term, journey, now, holidays)
+        if term.name is Condition.CONTACT_SETTLED and stage.gives_way_on_day is not None and _is_old(proof[1], journey):
+            next_came = _day_come(journey, stage.gives_way_on_day, now, holidays)
+            if next_came is not None:
+                gave_way = journey.follow_up(term.number) if proof[1] is None else None
+                proof = str(Term(Condition.DAY_OF_USE, stage.gives_way_on_day)), next_came
+        if proof[1] is None:
             return None
-        proofs.append((str(term), at))
-    if journey.moved_back and max(at for _, at in proofs) <= journey.entered_at:
+        proofs.append((proof[0], proof[1]))
+    if _is_old(max(at for _, at in proofs), journey):
         return None
-    missed = misses is not None
-    rule = f"rule:contact_missed:{misses}" if missed else f"rule:{stage.moves_on[0]}"
-    return Move(following.position, rule, "", tuple(proofs), misses)
+    if gave_way is None:
+        return Move(following.position, f"rule:{stage.moves_on[0]}", "", tuple(proofs))
+    misses = gave_way.day if gave_way.missed_at is None else None
+    return Move(following.position, f"rule:contact_missed:{gave_way.day}", "", tuple(proofs), misses)
+
+
+def _is_old(at: datetime | None, journey: Journey) -> bool:
+    """Whether evidence is missing, or older than the person's decision to move the journey back."""
+    return at is None or (journey.moved_back and at <= journey.entered_at)
 
 
 def approval_obstacle(journey: Journey) -> Refused | None:
@@ -466,9 +499,7 @@ def approval_obstacle(journey: Journey) -> Refused | None:
     return None
 
 
-def move_by_hand(
-    pipeline: Pipeline, journey: Journey, to: int, *, by: str, reason: str
-) -> Move:
+def move_by_hand(pipeline: Pipeline, journey: Journey, to: int, *, by: str, reason: str) -> Move:
     """A person's move, forward or back. Errors: Refused with the reason why not."""
     if to == journey.position and journey.status is not Status.LOST:
         raise Refused(N_("The customer is already in that stage."))
@@ -485,24 +516,50 @@ def apply(
     if move.misses is not None:
         journey = _with_follow_up(journey, replace(journey.follow_up(move.misses), missed_at=now))
         effects.append(Missed(move.misses, now))
-    back = move.to < journey.position or journey.status is not Status.OPEN
-    effects.append(
-        Moved(journey.position, move.to, journey.visit + 1, now, move.by, move.reason, move.evidence)
-    )
+    by_hand = not move.by.startswith("rule:")
+    came_from = journey.position
+    taken_up = journey.status is not Status.OPEN
+    moved_back = by_hand and (move.to < came_from or taken_up)
+    effects.append(Moved(came_from, move.to, journey.visit + 1, now, move.by, move.reason, move.evidence))
     journey = replace(
         journey,
         position=move.to,
         visit=journey.visit + 1,
         entered_at=now,
         status=Status.OPEN,
-        moved_back=back and not move.by.startswith("rule:"),
+        ended_at=None,
+        moved_back=moved_back,
+        conversed_at=None,
     )
-    journey, entering = enter(pipeline, journey, now, holidays)
+    if moved_back:
+        journey = _asked_again(pipeline.stages[move.to], journey)
+    if taken_up:
+        effects += _wakes(pipeline, journey, holidays)  # they were dropped when it was lost
+    journey, entering = enter(pipeline, journey, now, holidays, by=move.by, reason=move.reason)
+    passed_over = pipeline.stages[came_from + 1 : move.to] if by_hand else ()
+    for step in (step for stage in passed_over for step in stage.on_enter if step.do is Do.SURVEY):
+        entering += _survey(journey, step.day, now)  # a contact is not let off because a person skipped its stage
     return journey, effects + entering
 
 
+def _asked_again(stage: Stage, journey: Journey) -> Journey:
+    """Moving a customer back to a stage says that its work is to be done again: what it waits for once is forgotten."""
+    waits_for = {term.name for term in stage.moves_on}
+    if Condition.FIRST_CONTACT in waits_for:
+        journey = replace(journey, first_contact_at=None)
+    if Condition.DEMAND_ANALYSED in waits_for:
+        journey = replace(journey, analysed_at=None)
+    return journey
+
+
 def enter(
-    pipeline: Pipeline, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+    pipeline: Pipeline,
+    journey: Journey,
+    now: datetime,
+    holidays: Container[date] = NO_HOLIDAYS,
+    *,
+    by: str = "system",
+    reason: str = "",
 ) -> tuple[Journey, list[Effect]]:
     """What entering the current stage sets going. Keys name the visit for work, and the contact alone for mail to
     customers: a visit made again repeats the work, never the mail."""
@@ -523,27 +580,39 @@ def enter(
                 effects.append(Letter(step.what, step.what))
             case Do.START_USE:
                 if journey.use_started_on is None:
-                    journey, started = start_use(
-                        journey, local_date(now, journey.zone), by="rule:start_use", holidays=holidays
-                    )
+                    today = local_date(now, journey.zone)
+                    journey, started = start_use(pipeline, journey, today, by="rule:start_use", holidays=holidays)
                     effects += started
             case Do.SURVEY:
-                contact = journey.follow_up(step.day)
-                if contact.due_at is not None and not (contact.is_asked or contact.is_settled):
-                    effects.append(Due(f"survey:{step.day}", f"survey:{step.day}", max(contact.due_at, now)))
+                effects += _survey(journey, step.day, now)
             case Do.PROMPT_REFERRAL:
-                effects.append(Due("referral_prompt", f"referral_prompt:{step.what}", now))
+                effects.append(Due(f"referral_prompt:{step.what}", f"referral_prompt:{step.what}", now))
             case Do.OPEN_NEXT:
                 if not journey.has_next:
                     effects.append(OpenNext(step.what))
                     journey = replace(journey, has_next=True)
             case never:
                 assert_never(never)
+    effects += renewal_wake(pipeline, journey)
     if stage.ends is not None:
         status = Status.WON if stage.ends is Ending.WON else Status.LOST
-        journey = replace(journey, status=status)
-        effects.append(Ended(stage.ends, now))
+        journey = replace(journey, status=status, ended_at=now)
+        effects.append(Ended(stage.ends, now, by, reason))
     return journey, effects
+
+
+def _survey(journey: Journey, day: int, now: datetime) -> list[Effect]:
+    contact = journey.follow_up(day)
+    if contact.due_at is None or not contact.is_pending:
+        return []
+    return [Due(f"survey:{day}", f"survey:{day}", max(contact.due_at, now))]
+
+
+def renewal_wake(pipeline: Pipeline, journey: Journey) -> list[Effect]:
+    """The wake-up for the day when the renewal comes near, where the stage waits for it."""
+    waits = [t.number for t in pipeline.stages[journey.position].moves_on if t.name is Condition.RENEWAL_WITHIN]
+    at = _renewal_nears(journey, max(waits)) if waits else None
+    return [Due("wake", "wake:renewal", at)] if at is not None else []
 
 
 def _activity(step: Step, journey: Journey, now: datetime, holidays: Container[date]) -> NewActivity:
@@ -556,50 +625,131 @@ def _activity(step: Step, journey: Journey, now: datetime, holidays: Container[d
 
 
 def start_use(
-    journey: Journey, on: date, *, by: str, holidays: Container[date] = NO_HOLIDAYS
+    pipeline: Pipeline, journey: Journey, on: date, *, by: str, holidays: Container[date] = NO_HOLIDAYS
 ) -> tuple[Journey, list[Effect]]:
     """Sets day 0, and with it every contact that is still to come; also the correction of a date set before.
 
-    Contacts already asked, settled or missed are history and stay (invariant 8).
+    Contacts already asked, settled or missed are history and stay (invariant 8). Every day that the pipeline waits for
+    gets its wake-up anew, for a stage may still wait for a day whose contact was made.
     """
     effects: list[Effect] = [UseStarted(on, journey.use_started_on, by)]
-    moved: list[FollowUp] = []
-    for contact in journey.follow_ups:
-        if not (contact.is_asked or contact.is_settled or contact.missed_at):
-            at = day_instant(on, contact.day, journey.zone, holidays)
-            contact = replace(contact, due_on=on + timedelta(days=contact.day), due_at=at)
-            effects.append(Due("wake", f"wake:{contact.day}", at))
-        moved.append(contact)
-    return replace(journey, use_started_on=on, follow_ups=tuple(moved)), effects
+    follow_ups = tuple(
+        replace(f, due_on=on + timedelta(days=f.day), due_at=day_instant(on, f.day, journey.zone, holidays))
+        if f.is_pending
+        else f
+        for f in journey.follow_ups
+    )
+    journey = replace(journey, use_started_on=on, follow_ups=follow_ups)
+    return journey, effects + _wakes(pipeline, journey, holidays)
 
 
-def conversions(journey: Journey, now: datetime) -> list[Effect]:
-    """Contacts whose day has come while a flag is open: a call instead of a cheerful survey in the middle of a dispute."""
-    if not journey.open_flags or journey.status is not Status.OPEN:
+def _wakes(pipeline: Pipeline, journey: Journey, holidays: Container[date]) -> list[Effect]:
+    started = journey.use_started_on
+    if started is None:
         return []
+    days = set(pipeline.contact_days) | {s.gives_way_on_day for s in pipeline.stages if s.gives_way_on_day is not None}
+    days |= {t.number for s in pipeline.stages for t in s.moves_on if t.name is Condition.DAY_OF_USE}
+    return [Due("wake", f"wake:{day}", day_instant(started, day, journey.zone, holidays)) for day in sorted(days)]
+
+
+def conversions(journey: Journey, now: datetime) -> tuple[Journey, list[Effect]]:
+    """Contacts whose day has come while a flag is open: a call instead of a cheerful survey in the middle of a dispute."""
     effects: list[Effect] = []
-    for contact in journey.follow_ups:
-        due = contact.due_at is not None and contact.due_at <= now
-        if due and not (contact.is_asked or contact.is_settled or contact.missed_at):
-            effects += convert(journey, contact.day, now, why="open_flag")
-    return effects
+    if journey.open_flags and journey.status is Status.OPEN:
+        for contact in journey.follow_ups:
+            if contact.is_pending and contact.due_at is not None and contact.due_at <= now:
+                journey, converted = convert(journey, contact.day, now, why="open_flag")
+                effects += converted
+    return journey, effects
 
 
-def convert(journey: Journey, day: int, now: datetime, *, why: str) -> list[Effect]:
+def left_behind(
+    pipeline: Pipeline, journey: Journey, now: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[Journey, list[Effect]]:
+    """Contacts of stages that a person moved the journey past, still open when the next contact's day comes: missed,
+    as they would have been had the journey moved by itself. An open flag keeps them as they are."""
+    effects: list[Effect] = []
+    if journey.status is Status.OPEN and not journey.open_flags:
+        for stage in pipeline.stages[: journey.position]:
+            if stage.contact_day is None or stage.gives_way_on_day is None:
+                continue
+            contact = journey.follow_up(stage.contact_day)
+            is_open = not contact.is_settled and contact.missed_at is None
+            if is_open and _day_come(journey, stage.gives_way_on_day, now, holidays) is not None:
+                journey = _with_follow_up(journey, replace(contact, missed_at=now))
+                effects.append(Missed(contact.day, now))
+    return journey, effects
+
+
+def convert(journey: Journey, day: int, now: datetime, *, why: str) -> tuple[Journey, list[Effect]]:
     """Turns one contact into a call for the consultant, with the reason it could not be sent."""
-    return [
-        Converted(day, now, why),
-        NewActivity(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:{day}", now, day),
-    ]
+    journey = _with_follow_up(journey, replace(journey.follow_up(day), converted_at=now))
+    return journey, [Converted(day, now, why), call_instead(day, now)]
+
+
+def call_instead(day: int, now: datetime) -> NewActivity:
+    """The call that settles a contact which no survey can settle."""
+    return NewActivity(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:{day}", now, day)
 
 
 def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
-    """Why the survey of that day must not go out as a mail now (`open_flag`, `late`); None if it may."""
+    """Why the survey of that day must not go out as a mail now; None if it may.
+
+    `ended`, `settled`, `missed`, `asked`: nothing is to be asked any more. `open_flag`, `late`, `too_soon` after another
+    survey (the start of use was corrected): a call instead.
+    """
     contact = journey.follow_up(day)
+    if journey.status is not Status.OPEN:
+        return "ended"
+    if contact.is_settled:
+        return "settled"
+    if contact.missed_at is not None:
+        return "missed"
+    if contact.is_asked:
+        return "asked"
     if journey.open_flags:
         return "open_flag"
     if contact.due_at is not None and now - contact.due_at > timedelta(days=LATE_CONTACT_DAYS):
         return "late"
+    last = max((f.sent_at for f in journey.follow_ups if f.sent_at), default=None)
+    return "too_soon" if last is not None and now - last < timedelta(days=DAYS_BETWEEN_SURVEYS) else None
+
+
+def unremindable(journey: Journey, day: int, now: datetime, holidays: Container[date] = NO_HOLIDAYS) -> str | None:
+    """Why the reminder of that day's survey must not go out now; None if it may. `late`: the call is due already."""
+    contact = journey.follow_up(day)
+    if contact.sent_at is None:
+        return "not_asked"
+    if journey.status is not Status.OPEN:
+        return "ended"
+    if contact.is_settled:
+        return "settled"
+    if contact.missed_at is not None:
+        return "missed"
+    if journey.open_flags:
+        return "open_flag"
+    called = business_days_after(contact.sent_at, CALL_AFTER_BUSINESS_DAYS, journey.zone, holidays)
+    return "late" if now >= called else None
+
+
+def moot_first_call(journey: Journey, visit: int) -> str | None:
+    """Why the call for want of a first contact, planned on that visit, is not needed any more; None if it still is."""
+    if journey.status is not Status.OPEN:
+        return "ended"
+    if journey.first_contact_at is not None:
+        return "sign_of_life"
+    return "moved_on" if journey.visit != visit else None
+
+
+def moot_call(journey: Journey, day: int) -> str | None:
+    """Why the call after an unanswered survey is not needed any more; None if it still is."""
+    contact = journey.follow_up(day)
+    if journey.status is not Status.OPEN:
+        return "ended"
+    if contact.is_settled:
+        return "settled"
+    if contact.missed_at is not None:
+        return "missed"
     return None
 
 
@@ -641,52 +791,36 @@ def pace(now: datetime, behind_at: datetime | None, stuck_at: datetime | None) -
 
 def reminders(journey: Journey, day: int, sent_at: datetime, holidays: Container[date] = NO_HOLIDAYS) -> list[Effect]:
     """What follows a survey that went out: one reminder, then a call, unless there is a sign of life."""
+    waits = (("reminder", REMIND_AFTER_BUSINESS_DAYS), ("call_no_answer", CALL_AFTER_BUSINESS_DAYS))
     return [
-        Due(
-            f"reminder:{day}",
-            f"reminder:{day}",
-            business_days_after(sent_at, REMIND_AFTER_BUSINESS_DAYS, journey.zone, holidays),
-        ),
-        Due(
-            f"call_no_answer:{day}",
-            f"call_no_answer:{day}",
-            business_days_after(sent_at, CALL_AFTER_BUSINESS_DAYS, journey.zone, holidays),
-        ),
+        Due(f"{kind}:{day}", f"{kind}:{day}", business_days_after(sent_at, days, journey.zone, holidays))
+        for kind, days in waits
     ]
 
 
-def shifted(due_on: date, *, done: bool, days: int) -> date:
-    """A date of the plan after the start of use moved by `days`: pending ones move with it, what is done stays (invariant 8)."""
-    return due_on if done else due_on + timedelta(days=days)
+def activities_by_day(pipeline: Pipeline) -> list[tuple[ActivityKind, int]]:
+    """The activities that are due on a day of use: they move with its start."""
+    steps = [step for stage in pipeline.stages for step in stage.on_enter]
+    return [(ActivityKind(s.what), s.day) for s in steps if s.do is Do.ACTIVITY and s.day]
 
 
 def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
     """When somebody must have acted on a flag: `hours` business hours (09:00–17:00) after it was opened."""
-    minutes = hours * 60
+    left = timedelta(hours=hours)
     day = local_date(opened_at, zone_name)
-    moment = opened_at
     while True:
+        day = next_business_day(day, holidays)
         opens = at_local(day, MORNING, zone_name)
-        closes = opens + timedelta(hours=8)
-        if next_business_day(day, holidays) == day and moment < closes:
-            moment = max(moment, opens)
-            left = int((closes - moment).total_seconds() // 60)
-            if minutes <= left:
-                return moment + timedelta(minutes=minutes)
-            minutes -= left
-        day = next_business_day(day + timedelta(days=1), holidays)
-        moment = at_local(day, MORNING, zone_name)
+        starts, closes = max(opens, opened_at), at_local(day, EVENING, zone_name)
+        if starts < closes:
+            if left <= closes - starts:
+                return starts + left
+            left -= closes - starts
+        day += timedelta(days=1)
 
 
 def _with_follow_up(journey: Journey, contact: FollowUp) -> Journey:
     return replace(journey, follow_ups=tuple(contact if f.day == contact.day else f for f in journey.follow_ups))
-
-
-def has_settled(journey: Journey, days: tuple[int, ...], now: datetime) -> Journey:
-    """The journey once those contacts are settled."""
-    for day in days:
-        journey = _with_follow_up(journey, replace(journey.follow_up(day), settled_at=now))
-    return journey
 
 
 def worked(journey: Journey, now: datetime) -> Journey:
@@ -694,9 +828,19 @@ def worked(journey: Journey, now: datetime) -> Journey:
     return replace(journey, worked_at=now)
 
 
-def was_sent(journey: Journey, day: int, at: datetime) -> Journey:
-    """The journey once the survey of that day went out."""
-    return _with_follow_up(journey, replace(journey.follow_up(day), sent_at=at))
+def was_sent(
+    journey: Journey, day: int, at: datetime, holidays: Container[date] = NO_HOLIDAYS
+) -> tuple[Journey, list[Effect]]:
+    """The journey once the survey of that day went out, and what silence will lead to."""
+    journey = _with_follow_up(journey, replace(journey.follow_up(day), sent_at=at))
+    return journey, reminders(journey, day, at, holidays)
+
+
+def lose(journey: Journey, now: datetime, *, by: str, reason: str) -> tuple[Journey, list[Effect]]:
+    """Ends a journey as lost where it stands; one that ended already stays as it ended."""
+    if journey.status is not Status.OPEN:
+        return journey, []
+    return replace(journey, status=Status.LOST, ended_at=now), [Ended(Ending.LOST, now, by, reason)]
 
 
 def position_on_day(pipeline: Pipeline, day: int) -> int:
@@ -726,11 +870,6 @@ def take_in(
             journey = _with_follow_up(journey, replace(contact, missed_at=now))
     journey, entering = enter(pipeline, journey, now, holidays)
     effects += [e for e in entering if not isinstance(e, Letter)]
-    effects.append(
-        NewActivity(
-            ActivityKind.TAKE_OVER,
-            f"{ActivityKind.TAKE_OVER}@{journey.visit}",
-            business_days_after(now, 3, journey.zone, holidays),
-        )
-    )
+    due_at = business_days_after(now, 3, journey.zone, holidays)
+    effects.append(NewActivity(ActivityKind.TAKE_OVER, f"{ActivityKind.TAKE_OVER}@{journey.visit}", due_at))
     return journey, effects

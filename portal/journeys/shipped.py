@@ -115,7 +115,11 @@ SHIPPED = (
                     "A few honest questions, then goals for day 60.",
                     "Algumas perguntas sinceras e, depois, as metas para o dia 60.",
                 ),
-                on_enter=(Step(Do.START_USE), Step(Do.SURVEY, day=30), Step(Do.ACTIVITY, ActivityKind.CONTACT_60, day=60)),
+                on_enter=(
+                    Step(Do.START_USE),
+                    Step(Do.SURVEY, day=30),
+                    Step(Do.ACTIVITY, ActivityKind.CONTACT_60, day=60),
+                ),
                 moves_on=("contact_settled:30",),
                 limit_days=7,
                 limit_from=LimitFrom.ASKED,
@@ -130,7 +134,11 @@ SHIPPED = (
                     "The same again, even if all is well: teams and needs change.",
                     "De novo, mesmo que tudo vá bem: equipes e necessidades mudam.",
                 ),
-                on_enter=(Step(Do.START_USE), Step(Do.SURVEY, day=60), Step(Do.ACTIVITY, ActivityKind.CONTACT_90, day=90)),
+                on_enter=(
+                    Step(Do.START_USE),
+                    Step(Do.SURVEY, day=60),
+                    Step(Do.ACTIVITY, ActivityKind.CONTACT_90, day=90),
+                ),
                 moves_on=("contact_settled:60",),
                 limit_days=7,
                 limit_from=LimitFrom.ASKED,
@@ -169,13 +177,21 @@ SHIPPED = (
             ),
         ),
         milestones=(
-            MilestonePlan("brief", ("Brief your consultant on your contract", "Apresentar seu contrato a quem vai te acompanhar"), Whose.US, None),
+            MilestonePlan(
+                "brief",
+                ("Brief your consultant on your contract", "Apresentar seu contrato a quem vai te acompanhar"),
+                Whose.US,
+                None,
+            ),
             MilestonePlan(
                 "channels",
                 ("Tell us how you like to be reached", "Contar como prefere falar com a gente"),
                 Whose.YOU,
                 None,
-                ("Phone, e-mail or WhatsApp, and the best hours.", "Telefone, e-mail ou WhatsApp, e os melhores horários."),
+                (
+                    "Phone, e-mail or WhatsApp, and the best hours.",
+                    "Telefone, e-mail ou WhatsApp, e os melhores horários.",
+                ),
             ),
             MilestonePlan("kickoff", ("Hold the kick-off call", "Fazer a conversa de início"), Whose.TOGETHER, 3),
             MilestonePlan(
@@ -183,29 +199,48 @@ SHIPPED = (
                 ("Use it for one real task", "Usar em uma tarefa de verdade"),
                 Whose.YOU,
                 7,
-                ("Small is fine: one task you would do anyway.", "Pode ser pequena: uma tarefa que você faria de qualquer jeito."),
+                (
+                    "Small is fine: one task you would do anyway.",
+                    "Pode ser pequena: uma tarefa que você faria de qualquer jeito.",
+                ),
             ),
-            MilestonePlan("invite", ("Bring in the colleagues who will use it", "Chamar os colegas que vão usar"), Whose.YOU, 10),
+            MilestonePlan(
+                "invite", ("Bring in the colleagues who will use it", "Chamar os colegas que vão usar"), Whose.YOU, 10
+            ),
             MilestonePlan("doubts", ("Answer your first doubts", "Responder às suas primeiras dúvidas"), Whose.US, 14),
-            MilestonePlan("goals_30", ("Agree the goals for day 30", "Combinar as metas do dia 30"), Whose.TOGETHER, 14),
+            MilestonePlan(
+                "goals_30", ("Agree the goals for day 30", "Combinar as metas do dia 30"), Whose.TOGETHER, 14
+            ),
             MilestonePlan("routine", ("Make it part of the week", "Fazer parte da rotina da semana"), Whose.YOU, 25),
-            MilestonePlan("goals_60", ("Agree the goals for day 60", "Combinar as metas do dia 60"), Whose.TOGETHER, 35),
+            MilestonePlan(
+                "goals_60", ("Agree the goals for day 60", "Combinar as metas do dia 60"), Whose.TOGETHER, 35
+            ),
             MilestonePlan("second_team", ("Train a second person", "Treinar uma segunda pessoa"), Whose.YOU, 50),
-            MilestonePlan("goals_90", ("Agree the goals for day 90", "Combinar as metas do dia 90"), Whose.TOGETHER, 65),
-            MilestonePlan("results", ("Look at the results together", "Olhar os resultados juntos"), Whose.TOGETHER, 88),
+            MilestonePlan(
+                "goals_90", ("Agree the goals for day 90", "Combinar as metas do dia 90"), Whose.TOGETHER, 65
+            ),
+            MilestonePlan(
+                "results", ("Look at the results together", "Olhar os resultados juntos"), Whose.TOGETHER, 88
+            ),
         ),
         touchpoints=(
             TouchpointPlan(
                 "welcome",
                 ("Welcome", "Boas-vindas"),
-                ("You meet your consultant and every way to reach them.", "Você conhece quem vai te acompanhar e todas as formas de contato."),
+                (
+                    "You meet your consultant and every way to reach them.",
+                    "Você conhece quem vai te acompanhar e todas as formas de contato.",
+                ),
                 "email",
                 None,
             ),
             TouchpointPlan(
                 "kickoff",
                 ("Kick-off call", "Conversa de início"),
-                ("We agree what good looks like and who does what.", "Combinamos o que é um bom resultado e quem faz o quê."),
+                (
+                    "We agree what good looks like and who does what.",
+                    "Combinamos o que é um bom resultado e quem faz o quê.",
+                ),
                 "meeting",
                 3,
             ),
@@ -219,7 +254,10 @@ SHIPPED = (
             TouchpointPlan(
                 "day30",
                 ("30-day check-in", "Conversa dos 30 dias"),
-                ("Are you satisfied? We settle what isn't right.", "Você está satisfeito? Resolvemos o que não estiver bom."),
+                (
+                    "Are you satisfied? We settle what isn't right.",
+                    "Você está satisfeito? Resolvemos o que não estiver bom.",
+                ),
                 "email",
                 30,
             ),
@@ -248,7 +286,10 @@ SHIPPED = (
                 key="good_hands",
                 name=("In good hands", "Em boas mãos"),
                 customer_name=("Growing together", "Crescendo juntos"),
-                customer_text=("Quarterly check-ups, news, and help when you need it.", "Conversas trimestrais, novidades e ajuda quando precisar."),
+                customer_text=(
+                    "Quarterly check-ups, news, and help when you need it.",
+                    "Conversas trimestrais, novidades e ajuda quando precisar.",
+                ),
                 moves_on=("renewal_within:60",),
             ),
             StagePlan(
@@ -263,7 +304,10 @@ SHIPPED = (
                 key="renewal",
                 name=("Renewal", "Renovação"),
                 customer_name=("Renewal", "Renovação"),
-                customer_text=("We talk about the year behind and the one ahead.", "Conversamos sobre o ano que passou e o que vem."),
+                customer_text=(
+                    "We talk about the year behind and the one ahead.",
+                    "Conversamos sobre o ano que passou e o que vem.",
+                ),
                 limit_days=15,
             ),
             StagePlan(
@@ -271,6 +315,7 @@ SHIPPED = (
                 name=("Renewed", "Renovado"),
                 customer_name=("Renewed", "Renovado"),
                 customer_text=("Here's to the next year.", "Que venha o próximo ano."),
+                on_enter=(Step(Do.OPEN_NEXT, RELATIONSHIP),),
                 ends=Ending.WON,
                 by_hand_only=True,
             ),
@@ -302,7 +347,9 @@ def load_shipped(db: Session, *, now: datetime) -> int:
         )
         db.add(row)
         db.flush()
-        db.execute(insert(StageRow), [_stage_row(stage, row.id, position) for position, stage in enumerate(plan.stages)])
+        db.execute(
+            insert(StageRow), [_stage_row(stage, row.id, position) for position, stage in enumerate(plan.stages)]
+        )
     return len(new)
 
 

@@ -24,7 +24,7 @@ from portal.journeys.actions import HeardAnswer
 from portal.journeys.conduct import Change
 from portal.journeys.due import Waiting
 from portal.journeys.models import JourneyRow
-from portal.journeys.rules import Outcome, Status, unsendable
+from portal.journeys.rules import Outcome, Status, unremindable, unsendable
 from portal.mail import Kind, Letter, LetterRow, Purpose, Withheld
 from portal.surveys import rules
 from portal.surveys.models import AnswerRow, Invitation, Survey
@@ -306,14 +306,10 @@ def remind_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
     The call that follows silence is planned by the journey itself.
     """
     changes = conduct.load(db, [row.journey_id for row in rows])
-    # A contact that was missed meanwhile gave way to the next one: two surveys at once would be one too many.
     quiet = {
         (row.journey_id, row.day)
         for row in rows
-        if (journey := changes[row.journey_id].after).status is Status.OPEN
-        and not journey.open_flags
-        and not journey.follow_up(row.day).is_settled
-        and journey.follow_up(row.day).missed_at is None
+        if unremindable(changes[row.journey_id].after, row.day, now, house.holidays) is None
     }
     asked = [one for one in _unanswered(db, rows, now) if one.email and (one.journey_id, one.day) in quiet]
     refusing = mail.refusing(db, [one.email for one in asked if one.email], Purpose.SURVEY) if asked else set()

@@ -44,6 +44,7 @@ class InvitationState(StrEnum):
 WHY_NOT: dict[str, str] = {
     "open_flag": N_("They told us that something is wrong: a call instead of a survey."),
     "late": N_("Its day was more than two weeks ago: a call instead of a survey."),
+    "too_soon": N_("They got another survey less than two weeks ago: a call instead of one more."),
     "no_address": N_("Nobody there has an e-mail address: a call instead of a survey."),
     "refused": N_("They asked not to get surveys by e-mail: a call instead, and a card in the portal."),
     "no_survey": N_("There is no survey for that day: a call instead."),

@@ -35,7 +35,7 @@ CHANNEL: dict[Channel, str] = {
 RESULT: dict[Outcome, str] = {
     Outcome.SATISFIED: N_("Satisfied"),
     Outcome.NEUTRAL: N_("Neither happy nor unhappy"),
-    Outcome.DISSATISFIED: N_("Unhappy"),
+    Outcome.DISSATISFIED: N_("Dissatisfied"),
 }
 
 RESULT_MEANS: dict[Outcome, str] = {

@@ -158,9 +158,10 @@ def _told(step: Step, locale: str) -> str:
             return say(letter.get(step.what, N_("sends an e-mail")))
         case Do.SURVEY:
             return say(N_("plans the %(day)s-day survey, unless it was sent before"), day=step.day)
-        case Do.ACTIVITY | Do.ACTIVITY_UNLESS_CONTACT:
-            title = say(ACTIVITY_TITLES[ActivityKind(step.what)])
-            return say(N_("adds the activity “%(title)s”"), title=title)
+        case Do.ACTIVITY:
+            return say(N_("adds the activity “%(title)s”"), title=_title(step, locale))
+        case Do.ACTIVITY_UNLESS_CONTACT:
+            return say(N_("later adds “%(title)s”, unless there was contact by then"), title=_title(step, locale))
         case Do.START_USE:
             return say(N_("starts the days of use, if they haven’t begun"))
         case Do.OPEN_NEXT:
@@ -169,6 +170,10 @@ def _told(step: Step, locale: str) -> str:
             return say(N_("may ask you to seek a referral"))
         case Do.ASSIGN_CONSULTANT:
             return say(N_("gives them a consultant, if they have none"))
+
+
+def _title(step: Step, locale: str) -> str:
+    return words.translate(locale, ACTIVITY_TITLES[ActivityKind(step.what)])
 
 
 def _journey(ask: AskOfStaff, journey_id: int) -> desk.JourneyDetail:

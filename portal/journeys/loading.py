@@ -1,0 +1,243 @@
+"""Journeys as the rules see them: their rows locked, what the rules need to know read in a few statements however many
+they are."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Row, bindparam, event, func, select
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import Account, Contact
+from portal.errors import NotFound
+from portal.journeys.models import Conversation, FollowUpRow, GoalRow, JourneyRow, PendingIssue, PipelineRow, StageRow
+from portal.journeys.rules import Do, Effect, FollowUp, Goal, Journey, Outcome, Pipeline, Stage, Step, Term, Whose
+
+# Pipelines
+
+
+def pipeline(db: Session, pipeline_id: int) -> Pipeline:
+    """The pipeline as the rules see it; kept in memory, since a version never changes."""
+    key = (db.get_bind().engine.url, pipeline_id)
+    if key not in _KEPT:
+        _KEPT[key] = _read_pipeline(db, pipeline_id)
+    return _KEPT[key]
+
+
+_KEPT: dict[Any, Pipeline] = {}
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_what_never_was(_db: Session) -> None:
+    # A pipeline written and rolled back (a rehearsal) leaves its number to the next one, and must not live on in here.
+    _KEPT.clear()
+
+
+def _read_pipeline(db: Session, pipeline_id: int) -> Pipeline:
+    row = db.get_one(PipelineRow, pipeline_id)
+    stages = db.scalars(select(StageRow).where(StageRow.pipeline_id == pipeline_id).order_by(StageRow.position))
+    return Pipeline(row.id, row.key, tuple(_stage(s) for s in stages))
+
+
+def _stage(row: StageRow) -> Stage:
+    return Stage(
+        id=row.id,
+        position=row.position,
+        key=row.key,
+        moves_on=tuple(Term.parse(t) for t in row.moves_on),
+        on_enter=tuple(Step(**{**step, "do": Do(step["do"])}) for step in row.on_enter),
+        limit_days=row.limit_days,
+        limit_from=row.limit_from,
+        contact_day=row.contact_day,
+        gives_way_on_day=row.gives_way_on_day,
+        ends=row.ends,
+        by_hand_only=row.by_hand_only,
+    )
+
+
+def current_pipeline_id(db: Session, key: str) -> int:
+    """The newest version of a pipeline. Errors: NotFound where `portal migrate` never ran."""
+    found = db.scalar(
+        select(PipelineRow.id).where(PipelineRow.key == key).order_by(PipelineRow.version.desc()).limit(1)
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+# Journeys
+
+
+@dataclass
+class Change:
+    """One journey while a decision is being made: as it was loaded, as it will be, and what that means."""
+
+    account_id: int
+    pipeline: Pipeline
+    before: Journey
+    after: Journey
+    limits_before: tuple[datetime | None, datetime | None]
+    alert_before: datetime | None
+    effects: list[Effect] = field(default_factory=list)
+
+    def add(self, effects: Iterable[Effect]) -> None:
+        self.effects.extend(effects)
+
+    def take(self, decided: tuple[Journey, Sequence[Effect]]) -> None:
+        """The journey becomes what a rule made of it."""
+        self.after, effects = decided
+        self.effects.extend(effects)
+
+
+_THESE: BindParameter[Any] = bindparam("ids", expanding=True)
+_JOURNEYS = (
+    select(
+        JourneyRow.id,
+        JourneyRow.account_id,
+        JourneyRow.pipeline_id,
+        JourneyRow.position,
+        JourneyRow.status,
+        JourneyRow.visit,
+        JourneyRow.opened_at,
+        JourneyRow.entered_at,
+        JourneyRow.ended_at,
+        JourneyRow.moved_back,
+        JourneyRow.zone,
+        JourneyRow.owner_id,
+        JourneyRow.use_started_on,
+        JourneyRow.analysed_at,
+        JourneyRow.first_contact_at,
+        JourneyRow.open_flags,
+        JourneyRow.worked_at,
+        JourneyRow.held_until,
+        JourneyRow.behind_at,
+        JourneyRow.stuck_at,
+        JourneyRow.alert_at,
+        Account.plan,
+        Account.renews_on,
+        select(Contact.id)
+        .where(Contact.account_id == JourneyRow.account_id, Contact.disabled_at.is_(None))
+        .limit(1)
+        .scalar_subquery()
+        .label("someone"),
+    )
+    .join(Account, Account.id == JourneyRow.account_id)
+    .where(JourneyRow.id.in_(_THESE))
+    .order_by(JourneyRow.id)
+    .with_for_update(of=JourneyRow)
+)
+_FOLLOW_UPS = (
+    select(
+        FollowUpRow.journey_id,
+        FollowUpRow.day,
+        FollowUpRow.due_on,
+        FollowUpRow.due_at,
+        FollowUpRow.sent_at,
+        FollowUpRow.settled_at,
+        FollowUpRow.missed_at,
+        FollowUpRow.converted_at,
+    )
+    .where(FollowUpRow.journey_id.in_(_THESE))
+    .order_by(FollowUpRow.journey_id, FollowUpRow.day)
+)
+_GOALS = select(GoalRow.journey_id, GoalRow.day, GoalRow.met_at).where(
+    GoalRow.journey_id.in_(_THESE), GoalRow.dropped_at.is_(None)
+)
+_PROMISES = (
+    select(PendingIssue.journey_id, func.min(PendingIssue.due_on))
+    .where(
+        PendingIssue.journey_id.in_(_THESE),
+        PendingIssue.solved_at.is_(None),
+        PendingIssue.whose != Whose.YOU,
+    )
+    .group_by(PendingIssue.journey_id)
+)
+_NEXT = select(JourneyRow.previous_journey_id).where(JourneyRow.previous_journey_id.in_(_THESE))
+_CONVERSED = (
+    select(Conversation.journey_id, func.max(Conversation.at))
+    .where(Conversation.journey_id.in_(_THESE), Conversation.result != Outcome.DISSATISFIED)
+    .group_by(Conversation.journey_id)
+)
+
+
+def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
+    """Locks these journeys and gives what the rules need to know of each.
+
+    Errors: NotFound if one of them isn't there.
+    """
+    if not ids:
+        return {}
+    these = {"ids": sorted(set(ids))}
+    rows = db.execute(_JOURNEYS, these).all()
+    if len(rows) != len(these["ids"]):
+        raise NotFound
+    contacts: dict[int, list[FollowUp]] = defaultdict(list)
+    for journey_id, day, due_on, due_at, sent_at, settled_at, missed_at, converted_at in db.execute(_FOLLOW_UPS, these):
+        contacts[journey_id].append(FollowUp(day, due_on, due_at, sent_at, settled_at, missed_at, converted_at))
+    goals: dict[int, list[Goal]] = defaultdict(list)
+    for journey_id, day, met_at in db.execute(_GOALS, these):
+        goals[journey_id].append(Goal(day, met_at))
+    promises: dict[int, date] = {row[0]: row[1] for row in db.execute(_PROMISES, these)}
+    followed = set(db.scalars(_NEXT, these))
+    moved_back = [row.id for row in rows if row.moved_back]
+    conversed: dict[int, datetime] = (
+        {row[0]: row[1] for row in db.execute(_CONVERSED, {"ids": moved_back})} if moved_back else {}
+    )
+    pipelines = {pipeline_id: pipeline(db, pipeline_id) for pipeline_id in {row.pipeline_id for row in rows}}
+    changes = {}
+    for row in rows:
+        journey = _journey(
+            row,
+            follow_ups=tuple(contacts[row.id]),
+            goals=tuple(goals[row.id]),
+            promise_due_on=promises.get(row.id),
+            has_next=row.id in followed,
+            conversed_at=conversed.get(row.id),
+        )
+        limits = (row.behind_at, row.stuck_at)
+        its_pipeline = pipelines[row.pipeline_id]
+        changes[journey.id] = Change(row.account_id, its_pipeline, journey, journey, limits, row.alert_at)
+    return changes
+
+
+def _journey(row: Row[*tuple[Any, ...]], **known: Any) -> Journey:
+    return Journey(
+        id=row.id,
+        position=row.position,
+        status=row.status,
+        visit=row.visit,
+        opened_at=row.opened_at,
+        entered_at=row.entered_at,
+        ended_at=row.ended_at,
+        moved_back=row.moved_back,
+        zone=row.zone,
+        owner_id=row.owner_id,
+        plan_known=bool(row.plan),
+        reachable=row.someone is not None,
+        use_started_on=row.use_started_on,
+        analysed_at=row.analysed_at,
+        first_contact_at=row.first_contact_at,
+        open_flags=row.open_flags,
+        worked_at=row.worked_at,
+        held_until=row.held_until,
+        renews_on=row.renews_on,
+        **known,
+    )
+
+
+def lock(db: Session, journey_id: int) -> None:
+    """Holds one journey's row until the unit of work ends. Errors: NotFound."""
+    if db.scalar(select(JourneyRow.id).where(JourneyRow.id == journey_id).with_for_update()) is None:
+        raise NotFound
+
+
+def lock_account(db: Session, account_id: int) -> None:
+    """Holds an account's row, which comes before its journeys' rows. Errors: NotFound.
+
+    In the mode that lets others refer to it: a worker that holds one of its journeys writes events about it.
+    """
+    held = select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
+    if db.scalar(held) is None:
+        raise NotFound

@@ -1,0 +1,507 @@
+"""What the rules decided, written kind by kind: each kind of effect in one statement for a whole batch of journeys.
+
+The journeys' rows are held by the caller.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import and_, bindparam, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal import audit, mail
+from portal.accounts.models import Contact
+from portal.audit import Event, Happened
+from portal.clock import day_instant
+from portal.db import insert_for
+from portal.errors import N_
+from portal.house import House
+from portal.journeys import rules
+from portal.journeys.loading import Change
+from portal.journeys.models import (
+    Activity,
+    DueAction,
+    FollowUpRow,
+    JourneyRow,
+    Milestone,
+    StageTally,
+    Touchpoint,
+    Visit,
+)
+from portal.journeys.rules import Status
+
+E = TypeVar("E")
+
+
+def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime) -> None:
+    """Writes these journeys as they are after their changes, and what their effects mean but for other journeys."""
+    if not changes:
+        return
+    _write_journeys(db, house, changes)
+    _write_visits(db, changes)
+    _write_contacts(db, changes)
+    _write_due(db, changes, now=now)
+    _drop_due(db, changes)
+    write_activities(db, changes, now=now)
+    _date_plans(db, house, changes)
+    _write_letters(db, changes, now=now)
+    _stop_mails_to_the_lost(db, changes, now=now)
+    _write_tallies(db, changes)
+    _tell(db, changes, now=now)
+
+
+def effects_of(changes: Sequence[Change], kind: type[E]) -> list[tuple[Change, E]]:
+    """Every effect of one kind, with its journey."""
+    return [(change, effect) for change in changes for effect in change.effects if isinstance(effect, kind)]
+
+
+# The journey and its visits
+
+_UPDATE_JOURNEY = (
+    update(JourneyRow)
+    .where(JourneyRow.id == bindparam("the_id"))
+    .values(
+        {
+            "stage_id": bindparam("the_stage_id"),
+            "position": bindparam("the_position"),
+            "visit": bindparam("the_visit"),
+            "moved_back": bindparam("was_moved_back"),
+            "status": bindparam("the_status"),
+            "entered_at": bindparam("was_entered_at"),
+            "ended_at": bindparam("was_ended_at"),
+            "use_started_on": bindparam("use_on"),
+            "analysed_at": bindparam("was_analysed_at"),
+            "first_contact_at": bindparam("was_contacted_at"),
+            "worked_at": bindparam("was_worked_at"),
+            "behind_at": bindparam("is_behind_at"),
+            "stuck_at": bindparam("is_stuck_at"),
+            "alert_at": bindparam("is_alert_at"),
+            "version": JourneyRow.version + 1,
+        }
+    )
+)
+
+
+def _write_journeys(db: Session, house: House, changes: Sequence[Change]) -> None:
+    rows = []
+    for change in changes:
+        journey = change.after
+        behind_at, stuck_at = rules.limits(change.pipeline, journey, house.holidays) or (None, None)
+        if not change.effects and (behind_at, stuck_at) == change.limits_before and journey == change.before:
+            continue
+        rows.append(
+            {
+                "the_id": journey.id,
+                "the_stage_id": change.pipeline.stages[journey.position].id,
+                "the_position": journey.position,
+                "the_visit": journey.visit,
+                "was_moved_back": journey.moved_back,
+                "the_status": journey.status,
+                "was_entered_at": journey.entered_at,
+                "was_ended_at": journey.ended_at,
+                "use_on": journey.use_started_on,
+                "was_analysed_at": journey.analysed_at,
+                "was_contacted_at": journey.first_contact_at,
+                "was_worked_at": journey.worked_at,
+                "is_behind_at": behind_at,
+                "is_stuck_at": stuck_at,
+                # A new limit rings anew; one that stands as before keeps what was told of it already.
+                "is_alert_at": change.alert_before if (behind_at, stuck_at) == change.limits_before else behind_at,
+            }
+        )
+    if rows:
+        db.connection().execute(_UPDATE_JOURNEY, rows)
+
+
+_CLOSE_VISIT = (
+    update(Visit)
+    .where(Visit.journey_id == bindparam("the_journey_id"), Visit.left_at.is_(None))
+    .values(left_at=bindparam("was_left_at"))
+)
+
+
+def _write_visits(db: Session, changes: Sequence[Change]) -> None:
+    left: dict[int, datetime] = {}
+    new: list[dict[str, Any]] = []
+    last: dict[int, dict[str, Any]] = {}
+    for change, effect in effects_of(changes, rules.Moved):
+        journey_id = change.after.id
+        left.setdefault(journey_id, effect.at)
+        if journey_id in last:  # passed through in the same moment
+            last[journey_id]["left_at"] = effect.at
+        last[journey_id] = {
+            "journey_id": journey_id,
+            "seq": effect.visit,
+            "stage_id": change.pipeline.stages[effect.to_position].id,
+            "entered_at": effect.at,
+            "left_at": None,
+            "moved_by": effect.by,
+            "reason": effect.reason,
+            "evidence": {name: at.isoformat() for name, at in effect.evidence},
+        }
+        new.append(last[journey_id])
+    if new:
+        connection = db.connection()
+        connection.execute(_CLOSE_VISIT, [{"the_journey_id": j, "was_left_at": at} for j, at in left.items()])
+        connection.execute(insert(Visit), new)
+
+
+# The contacts
+
+
+def update_follow_up(*columns: str) -> Any:
+    """An UPDATE of one contact for executemany: the_journey_id, the_day, and the_at / the_why / the_on by column."""
+    names = {"due_on": "the_on", "converted_why": "the_why"}
+    return (
+        update(FollowUpRow)
+        .where(FollowUpRow.journey_id == bindparam("the_journey_id"), FollowUpRow.day == bindparam("the_day"))
+        .values({column: bindparam(names.get(column, "the_at")) for column in columns})
+    )
+
+
+_MISS = update_follow_up("missed_at")
+_CONVERT = update_follow_up("converted_at", "converted_why")
+_RESCHEDULE = update_follow_up("due_on", "due_at")
+
+
+def _write_contacts(db: Session, changes: Sequence[Change]) -> None:
+    missed = [
+        {"the_journey_id": c.after.id, "the_day": e.day, "the_at": e.at} for c, e in effects_of(changes, rules.Missed)
+    ]
+    converted = [
+        {"the_journey_id": c.after.id, "the_day": e.day, "the_at": e.at, "the_why": e.why}
+        for c, e in effects_of(changes, rules.Converted)
+    ]
+    planned = [
+        {"the_journey_id": c.after.id, "the_day": f.day, "the_on": f.due_on, "the_at": f.due_at}
+        for c, _ in effects_of(changes, rules.UseStarted)
+        for f in c.after.follow_ups
+        if f.is_pending
+    ]
+    for statement, rows in ((_MISS, missed), (_CONVERT, converted), (_RESCHEDULE, planned)):
+        if rows:
+            db.connection().execute(statement, rows)
+
+
+# What waits
+
+
+def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
+    rows = []
+    for change, effect in effects_of(changes, rules.Due):
+        kind, _, tail = effect.kind.partition(":")
+        rows.append(
+            {
+                "journey_id": change.after.id,
+                "kind": kind,
+                "key": effect.key,
+                "day": int(tail) if tail.isdigit() else 0,
+                "what": "" if tail.isdigit() else tail,
+                "due_at": effect.due_at,
+                "created_at": now,
+            }
+        )
+    if rows:
+        statement = insert_for(db, DueAction)
+        new_time = statement.excluded.due_at
+        # The same action again (a start of use corrected, a stage entered anew) moves what still waits and takes up what
+        # was dropped; what was done stays done. A wake-up rings again once its day moved: it only asks the rules.
+        statement = statement.on_conflict_do_update(
+            index_elements=["journey_id", "key"],
+            set_={"due_at": new_time, "done_at": None, "result": ""},
+            where=or_(DueAction.result != "done", and_(DueAction.kind == "wake", DueAction.due_at != new_time)),
+        )
+        db.connection().execute(statement, rows)
+    moved = [
+        {"the_journey_id": c.after.id, "the_key": f"survey:{f.day}", "the_time": max(f.due_at, now)}
+        for c, e in effects_of(changes, rules.UseStarted)
+        if e.was is not None
+        for f in c.after.follow_ups
+        if f.is_pending and f.due_at is not None
+    ]
+    if moved:
+        db.connection().execute(_MOVE_DUE, moved)
+
+
+_MOVE_DUE = (
+    update(DueAction)
+    .where(
+        DueAction.journey_id == bindparam("the_journey_id"),
+        DueAction.key == bindparam("the_key"),
+        DueAction.done_at.is_(None),
+    )
+    .values(due_at=bindparam("the_time"))
+)
+_DROP_DUE = (
+    update(DueAction)
+    .where(
+        DueAction.journey_id == bindparam("the_journey_id"),
+        DueAction.key == bindparam("the_key"),
+        DueAction.done_at.is_(None),
+    )
+    .values(done_at=bindparam("was_done_at"), result=bindparam("the_result"))
+)
+_DROP_ALL_DUE = (
+    update(DueAction)
+    .where(DueAction.journey_id == bindparam("the_journey_id"), DueAction.done_at.is_(None))
+    .values(done_at=bindparam("was_done_at"), result="lost")
+)
+
+
+def _drop_due(db: Session, changes: Sequence[Change]) -> None:
+    """What waited for a contact that became a call or was missed, or for a customer who left, waits no longer."""
+    dropped = [(c, f"survey:{e.day}", e.at, e.why) for c, e in effects_of(changes, rules.Converted)]
+    dropped += [
+        (c, f"{kind}:{e.day}", e.at, "missed")
+        for c, e in effects_of(changes, rules.Missed)
+        for kind in ("survey", "reminder", "call_no_answer")
+    ]
+    if dropped:
+        rows = [
+            {"the_journey_id": c.after.id, "the_key": key, "was_done_at": at, "the_result": why}
+            for c, key, at, why in dropped
+        ]
+        db.connection().execute(_DROP_DUE, rows)
+    if lost := _lost(changes):
+        rows = [{"the_journey_id": c.after.id, "was_done_at": e.at} for c, e in lost]
+        db.connection().execute(_DROP_ALL_DUE, rows)
+
+
+def _lost(changes: Sequence[Change]) -> list[tuple[Change, rules.Ended]]:
+    return [(c, e) for c, e in effects_of(changes, rules.Ended) if e.how is rules.Ending.LOST]
+
+
+def drop_due(db: Session, journey_id: int, *, keys: Sequence[str], why: str, now: datetime) -> None:
+    """Takes waiting actions back, with the reason on the row."""
+    db.execute(
+        update(DueAction)
+        .where(DueAction.journey_id == journey_id, DueAction.key.in_(keys), DueAction.done_at.is_(None))
+        .values(done_at=now, result=why)
+    )
+
+
+def drop_due_of_kinds(db: Session, journey_id: int, *, kinds: Sequence[str], why: str, now: datetime) -> None:
+    """The same for every waiting action of these kinds."""
+    db.execute(
+        update(DueAction)
+        .where(DueAction.journey_id == journey_id, DueAction.kind.in_(kinds), DueAction.done_at.is_(None))
+        .values(done_at=now, result=why)
+    )
+
+
+# Activities and the plan
+
+
+def write_activities(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
+    """Puts what is to be done on the owners' lists; the same key again changes nothing."""
+    rows = [
+        {
+            "journey_id": c.after.id,
+            "key": e.key,
+            "kind": e.kind,
+            "day": e.day,
+            "assignee_id": c.after.owner_id,
+            "due_at": e.due_at,
+            "created_at": now,
+            "created_by": "system",
+        }
+        for c, e in effects_of(changes, rules.NewActivity)
+    ]
+    if rows:
+        db.connection().execute(insert_for(db, Activity).on_conflict_do_nothing(), rows)
+
+
+def _date_plans(db: Session, house: House, changes: Sequence[Change]) -> None:
+    """Gives the plans their dates, or moves the pending ones: day N of use is the start plus N days (invariant 8)."""
+    started = {c.after.id: (c, e) for c, e in effects_of(changes, rules.UseStarted)}
+    if not started:
+        return
+    for table in (Milestone, Touchpoint):
+        pending = db.execute(
+            select(table.id, table.journey_id, table.day, table.due_on).where(
+                table.journey_id.in_(sorted(started)), table.done_at.is_(None)
+            )
+        )
+        dated = [
+            {"the_id": row_id, "the_on": on}
+            for row_id, journey_id, day, due_on in pending
+            if (on := _planned_on(started[journey_id][1], day, due_on)) != due_on
+        ]
+        if dated:
+            change_date = update(table).where(table.id == bindparam("the_id")).values(due_on=bindparam("the_on"))
+            db.connection().execute(change_date, dated)
+    _move_activities(db, house, [(c, e) for c, e in started.values() if e.was is not None])
+
+
+def _planned_on(started: rules.UseStarted, day: int | None, due_on: date | None) -> date | None:
+    if day is not None:
+        return started.on + timedelta(days=day)
+    if due_on is None or started.was is None:
+        return due_on
+    return due_on + (started.on - started.was)
+
+
+def _move_activities(db: Session, house: House, corrected: Sequence[tuple[Change, rules.UseStarted]]) -> None:
+    rows = [
+        {
+            "the_journey_id": change.after.id,
+            "the_kind": kind,
+            "the_day": day,
+            "the_time": day_instant(effect.on, day, change.after.zone, house.holidays),
+        }
+        for change, effect in corrected
+        for kind, day in rules.activities_by_day(change.pipeline)
+    ]
+    if rows:
+        db.connection().execute(_MOVE_ACTIVITY, rows)
+
+
+_MOVE_ACTIVITY = (
+    update(Activity)
+    .where(
+        Activity.journey_id == bindparam("the_journey_id"),
+        Activity.kind == bindparam("the_kind"),
+        Activity.day == bindparam("the_day"),
+        Activity.done_at.is_(None),
+    )
+    .values(due_at=bindparam("the_time"))
+)
+
+
+# Mails
+
+
+class Addressee(NamedTuple):
+    """Whom mails of an account go to."""
+
+    id: int
+    name: str
+    email: str | None
+    phone: str
+    language: str
+    timezone: str
+
+
+_ADDRESSEES = (
+    select(
+        Contact.account_id,
+        Contact.id,
+        Contact.name,
+        Contact.email,
+        Contact.phone,
+        Contact.language,
+        Contact.timezone,
+    )
+    .where(Contact.account_id.in_(bindparam("accounts", expanding=True)), Contact.disabled_at.is_(None))
+    # The last of an account wins: the primary contact, else the first one; those with an address before those without.
+    .order_by(Contact.account_id, Contact.email.is_not(None), Contact.is_primary, Contact.id.desc())
+)
+
+
+def primary_contacts(db: Session, account_ids: Sequence[int]) -> dict[int, Addressee]:
+    """Whom mails of each account go to: the primary contact, else the first; those with an address come first."""
+    rows = db.execute(_ADDRESSEES, {"accounts": sorted(set(account_ids))})
+    return {row.account_id: Addressee(*row[1:]) for row in rows}
+
+
+def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
+    wanted = effects_of(changes, rules.Letter)
+    if not wanted:
+        return
+    people = primary_contacts(db, [c.account_id for c, _ in wanted])
+    letters = [
+        mail.Letter(
+            key=f"{effect.key}:journey:{change.after.id}",
+            kind=mail.Kind(effect.kind),
+            to_email=person.email,
+            language=person.language,
+            account_id=change.account_id,
+            journey_id=change.after.id,
+            contact_id=person.id,
+        )
+        for change, effect in wanted
+        if (person := people.get(change.account_id)) is not None and person.email
+    ]
+    mail.queue_all(db, letters, now=now)
+    finish_touchpoints(db, [c.after.id for c, e in wanted if e.kind == "welcome"], key="welcome", now=now)
+
+
+def finish_touchpoints(db: Session, journey_ids: Sequence[int], *, key: str, now: datetime) -> None:
+    """Notes that these customers had this touchpoint of their plan."""
+    if journey_ids:
+        db.execute(
+            update(Touchpoint)
+            .where(Touchpoint.journey_id.in_(journey_ids), Touchpoint.key == key, Touchpoint.done_at.is_(None))
+            .values(done_at=now)
+        )
+
+
+_TO_CUSTOMERS = (mail.Kind.SURVEY_30, mail.Kind.SURVEY_60, mail.Kind.SURVEY_90, mail.Kind.SURVEY_REMINDER)
+
+
+def _stop_mails_to_the_lost(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
+    for change, _ in _lost(changes):
+        why = N_("The customer left before it went out.")
+        mail.suppress(db, why=why, now=now, kinds=_TO_CUSTOMERS, journey_id=change.after.id)
+
+
+# The board's counts and the timeline
+
+
+def _write_tallies(db: Session, changes: Sequence[Change]) -> None:
+    counted: Counter[tuple[int, int | None]] = Counter()
+    flagged: Counter[tuple[int, int | None]] = Counter()
+    for change in changes:
+        for journey, sign in ((change.before, -1), (change.after, 1)):
+            if journey.status is not Status.LOST:
+                key = (change.pipeline.stages[journey.position].id, journey.owner_id)
+                counted[key] += sign
+                flagged[key] += sign if journey.open_flags else 0
+    rows = [
+        {"stage_id": stage, "owner_id": owner, "journeys": counted[stage, owner], "flagged": flagged[stage, owner]}
+        for stage, owner in counted
+        if counted[stage, owner] or flagged[stage, owner]
+    ]
+    if rows:
+        db.connection().execute(insert(StageTally), rows)
+
+
+def tally(db: Session, *, stage_id: int, owner_id: int | None, journeys: int = 0, flagged: int = 0) -> None:
+    """Books a difference in the board's counts."""
+    db.execute(
+        insert(StageTally), [{"stage_id": stage_id, "owner_id": owner_id, "journeys": journeys, "flagged": flagged}]
+    )
+
+
+def _tell(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
+    events = []
+    for change in changes:
+        for effect in change.effects:
+            if (told := _told(change, effect)) is not None:
+                what, by, detail = told
+                events.append(Event(what, by, now, change.account_id, change.after.id, None, detail))
+    audit.note_all(db, events)
+
+
+def _told(change: Change, effect: rules.Effect) -> tuple[Happened, str, dict[str, Any]] | None:
+    """How the timeline tells an effect; None for what is told elsewhere or not at all."""
+    match effect:
+        case rules.Moved():
+            stages = change.pipeline.stages
+            there = {"from": stages[effect.from_position].key, "to": stages[effect.to_position].key}
+            return Happened.STAGE_ENTERED, effect.by, {**there, "reason": effect.reason}
+        case rules.Missed():
+            return Happened.CONTACT_MISSED, "system", {"day": effect.day}
+        case rules.Converted():
+            return Happened.CONTACT_CONVERTED, "system", {"day": effect.day, "why": effect.why}
+        case rules.UseStarted():
+            was = effect.was.isoformat() if effect.was else None
+            return Happened.USE_STARTED, effect.by, {"from": was, "to": effect.on.isoformat()}
+        case rules.Ended(how=rules.Ending.WON):
+            return Happened.JOURNEY_APPROVED, effect.by, {}
+        case rules.Ended():
+            return Happened.JOURNEY_LOST, effect.by, {"reason": effect.reason}
+        case _:
+            return None
