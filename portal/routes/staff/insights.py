@@ -124,15 +124,12 @@ def _scores(tallies: Iterable[Tally]) -> Scores:
     some = list(tallies)
     faces = tuple(sum(t.csat[n] for t in some) for n in range(5))
     return Scores(
-        Nps(*(sum(t[part] for t in some) for part in _NPS_PARTS)),
+        Nps(sum(t.promoters for t in some), sum(t.passives for t in some), sum(t.detractors for t in some)),
         Share(faces[3] + faces[4], sum(faces)),
         faces,
         Share(sum(t.answered for t in some), sum(t.delivered for t in some)),
         sum(t.still_open for t in some),
     )
-
-
-_NPS_PARTS = tuple(Tally._fields.index(name) for name in ("promoters", "passives", "detractors"))
 
 
 def _months(ask: AskOfStaff, *, day: int | None, owner_id: int | None) -> list[Month]:
