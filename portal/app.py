@@ -40,10 +40,11 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
-from portal.routes.customer import current_account, details, home, plan
+from portal.routes.customer import current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
-from portal.routes.public import company_sign_in, preferences, sign_in, survey
+from portal.routes.public import company_sign_in, friend, preferences, sign_in, survey
 from portal.routes.staff import customer, customers, day, inbox, insights, people, pipeline
+from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -51,11 +52,14 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     home.pages,
     plan.pages,
     own_survey.pages,
+    learn.pages,
+    refer.pages,
     details.pages,
     current_account.pages,
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
+    friend.pages,
     sign_in.pages,
     preferences.pages,
 ]
@@ -73,6 +77,8 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.closing,
     people.pages,
     insights.pages,
+    staff_referrals.pages,
+    staff_referrals.rewards,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []

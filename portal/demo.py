@@ -24,7 +24,9 @@ from portal.house import CLOCK_OFFSET, DEMO, House
 from portal.journeys import actions, cases, intake, shipped
 from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
+from portal.learning.actions import load_shipped_tutorials
 from portal.mail import LetterRow
+from portal.referrals.shipped import load_shipped_programme
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation
 from portal.surveys.rules import Answers, Provenance
@@ -122,6 +124,8 @@ class Life:
             db.add(DeploymentFact(name=DEMO, value="1"))
             shipped.load_shipped(db, now=self.now)
             load_shipped_surveys(db, now=self.now)
+            load_shipped_tutorials(db, now=self.now)
+            load_shipped_programme(db, now=self.now)
             self._hire(db)
         for customer in customers():
             sold = self.today - timedelta(days=customer.sold_days_ago)
@@ -390,7 +394,7 @@ class Life:
         cases.resolve_flag(db, self.house, flag_id=flag_id, outcome=outcome, note=note, by=by, now=self.now)
         if outcome is FlagOutcome.LOST:
             today = local_date(self.now, db.get_one(JourneyRow, journey_id).zone)
-            cases.churn(db, account_id=from_flag.account_id, on=today, reason=note, by=by, now=self.now)
+            cases.churn(db, self.house, account_id=from_flag.account_id, on=today, reason=note, by=by, now=self.now)
 
     def _will_be_done(self, row: Any) -> None:
         customer, by = self.of_account[row.account_id], f"staff:{row.owner_id}"

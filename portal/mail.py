@@ -106,7 +106,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
-    Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
+    Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
 
@@ -335,6 +335,21 @@ def changed(db: Session, statement: Update) -> int:
     """Runs an update and says how many rows it changed."""
     done = db.execute(statement, execution_options={"synchronize_session": False})
     return cast("CursorResult[Any]", done).rowcount
+
+
+def forget(db: Session, *, keys: Sequence[str], why: str, now: datetime) -> int:
+    """Forgets address and words of these letters, whatever became of them; what still waits is suppressed with `why`.
+
+    For letters that `deliver` had no chance to forget: those that failed, or that nobody could send in time.
+    """
+    if not keys:
+        return 0
+    suppress(db, keys=keys, why=why, now=now)
+    rows = db.scalars(select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()).all()
+    for row in rows:
+        row.to_hash, row.to_email, row.context = address_hash(row.to_email), "", {}
+    db.flush()
+    return len(rows)
 
 
 def retry(db: Session, letter_id: int, *, now: datetime) -> bool:

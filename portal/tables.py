@@ -3,6 +3,8 @@
 from portal import audit, auth, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
+from portal.learning import models as learning
+from portal.referrals import models as referrals
 from portal.surveys import models as surveys
 
 TABLES = (
@@ -12,4 +14,6 @@ TABLES = (
     accounts,
     journeys,
     surveys,
+    learning,
+    referrals,
 )

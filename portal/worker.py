@@ -25,6 +25,9 @@ from portal.journeys import cases, due, letters
 from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
+from portal.referrals import actions as referrals
+from portal.referrals import letters as referral_letters
+from portal.referrals import prompts
 from portal.surveys import actions as surveys
 
 log = logging.getLogger("portal.worker")
@@ -99,12 +102,14 @@ COMPOSERS: dict[Kind, Composer] = {
     Kind.SIGN_IN: auth.sign_in_words,
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
+    **referral_letters.COMPOSERS,
 }
 """What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
 
 HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     auth.forget_what_ended,
     lambda db, now: due.compact_tallies(db, now=now),
+    referrals.forget_unaccepted,
 )
 """What is tidied up once an hour: ended sessions and links, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"
@@ -160,6 +165,13 @@ TIMETABLE: tuple[Job, ...] = (
         do=due.alert,
         put_aside=due.put_aside_stagnant,
         next_due=due.next_alert,
+    ),
+    rows(
+        "referral prompts",
+        claim=lambda db, now, limit: due.claim(db, kinds=(prompts.KIND,), now=now, limit=limit),
+        do=prompts.prompt_due,
+        put_aside=due.put_aside,
+        next_due=lambda db: due.next_due(db, kinds=(prompts.KIND,)),
     ),
     Job("late flags", _late_flags, _next_late_flag),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),

@@ -53,6 +53,13 @@ PUBLIC = {
     "/demo/mailbox",
     "/demo/mailbox/{letter}",
     "/demo/mailbox/{letter}/html",
+    "/r/sent",
+    "/r/thanks",
+    "/r/no-contact",
+    "/r/{token}",
+    "/r/i/{token}",
+    "/r/i/{token}/no-contact",
+    "/r/confirm/{token}",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 

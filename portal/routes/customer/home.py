@@ -10,6 +10,7 @@ from portal.deps import CustomerAsk, Id, customer_pages
 from portal.errors import N_, NotFound
 from portal.journeys import actions, queries
 from portal.journeys.plans import MilestoneLine
+from portal.learning.queries import lessons_for
 from portal.surveys.queries import due_survey
 
 pages = customer_pages()
@@ -58,6 +59,7 @@ def home(ask: CustomerAsk) -> Response:
         plan=plan,
         hello=hello(ask.me.name, journey.stage.key if journey else "", ask.now, ask.zone),
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
+        lessons=lessons_for(ask.db, ask.me.contact_id, journey.stage.key, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),
     )
 

@@ -1,1 +1,1 @@
-"""Pages for staff: their day, the pipeline, the inbox of flags, customers, people."""
+"""Pages for staff: their day, the pipeline, the inbox of flags, customers, people, referrals."""

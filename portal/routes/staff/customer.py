@@ -5,7 +5,7 @@ comes back there.
 """
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from portal.clock import at_local, local_date
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, empty_form, read_form
-from portal.journeys import actions, cases, conduct, desk, queries, rules
+from portal.journeys import actions, cases, conduct, desk, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
 from portal.policy import Permission
@@ -567,7 +567,7 @@ def _shifts(ask: AskOfStaff, found: Customer, on: date | None) -> list[Shift]:
     pending = [(t.title, t.due_on) for t in plan.touchpoints if t.done_on is None and t.due_on is not None]
     pending += [(m.title, m.due_on) for m in plan.milestones if not m.is_done and m.due_on is not None]
     return [
-        Shift(title, due, rules.shifted(due, done=False, days=days) if due is not None else None)
+        Shift(title, due, due + timedelta(days=days) if due is not None else None)
         for title, due in sorted(pending, key=lambda pair: (pair[1] or date.max, pair[0]))
     ]
 
@@ -618,7 +618,9 @@ def churn(ask: StaffAsk, account: Id) -> Response:
         if "sure" in filled.errors:
             filled = filled.with_error("sure", N_("Please tick this to confirm."))
         return _form_page(ask, found, "churn", filled)
-    cases.churn(ask.db, account_id=account, on=filled.value.on, reason=filled.value.reason, by=ask.me.by, now=ask.now)
+    cases.churn(
+        ask.db, ask.house, account_id=account, on=filled.value.on, reason=filled.value.reason, by=ask.me.by, now=ask.now
+    )
     return ask.see_other(found.path, said=N_("Recorded. Their journeys have ended."))
 
 

@@ -10,6 +10,7 @@ from portal.errors import N_, NotFound
 from portal.forms import read_form
 from portal.journeys import actions, desk
 from portal.journeys.rules import ACTIVITY_TITLES
+from portal.referrals.queries import open_prompts
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import WHEN, flag_clock, todo, when
 from portal.routes.staff.forms import ActivityDone
@@ -42,6 +43,7 @@ def day(ask: StaffAsk) -> Response:
         todo_count=len(activities),
         titles=ACTIVITY_TITLES,
         flags=[(flag, flag_clock(flag, now=ask.now, zone=ask.zone, locale=ask.locale)) for flag in flags],
+        prompts=open_prompts(ask.db, owner_id)[:5],
         late=desk.late_cards(ask.db, owner_id=owner_id, locale=ask.locale, now=ask.now),
     )
 

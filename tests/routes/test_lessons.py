@@ -1,0 +1,77 @@
+"""The lesson pages, as a customer uses them."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from portal.db import Database
+from portal.journeys.shipped import load_shipped
+from portal.learning import actions
+from portal.learning.models import TutorialProgress
+from tests.routes.conftest import NOON, Cast
+
+PATH = "/learn/your-first-hour"
+
+
+@pytest.fixture
+def maria(database: Database, cast: Cast, signed_in: Callable[..., TestClient]) -> TestClient:
+    with database.write() as db:
+        load_shipped(db, now=NOON)
+        actions.load_shipped_tutorials(db, now=NOON)
+    return signed_in(contact_id=cast.maria)
+
+
+def progress(database: Database) -> list[tuple[int, bool, bool | None]]:
+    with database.read() as db:
+        rows = db.scalars(select(TutorialProgress))
+        return [(row.contact_id, row.finished_at is not None, row.helped) for row in rows]
+
+
+def test_all_lessons_are_listed_and_looking_changes_nothing(maria: TestClient, database: Database) -> None:
+    page = maria.get("/learn")
+    assert page.status_code == 200 and page.text.count('class="lesson"') == 14
+    assert maria.get(PATH).status_code == 200
+    assert progress(database) == []
+
+
+def test_a_lesson_is_read_finished_judged_and_taken_back(maria: TestClient, database: Database, cast: Cast) -> None:
+    assert maria.post(f"{PATH}/start").status_code == 204
+    assert progress(database) == [(cast.maria, False, None)]
+    assert "Did this help?" not in maria.get(PATH).text
+    done = maria.post(f"{PATH}/finish")
+    assert (done.status_code, done.headers["location"]) == (303, f"{PATH}#done")
+    page = maria.get(PATH).text
+    assert "Did this help?" in page and f'action="{PATH}/reopen"' in page
+    maria.post(f"{PATH}/helped", data={"helped": "false"})
+    assert progress(database) == [(cast.maria, True, False)]
+    assert "Tell us what was missing" in maria.get(PATH).text
+    maria.post(f"{PATH}/reopen")
+    assert progress(database) == [(cast.maria, False, False)]
+
+
+def test_the_verdict_comes_back_alone_where_htmx_asks(maria: TestClient) -> None:
+    maria.post(f"{PATH}/finish")
+    answer = maria.post(f"{PATH}/helped", data={"helped": "true"}, headers={"HX-Request-Type": "partial"})
+    assert answer.status_code == 200 and "You said that it helped." in answer.text and "<html" not in answer.text
+
+
+def test_who_reads_portuguese_reads_portuguese(
+    maria: TestClient, cast: Cast, signed_in: Callable[..., TestClient]
+) -> None:
+    page = signed_in(contact_id=cast.joao).get(PATH)
+    assert "Sua primeira hora no espaço de trabalho" in page.text and "Marcar como concluída" in page.text
+
+
+@pytest.mark.parametrize("slug", ["no-such-lesson", "%00", "..%2f..", "A" * 300, "x'--", "%F0%9F%92%A9"])
+@pytest.mark.parametrize("verb", ["", "/start", "/finish", "/reopen", "/helped"])
+def test_a_lesson_that_is_not_there_is_a_friendly_404(maria: TestClient, slug: str, verb: str) -> None:
+    answer = maria.post(f"/learn/{slug}{verb}", data={"helped": "true"}) if verb else maria.get(f"/learn/{slug}")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("helped", ["", "perhaps", "\x00", "1" * 5000])
+def test_an_odd_verdict_is_no_verdict(maria: TestClient, database: Database, helped: str) -> None:
+    assert maria.post(f"{PATH}/helped", data={"helped": helped}).status_code == 404
+    assert progress(database) == []
