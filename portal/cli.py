@@ -128,9 +128,16 @@ def _house() -> "House":
 
 def migrate(_given: argparse.Namespace) -> int:
     from portal.db import migrate as bring_up
+    from portal.house import House
     from portal.settings import read_settings
+    from portal.shipped import load_all
 
-    bring_up(read_settings(os.environ).database_url)
+    settings = read_settings(os.environ)
+    bring_up(settings.database_url)
+    house = House.open(settings)
+    with house.database.write() as db:
+        load_all(db, now=house.clock.now())
+    house.database.close()
     print("The database is up to date.")
     return OK
 

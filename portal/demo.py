@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from portal import delivery, mail
+from portal import delivery, mail, shipped
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Channel, Language, Role
 from portal.clock import FixedClock, at_local, local_date, next_business_day
@@ -21,16 +21,13 @@ from portal.db import DeploymentFact
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
-from portal.journeys import actions, cases, intake, shipped
+from portal.journeys import actions, cases, intake
 from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
-from portal.learning.actions import load_shipped_tutorials
 from portal.mail import LetterRow
-from portal.referrals.shipped import load_shipped_programme
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation
 from portal.surveys.rules import Answers, Provenance
-from portal.surveys.shipped import load_shipped_surveys
 from portal.worker import COMPOSERS, TIMETABLE, Worker
 
 SEED = 20260601
@@ -122,10 +119,7 @@ class Life:
     def live(self) -> None:
         with self.house.database.write() as db:
             db.add(DeploymentFact(name=DEMO, value="1"))
-            shipped.load_shipped(db, now=self.now)
-            load_shipped_surveys(db, now=self.now)
-            load_shipped_tutorials(db, now=self.now)
-            load_shipped_programme(db, now=self.now)
+            shipped.load_all(db, now=self.now)
             self._hire(db)
         for customer in customers():
             sold = self.today - timedelta(days=customer.sold_days_ago)

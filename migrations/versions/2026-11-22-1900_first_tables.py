@@ -71,6 +71,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_rate_counts")),
     )
     op.create_table(
+        "referral_programmes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("headline_en", sa.String(length=200), nullable=False),
+        sa.Column("headline_pt", sa.String(length=200), nullable=False),
+        sa.Column("friend_gets_en", sa.String(length=200), nullable=False),
+        sa.Column("friend_gets_pt", sa.String(length=200), nullable=False),
+        sa.Column("referrer_gets_en", sa.String(length=200), nullable=False),
+        sa.Column("referrer_gets_pt", sa.String(length=200), nullable=False),
+        sa.Column("terms_en", sa.String(length=10000), nullable=False),
+        sa.Column("terms_pt", sa.String(length=10000), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(length=120), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_programmes")),
+    )
+    op.create_index(
+        "uq_referral_programmes_current",
+        "referral_programmes",
+        ["is_current"],
+        unique=True,
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    )
+    op.create_table(
         "staff",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
@@ -117,6 +141,27 @@ def upgrade() -> None:
         sa.CheckConstraint("minutes > 0", name=op.f("ck_surveys_minutes")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_surveys")),
         sa.UniqueConstraint("key", "version", name=op.f("uq_surveys_key_version")),
+    )
+    op.create_table(
+        "tutorials",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("stage_key", sa.String(length=80), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("minutes > 0", name=op.f("ck_tutorials_takes_minutes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tutorials")),
+        sa.UniqueConstraint("slug", name=op.f("uq_tutorials_slug")),
+    )
+    op.create_index(
+        "ix_tutorials_published",
+        "tutorials",
+        ["stage_key", "position"],
+        unique=False,
+        sqlite_where=sa.text("published_at IS NOT NULL"),
+        postgresql_where=sa.text("published_at IS NOT NULL"),
     )
     op.create_table(
         "accounts",
@@ -190,6 +235,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stages")),
         sa.UniqueConstraint("pipeline_id", "key", name=op.f("uq_stages_pipeline_id_key")),
         sa.UniqueConstraint("pipeline_id", "position", name=op.f("uq_stages_pipeline_id_position")),
+    )
+    op.create_table(
+        "tutorial_texts",
+        sa.Column("tutorial_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "language",
+            sa.Enum("en", "pt-BR", name="language", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("summary", sa.String(length=300), nullable=False),
+        sa.Column("body", sa.String(length=50000), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("shipped", sa.String(length=64), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tutorial_id"], ["tutorials.id"], name=op.f("fk_tutorial_texts_tutorial_id_tutorials"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tutorial_id", "language", name=op.f("pk_tutorial_texts")),
     )
     op.create_table(
         "audit_events",
@@ -694,6 +758,40 @@ def upgrade() -> None:
         sa.UniqueConstraint("journey_id", "key", name=op.f("uq_milestones_journey_id_key")),
     )
     op.create_table(
+        "referral_links",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("programme_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_referral_links_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referral_links_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["programme_id"],
+            ["referral_programmes.id"],
+            name=op.f("fk_referral_links_programme_id_referral_programmes"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_links")),
+        sa.UniqueConstraint("contact_id", name=op.f("uq_referral_links_contact_id")),
+    )
+    op.create_table(
+        "referred_addresses",
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referred_addresses_contact_id_contacts"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_referred_addresses")),
+    )
+    op.create_index(op.f("ix_referred_addresses_contact_id"), "referred_addresses", ["contact_id"], unique=False)
+    op.create_table(
         "sessions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -768,6 +866,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_touchpoints")),
         sa.UniqueConstraint("journey_id", "key", name=op.f("uq_touchpoints_journey_id_key")),
     )
+    op.create_table(
+        "tutorial_progress",
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tutorial_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("helped", sa.Boolean(), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(helped IS NULL) = (told_at IS NULL)", name=op.f("ck_tutorial_progress_told_when")),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_tutorial_progress_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tutorial_id"],
+            ["tutorials.id"],
+            name=op.f("fk_tutorial_progress_tutorial_id_tutorials"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("contact_id", "tutorial_id", name=op.f("pk_tutorial_progress")),
+    )
+    op.create_index(op.f("ix_tutorial_progress_tutorial_id"), "tutorial_progress", ["tutorial_id"], unique=False)
     op.create_table(
         "visits",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -859,6 +978,121 @@ def upgrade() -> None:
         postgresql_where=sa.text("quarantined_at IS NULL AND superseded_at IS NULL"),
     )
     op.create_table(
+        "referral_invitations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("link_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("friend_name", sa.String(length=200), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column(
+            "language",
+            sa.Enum("en", "pt-BR", name="language", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("invited_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "forgotten_at IS NULL OR (friend_name = '' AND address_hash = '')",
+            name=op.f("ck_referral_invitations_forgotten"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["accounts.id"],
+            name=op.f("fk_referral_invitations_account_id_accounts"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"],
+            ["contacts.id"],
+            name=op.f("fk_referral_invitations_contact_id_contacts"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["link_id"],
+            ["referral_links.id"],
+            name=op.f("fk_referral_invitations_link_id_referral_links"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_invitations")),
+    )
+    op.create_index(
+        "ix_referral_invitations_contact_id", "referral_invitations", ["contact_id", "invited_at"], unique=False
+    )
+    op.create_index(
+        "ix_referral_invitations_remembered",
+        "referral_invitations",
+        ["invited_at"],
+        unique=False,
+        sqlite_where=sa.text("forgotten_at IS NULL"),
+        postgresql_where=sa.text("forgotten_at IS NULL"),
+    )
+    op.create_table(
+        "referral_prompts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("what", sa.String(length=80), nullable=False),
+        sa.Column(
+            "why",
+            sa.Enum("answer", "goal", "approval", name="why", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("goal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("prompted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "withheld",
+            sa.Enum(
+                "open_flag",
+                "recent",
+                "no_promoter",
+                "no_customer",
+                name="withheld",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.String(length=120), nullable=False),
+        sa.Column(
+            "result",
+            sa.Enum("asked", "not_now", name="result", native_enum=False, create_constraint=True, length=40),
+            nullable=True,
+        ),
+        sa.CheckConstraint(
+            "(closed_at IS NULL) = (result IS NULL)", name=op.f("ck_referral_prompts_closed_with_result")
+        ),
+        sa.CheckConstraint(
+            "withheld IS NULL OR closed_at IS NULL", name=op.f("ck_referral_prompts_withheld_or_closed")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_referral_prompts_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referral_prompts_contact_id_contacts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["goal_id"], ["goals.id"], name=op.f("fk_referral_prompts_goal_id_goals"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["journey_id"], ["journeys.id"], name=op.f("fk_referral_prompts_journey_id_journeys")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referral_prompts")),
+        sa.UniqueConstraint("journey_id", "what", name=op.f("uq_referral_prompts_journey_id_what")),
+    )
+    op.create_index("ix_referral_prompts_account_id", "referral_prompts", ["account_id", "prompted_at"], unique=False)
+    op.create_index(
+        "ix_referral_prompts_open",
+        "referral_prompts",
+        ["prompted_at"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+    )
+    op.create_table(
         "flags",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -916,6 +1150,94 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_table(
+        "referrals",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("programme_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("link_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("invitation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("company", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column(
+            "language",
+            sa.Enum("en", "pt-BR", name="language", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("consent", sa.String(length=1000), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "refusal",
+            sa.Enum(
+                "oneself",
+                "colleague",
+                "customer",
+                "already_referred",
+                "no_contact",
+                name="refusal",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("qualified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("qualified_by", sa.String(length=120), nullable=False),
+        sa.Column("won_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("won_by", sa.String(length=120), nullable=False),
+        sa.Column("rewarded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rewarded_by", sa.String(length=120), nullable=False),
+        sa.Column("rejected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejected_by", sa.String(length=120), nullable=False),
+        sa.Column("rejected_why", sa.String(length=500), nullable=False),
+        sa.CheckConstraint("(rejected_at IS NULL) = (rejected_why = '')", name=op.f("ck_referrals_rejected_with_why")),
+        sa.CheckConstraint("(refused_at IS NULL) = (refusal IS NULL)", name=op.f("ck_referrals_refused_with_reason")),
+        sa.CheckConstraint(
+            "qualified_at IS NULL OR accepted_at IS NOT NULL", name=op.f("ck_referrals_qualified_after_accepted")
+        ),
+        sa.CheckConstraint("refused_at IS NULL OR accepted_at IS NULL", name=op.f("ck_referrals_refused_or_accepted")),
+        sa.CheckConstraint("rejected_at IS NULL OR won_at IS NULL", name=op.f("ck_referrals_won_or_rejected")),
+        sa.CheckConstraint("rewarded_at IS NULL OR won_at IS NOT NULL", name=op.f("ck_referrals_rewarded_after_won")),
+        sa.CheckConstraint("won_at IS NULL OR qualified_at IS NOT NULL", name=op.f("ck_referrals_won_after_qualified")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_referrals_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_referrals_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["invitation_id"],
+            ["referral_invitations.id"],
+            name=op.f("fk_referrals_invitation_id_referral_invitations"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["link_id"], ["referral_links.id"], name=op.f("fk_referrals_link_id_referral_links"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["programme_id"], ["referral_programmes.id"], name=op.f("fk_referrals_programme_id_referral_programmes")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referrals")),
+        sa.UniqueConstraint("invitation_id", name=op.f("uq_referrals_invitation_id")),
+        sa.UniqueConstraint("link_id", "address_hash", name=op.f("uq_referrals_link_id_address_hash")),
+    )
+    op.create_index("ix_referrals_account_id", "referrals", ["account_id"], unique=False)
+    op.create_index("ix_referrals_contact_id", "referrals", ["contact_id"], unique=False)
+    op.create_index(
+        "ix_referrals_unconfirmed",
+        "referrals",
+        ["opened_at"],
+        unique=False,
+        sqlite_where=sa.text("accepted_at IS NULL"),
+        postgresql_where=sa.text("accepted_at IS NULL"),
     )
     op.create_table(
         "pending_issues",
@@ -989,6 +1311,15 @@ def downgrade() -> None:
     op.drop_index("ix_pending_issues_journey_id", table_name="pending_issues")
     op.drop_table("pending_issues")
     op.drop_index(
+        "ix_referrals_unconfirmed",
+        table_name="referrals",
+        sqlite_where=sa.text("accepted_at IS NULL"),
+        postgresql_where=sa.text("accepted_at IS NULL"),
+    )
+    op.drop_index("ix_referrals_contact_id", table_name="referrals")
+    op.drop_index("ix_referrals_account_id", table_name="referrals")
+    op.drop_table("referrals")
+    op.drop_index(
         "ix_flags_open",
         table_name="flags",
         sqlite_where=sa.text("closed_at IS NULL"),
@@ -1002,6 +1333,22 @@ def downgrade() -> None:
         postgresql_where=sa.text("alert_at IS NOT NULL"),
     )
     op.drop_table("flags")
+    op.drop_index(
+        "ix_referral_prompts_open",
+        table_name="referral_prompts",
+        sqlite_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL AND withheld IS NULL"),
+    )
+    op.drop_index("ix_referral_prompts_account_id", table_name="referral_prompts")
+    op.drop_table("referral_prompts")
+    op.drop_index(
+        "ix_referral_invitations_remembered",
+        table_name="referral_invitations",
+        sqlite_where=sa.text("forgotten_at IS NULL"),
+        postgresql_where=sa.text("forgotten_at IS NULL"),
+    )
+    op.drop_index("ix_referral_invitations_contact_id", table_name="referral_invitations")
+    op.drop_table("referral_invitations")
     op.drop_index(
         "uq_answers_counted",
         table_name="answers",
@@ -1020,6 +1367,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_visits_stage_id", table_name="visits")
     op.drop_table("visits")
+    op.drop_index(op.f("ix_tutorial_progress_tutorial_id"), table_name="tutorial_progress")
+    op.drop_table("tutorial_progress")
     op.drop_table("touchpoints")
     op.drop_index("ix_sign_in_links_email", table_name="sign_in_links")
     op.drop_index("ix_sign_in_links_browser", table_name="sign_in_links")
@@ -1027,6 +1376,9 @@ def downgrade() -> None:
     op.drop_index("ix_sessions_staff_id", table_name="sessions")
     op.drop_index("ix_sessions_contact_id", table_name="sessions")
     op.drop_table("sessions")
+    op.drop_index(op.f("ix_referred_addresses_contact_id"), table_name="referred_addresses")
+    op.drop_table("referred_addresses")
+    op.drop_table("referral_links")
     op.drop_table("milestones")
     op.drop_index(
         "ix_letters_waiting",
@@ -1088,13 +1440,28 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_index("ix_audit_events_account_id", table_name="audit_events")
     op.drop_table("audit_events")
+    op.drop_table("tutorial_texts")
     op.drop_table("stages")
     op.drop_index(op.f("ix_staff_identities_staff_id"), table_name="staff_identities")
     op.drop_table("staff_identities")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
+    op.drop_index(
+        "ix_tutorials_published",
+        table_name="tutorials",
+        sqlite_where=sa.text("published_at IS NOT NULL"),
+        postgresql_where=sa.text("published_at IS NOT NULL"),
+    )
+    op.drop_table("tutorials")
     op.drop_table("surveys")
     op.drop_table("staff")
+    op.drop_index(
+        "uq_referral_programmes_current",
+        table_name="referral_programmes",
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    )
+    op.drop_table("referral_programmes")
     op.drop_table("rate_counts")
     op.drop_table("pipelines")
     op.drop_table("mail_refusals")
