@@ -40,10 +40,20 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
-from portal.routes.customer import current_account, details, home, learn, plan, refer
+from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
-from portal.routes.public import company_sign_in, friend, preferences, sign_in, survey
-from portal.routes.staff import customer, customers, day, inbox, insights, people, pipeline
+from portal.routes.public import (
+    calendar,
+    company_sign_in,
+    doubt_meeting,
+    friend,
+    preferences,
+    resolution,
+    sign_in,
+    survey,
+)
+from portal.routes.public import meeting as sealed_meeting
+from portal.routes.staff import customer, customers, day, hours, inbox, insights, meetings, people, pipeline
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -51,6 +61,7 @@ from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 CUSTOMER_PAGES: Sequence[APIRouter] = [
     home.pages,
     plan.pages,
+    check_ins.pages,
     own_survey.pages,
     learn.pages,
     refer.pages,
@@ -59,7 +70,11 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
+    resolution.pages,
     friend.pages,
+    doubt_meeting.pages,
+    sealed_meeting.pages,
+    calendar.pages,
     sign_in.pages,
     preferences.pages,
 ]
@@ -79,6 +94,8 @@ STAFF_PAGES: Sequence[APIRouter] = [
     insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
+    meetings.pages,
+    hours.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = []

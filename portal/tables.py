@@ -4,6 +4,7 @@ from portal import audit, auth, mail
 from portal.accounts import models as accounts
 from portal.journeys import models as journeys
 from portal.learning import models as learning
+from portal.meetings import models as meetings
 from portal.referrals import models as referrals
 from portal.surveys import models as surveys
 
@@ -13,6 +14,7 @@ TABLES = (
     mail,
     accounts,
     journeys,
+    meetings,
     surveys,
     learning,
     referrals,

@@ -25,6 +25,7 @@ from portal.journeys import cases, due, letters
 from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
+from portal.meetings import letters as meeting_letters
 from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
@@ -103,6 +104,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
     **referral_letters.COMPOSERS,
+    **meeting_letters.COMPOSERS,
 }
 """What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
 

@@ -190,6 +190,37 @@ def upgrade() -> None:
     )
     op.create_index("ix_accounts_consultant_id", "accounts", ["consultant_id"], unique=False)
     op.create_table(
+        "hour_exceptions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("opens_minute", sa.Integer(), nullable=True),
+        sa.Column("closes_minute", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "(opens_minute IS NULL) = (closes_minute IS NULL)", name=op.f("ck_hour_exceptions_hours_or_off")
+        ),
+        sa.CheckConstraint(
+            "opens_minute >= 0 AND opens_minute < closes_minute AND closes_minute <= 1440",
+            name=op.f("ck_hour_exceptions_hours"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_hour_exceptions_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hour_exceptions")),
+        sa.UniqueConstraint(
+            "staff_id", "day", "opens_minute", name=op.f("uq_hour_exceptions_staff_id_day_opens_minute")
+        ),
+    )
+    op.create_table(
+        "own_weeks",
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_own_weeks_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("staff_id", name=op.f("pk_own_weeks")),
+    )
+    op.create_table(
         "staff_identities",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=500), nullable=False),
@@ -254,6 +285,26 @@ def upgrade() -> None:
             ["tutorial_id"], ["tutorials.id"], name=op.f("fk_tutorial_texts_tutorial_id_tutorials"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("tutorial_id", "language", name=op.f("pk_tutorial_texts")),
+    )
+    op.create_table(
+        "weekly_hours",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("opens_minute", sa.Integer(), nullable=False),
+        sa.Column("closes_minute", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "opens_minute >= 0 AND opens_minute < closes_minute AND closes_minute <= 1440",
+            name=op.f("ck_weekly_hours_hours"),
+        ),
+        sa.CheckConstraint("weekday BETWEEN 0 AND 6", name=op.f("ck_weekly_hours_weekday")),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_weekly_hours_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_weekly_hours")),
+        sa.UniqueConstraint(
+            "staff_id", "weekday", "opens_minute", name=op.f("uq_weekly_hours_staff_id_weekday_opens_minute")
+        ),
     )
     op.create_table(
         "audit_events",
@@ -481,6 +532,8 @@ def upgrade() -> None:
                 "ask_what_is_missing",
                 "take_over",
                 "hand_over",
+                "call_after_no_show",
+                "find_new_time",
                 "other",
                 name="kind",
                 native_enum=False,
@@ -511,6 +564,24 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_table(
+        "calendar_feeds",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("nonce", sa.String(length=40), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(contact_id IS NULL) <> (staff_id IS NULL)", name=op.f("ck_calendar_feeds_one_person")),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name=op.f("fk_calendar_feeds_contact_id_contacts"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_calendar_feeds_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_feeds")),
+        sa.UniqueConstraint("contact_id", name=op.f("uq_calendar_feeds_contact_id")),
+        sa.UniqueConstraint("staff_id", name=op.f("uq_calendar_feeds_staff_id")),
     )
     op.create_table(
         "conversations",
@@ -1240,6 +1311,84 @@ def upgrade() -> None:
         postgresql_where=sa.text("accepted_at IS NULL"),
     )
     op.create_table(
+        "meetings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("uid", sa.String(length=80), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "kickoff",
+                "day14",
+                "checkup",
+                "doubt",
+                name="kind",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("flag_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column(
+            "way",
+            sa.Enum(
+                "video",
+                "phone",
+                "whatsapp",
+                "in_person",
+                name="way",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("place", sa.String(length=500), nullable=False),
+        sa.Column("agenda", sa.String(length=10000), nullable=False),
+        sa.Column("booked_by", sa.String(length=120), nullable=False),
+        sa.Column("booked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_by", sa.String(length=120), nullable=False),
+        sa.Column("cancelled_why", sa.String(length=1000), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_by", sa.String(length=120), nullable=False),
+        sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missed_by", sa.String(length=120), nullable=False),
+        sa.Column("nonce", sa.String(length=40), nullable=False),
+        sa.CheckConstraint(
+            "(cancelled_at IS NULL) = (cancelled_by = '')", name=op.f("ck_meetings_cancelled_by_somebody")
+        ),
+        sa.CheckConstraint("(held_at IS NULL) = (held_by = '')", name=op.f("ck_meetings_held_by_somebody")),
+        sa.CheckConstraint("(missed_at IS NULL) = (missed_by = '')", name=op.f("ck_meetings_missed_by_somebody")),
+        sa.CheckConstraint(
+            "cancelled_at IS NULL OR (held_at IS NULL AND missed_at IS NULL)", name=op.f("ck_meetings_one_end")
+        ),
+        sa.CheckConstraint("held_at IS NULL OR missed_at IS NULL", name=op.f("ck_meetings_held_or_missed")),
+        sa.CheckConstraint("sequence >= 0", name=op.f("ck_meetings_sequence")),
+        sa.CheckConstraint("starts_at < ends_at AND ends_at <= held_until", name=op.f("ck_meetings_times")),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_meetings_account_id_accounts")),
+        sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_meetings_contact_id_contacts")),
+        sa.ForeignKeyConstraint(["flag_id"], ["flags.id"], name=op.f("fk_meetings_flag_id_flags")),
+        sa.ForeignKeyConstraint(["journey_id"], ["journeys.id"], name=op.f("fk_meetings_journey_id_journeys")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_meetings_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meetings")),
+        sa.UniqueConstraint("uid", name=op.f("uq_meetings_uid")),
+    )
+    op.create_index("ix_meetings_account_id", "meetings", ["account_id", "starts_at"], unique=False)
+    op.create_index(op.f("ix_meetings_flag_id"), "meetings", ["flag_id"], unique=False)
+    op.create_index("ix_meetings_journey_id", "meetings", ["journey_id"], unique=False)
+    op.create_index("ix_meetings_staff_id", "meetings", ["staff_id", "starts_at"], unique=False)
+    op.create_table(
         "pending_issues",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("journey_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1296,11 +1445,23 @@ def upgrade() -> None:
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
     )
+    op.create_table(
+        "meeting_ticks",
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tick", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("meeting_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["meeting_id"], ["meetings.id"], name=op.f("fk_meeting_ticks_meeting_id_meetings")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_meeting_ticks_staff_id_staff")),
+        sa.PrimaryKeyConstraint("staff_id", "tick", name=op.f("pk_meeting_ticks")),
+    )
+    op.create_index(op.f("ix_meeting_ticks_meeting_id"), "meeting_ticks", ["meeting_id"], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index(op.f("ix_meeting_ticks_meeting_id"), table_name="meeting_ticks")
+    op.drop_table("meeting_ticks")
     op.drop_index(
         "uq_resolutions_standing",
         table_name="resolutions",
@@ -1310,6 +1471,11 @@ def downgrade() -> None:
     op.drop_table("resolutions")
     op.drop_index("ix_pending_issues_journey_id", table_name="pending_issues")
     op.drop_table("pending_issues")
+    op.drop_index("ix_meetings_staff_id", table_name="meetings")
+    op.drop_index("ix_meetings_journey_id", table_name="meetings")
+    op.drop_index(op.f("ix_meetings_flag_id"), table_name="meetings")
+    op.drop_index("ix_meetings_account_id", table_name="meetings")
+    op.drop_table("meetings")
     op.drop_index(
         "ix_referrals_unconfirmed",
         table_name="referrals",
@@ -1405,6 +1571,7 @@ def downgrade() -> None:
     op.drop_table("due_actions")
     op.drop_index("ix_conversations_journey_id", table_name="conversations")
     op.drop_table("conversations")
+    op.drop_table("calendar_feeds")
     op.drop_index(
         "ix_activities_open",
         table_name="activities",
@@ -1440,10 +1607,13 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_index("ix_audit_events_account_id", table_name="audit_events")
     op.drop_table("audit_events")
+    op.drop_table("weekly_hours")
     op.drop_table("tutorial_texts")
     op.drop_table("stages")
     op.drop_index(op.f("ix_staff_identities_staff_id"), table_name="staff_identities")
     op.drop_table("staff_identities")
+    op.drop_table("own_weeks")
+    op.drop_table("hour_exceptions")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
     op.drop_index(

@@ -93,6 +93,8 @@ class ActivityKind(StrEnum):
     ASK_WHAT_IS_MISSING = "ask_what_is_missing"
     TAKE_OVER = "take_over"
     HAND_OVER = "hand_over"
+    CALL_AFTER_NO_SHOW = "call_after_no_show"
+    FIND_NEW_TIME = "find_new_time"
     OTHER = "other"
 
 
@@ -107,6 +109,8 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.ASK_WHAT_IS_MISSING: N_("Ask what would make it better"),
     ActivityKind.TAKE_OVER: N_("Call: pick up where we are"),
     ActivityKind.HAND_OVER: N_("Hand over to the relationship team"),
+    ActivityKind.CALL_AFTER_NO_SHOW: N_("Call: they missed the meeting"),
+    ActivityKind.FIND_NEW_TIME: N_("Find a new time: they cancelled the doubt meeting"),
     ActivityKind.OTHER: N_("Something else"),
 }
 

@@ -8,8 +8,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from portal.clock import NO_HOLIDAYS, at_local, local_date, zone
+from portal.errors import N_
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TICK = timedelta(minutes=15)
@@ -24,6 +26,64 @@ class MeetingKind(StrEnum):
     DAY14 = "day14"
     CHECKUP = "checkup"
     DOUBT = "doubt"
+
+
+class MeetingState(StrEnum):
+    """How a meeting stands. Planned says nothing of the clock: one that is over waits for somebody to say what became of it."""
+
+    PLANNED = "planned"
+    CANCELLED = "cancelled"
+    HELD = "held"
+    MISSED = "missed"
+
+
+class Way(StrEnum):
+    """How two people talk."""
+
+    VIDEO = "video"
+    PHONE = "phone"
+    WHATSAPP = "whatsapp"
+    IN_PERSON = "in_person"
+
+
+class Lead(StrEnum):
+    """How long before a meeting somebody is reminded of it."""
+
+    DAY = "day"
+    HOUR = "hour"
+
+
+class KindWords(NamedTuple):
+    """What a kind is called (msgids), and what the customer gets from it."""
+
+    customer: str
+    staff: str
+    purpose: str
+
+
+WORDS: Mapping[MeetingKind, KindWords] = {
+    MeetingKind.KICKOFF: KindWords(
+        N_("Kick-off call"),
+        N_("Kick-off call"),
+        N_("Meet your consultant, walk through the plan and agree what good looks like."),
+    ),
+    MeetingKind.DAY14: KindWords(
+        N_("Two-week check-in"),
+        N_("Two-week check-in"),
+        N_("The first doubts and the first impressions, while they are fresh."),
+    ),
+    MeetingKind.CHECKUP: KindWords(
+        N_("Check-up"), N_("Check-up"), N_("Anything that you would like to look at together.")
+    ),
+    MeetingKind.DOUBT: KindWords(
+        N_("Call about what you told us"),
+        N_("Doubt meeting"),
+        N_("We listen first. Then we agree what gets fixed, by whom and by when."),
+    ),
+}
+CHANGES_UNTIL = timedelta(hours=2)
+"""Until how long before a meeting its customer can move or cancel it; staff can at any time."""
+SLOTS_ENOUGH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +153,12 @@ class Availability:
     zone_name: str
     weekly: Mapping[int, tuple[Hours, ...]]
     exceptions: Mapping[date, tuple[Hours, ...]]
+
+
+USUAL_WEEK: Mapping[int, tuple[Hours, ...]] = dict.fromkeys(
+    range(5), (Hours(time(9, 0), time(12, 0)), Hours(time(13, 0), time(17, 0)))
+)
+"""The hours of a consultant who has not set any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +281,62 @@ def open_hours(availability: Availability, day: date, *, holidays: Container[dat
         for span in sorted(hours, key=lambda span: span.opens)
     )
     return [interval for interval in opened if interval.starts_at < interval.ends_at]
+
+
+def shown(slots: Iterable[Slot], zone_name: str) -> list[Slot]:
+    """The slots of one day that a page offers: the full and half hours of that zone, or all where those are few.
+
+    Every quarter of an hour can be had; two dozen radios a day help nobody choose.
+    """
+    every = list(slots)
+    round_ones = [slot for slot in every if slot.starts_at.astimezone(zone(zone_name)).minute in (0, 30)]
+    return round_ones if len(round_ones) >= SLOTS_ENOUGH else every
+
+
+def next_few(slots: Iterable[Slot], zone_name: str, *, most: int) -> list[Slot]:
+    """The first slots to offer at a glance: from one day as many as fit without filling it, two at most, then the next day."""
+    few: list[Slot] = []
+    for each in by_local_day(slots, zone_name).values():
+        day = shown(each, zone_name)
+        # Not 9:00 and 9:30: one early in what is left of the day, one in its middle.
+        few += [day[0], day[len(day) // 2]] if len(day) > 1 else day
+        if len(few) >= most:
+            break
+    return few[:most]
+
+
+def kinds_to_offer(known: Container[MeetingKind], day_of_use: int | None) -> tuple[MeetingKind, ...]:
+    """Which meetings a customer can book by themselves, the one that fits best first.
+
+    `known`: the kinds that are planned or were held. The kick-off comes first and only once; the two-week check-in around
+    day 14 (days 7 to 24), once; a check-up whenever they like, once they have begun. Doubt meetings belong to a flag.
+    """
+    if MeetingKind.KICKOFF not in known and (day_of_use is None or day_of_use <= 14):
+        return (MeetingKind.KICKOFF,)
+    if MeetingKind.DAY14 not in known and day_of_use is not None and 7 <= day_of_use <= 24:
+        return MeetingKind.DAY14, MeetingKind.CHECKUP
+    return (MeetingKind.CHECKUP,)
+
+
+def may_customer_change(starts_at: datetime, now: datetime) -> bool:
+    """Whether the customer can still move or cancel it by themselves."""
+    return now <= starts_at - CHANGES_UNTIL
+
+
+def reminder_at(starts_at: datetime, lead: Lead, zone_name: str) -> datetime:
+    """When somebody in that zone is reminded: an hour before, or the day before at the same time on their wall."""
+    if lead is Lead.HOUR:
+        return starts_at - timedelta(hours=1)
+    # Not 24 hours: on the day that the clock goes back, those can lie on the same date, and the mail says "tomorrow".
+    local = starts_at.astimezone(zone(zone_name))
+    return at_local(local.date() - ONE_DAY, local.time(), zone_name)
+
+
+def is_reminder_true(starts_at: datetime, lead: Lead, zone_name: str, now: datetime) -> bool:
+    """Whether a reminder still says the truth ("tomorrow", "in an hour") at the moment that it leaves."""
+    if lead is Lead.HOUR:
+        return now < starts_at
+    return local_date(now, zone_name) == local_date(starts_at, zone_name) - ONE_DAY
 
 
 def clock_change(before: datetime, after: datetime, *, zone_name: str) -> datetime:

@@ -191,7 +191,7 @@ def test_a_lost_journey_is_asked_nothing(town: Town) -> None:
     town.work()
     assert count(town.house, Invitation) == 0
     assert calls(town.house, maria) == []
-    assert count(town.house, DueAction, kind="survey", result="over") == 1
+    assert count(town.house, DueAction, kind="survey", result="lost") == 1
 
 
 def test_a_day_without_a_survey_is_a_call(town: Town) -> None:

@@ -11,6 +11,7 @@ from portal.errors import N_, NotFound
 from portal.journeys import actions, queries
 from portal.journeys.plans import MilestoneLine
 from portal.learning.queries import lessons_for
+from portal.meetings.queries import next_meeting
 from portal.surveys.queries import due_survey
 
 pages = customer_pages()
@@ -58,6 +59,7 @@ def home(ask: CustomerAsk) -> Response:
         journey=journey,
         plan=plan,
         hello=hello(ask.me.name, journey.stage.key if journey else "", ask.now, ask.zone),
+        meeting=next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now),
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
         lessons=lessons_for(ask.db, ask.me.contact_id, journey.stage.key, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),

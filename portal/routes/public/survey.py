@@ -12,6 +12,7 @@ from portal.auth import Customer, Limit
 from portal.deps import Ask, PublicAsk, Token, public_pages
 from portal.errors import N_
 from portal.forms import empty_form, read_form
+from portal.routes.public.doubt_meeting import doubt_offer
 from portal.surveys import actions, queries
 from portal.surveys.actions import Sending, Unanswerable
 from portal.surveys.queries import SurveyPage
@@ -153,7 +154,7 @@ def show_thanks(ask: Ask, page: SurveyPage, *, at: str) -> Response:
     ask.speak_to(language=page.language, timezone=page.timezone)
     if page.state is not InvitationState.ANSWERED:
         return ask.see_other(at)
-    return ask.page("public/thanks.html", page=page, at=at, doubt_url="", title=_title(ask, page))
+    return ask.page("public/thanks.html", page=page, at=at, doubt=doubt_offer(ask, page), title=_title(ask, page))
 
 
 def _closed(ask: Ask, page: SurveyPage) -> Response:

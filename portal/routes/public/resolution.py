@@ -1,0 +1,58 @@
+"""Is it really solved? The page behind the link in the mail that says what was done about what a customer told us."""
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from starlette.responses import Response
+
+from portal import mail
+from portal.accounts.models import Contact
+from portal.deps import PublicAsk, Token, public_pages
+from portal.errors import N_, NotFound
+from portal.forms import read_form
+from portal.journeys import cases
+from portal.journeys.letters import RESOLUTION
+from portal.journeys.models import Flag, Resolution
+from portal.text import Paragraphs
+
+pages = public_pages()
+
+
+class Verdict(BaseModel):
+    solved: bool = False
+    words: Paragraphs = ""
+
+
+@pages.get("/resolutions/{token}")
+def resolution(ask: PublicAsk, token: Token) -> Response:
+    """Shows what was told and what was done; opening it says nothing yet."""
+    found, _, flag = _case(ask, token)
+    return ask.page("public/resolution.html", resolution=found, flag=flag, token=token, heard="")
+
+
+@pages.post("/resolutions/{token}")
+def say(ask: PublicAsk, token: Token) -> Response:
+    """`solved=1` confirms it, anything else opens the case again with the words given."""
+    found, contact_id, flag = _case(ask, token)
+    filled = read_form(Verdict, ask.form)
+    if filled.value is None:
+        return ask.invalid("public/resolution.html", resolution=found, flag=flag, token=token, heard="", form=filled)
+    by = f"contact:{contact_id}"
+    if filled.value.solved:
+        cases.confirm_resolution(ask.db, resolution_id=found.id, by=by, now=ask.now)
+        heard = N_("We’re glad. Thank you for confirming it.")
+    else:
+        cases.reopen_flag(ask.db, ask.house, resolution_id=found.id, words=filled.value.words, by=by, now=ask.now)
+        heard = N_("We’ve opened it again, and your consultant knows. You’ll hear from us within a working day.")
+    return ask.page("public/resolution.html", resolution=found, flag=flag, token=token, heard=heard)
+
+
+def _case(ask: PublicAsk, token: str) -> tuple[Resolution, int, Flag]:
+    letter = mail.letter_of(ask.db, ask.house, token, RESOLUTION)
+    if letter is None or letter.contact_id is None:
+        raise NotFound
+    found = ask.db.get(Resolution, letter.context.get("resolution_id", 0))
+    if found is None:
+        raise NotFound
+    person = ask.db.execute(select(Contact.language, Contact.timezone).where(Contact.id == letter.contact_id)).one()
+    ask.speak_to(language=person.language, timezone=person.timezone)
+    return found, letter.contact_id, ask.db.get_one(Flag, found.flag_id)
