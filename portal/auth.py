@@ -91,6 +91,8 @@ class SignInLink(Base):
         CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended_with_reason"),
         Index("ix_sign_in_links_email", "email"),
         Index("ix_sign_in_links_browser", "browser"),
+        # Old ones are tidied away, and letters name them by number: a number that came again would be somebody else's.
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[Id]

@@ -97,7 +97,11 @@ class Running:
     def run(self, *command: str) -> str:
         """One `portal` command, to its end; gives what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "portal.cli", *command], env=self.environ, capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", "portal.cli", *command],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
