@@ -95,23 +95,23 @@ class Desk:
         goals.get_by_role("button", name="Set a goal").click()
         expect(goals.get_by_role("button", name=f"Met: {goal}")).to_be_visible()
 
-    def meet_goal(self, goal: str) -> None:
-        goals = self.open_customer().get_by_role("region", name="Goals")
-        goals.get_by_role("button", name=f"Met: {goal}").click()
-        expect(goals).to_contain_text("Met on")
+    def meet_last_goal(self, goal: str) -> None:
+        page = self.open_customer()
+        page.get_by_role("button", name=f"Met: {goal}").click()
+        expect(page.get_by_role("link", name="How it began: After-sale")).to_be_visible()
 
     def log_conversation(self, words: str) -> None:
         page = self.open_customer()
         page.get_by_role("link", name="Log a conversation").click()
-        self._write_down_call("Satisfied", words)
+        self._write_down_call("Satisfied", words, button="Log it")
         expect(page.get_by_role("region", name="Timeline")).to_contain_text(words)
 
-    def _write_down_call(self, result: str, words: str) -> None:
+    def _write_down_call(self, result: str, words: str, *, button: str) -> None:
         page = self.page
         page.get_by_role("radio", name="Phone").check()
         page.get_by_role("radio", name=re.compile(f"^{result}")).check()
         page.get_by_label("What was said").fill(words)
-        page.get_by_role("button", name="Log the conversation").click()
+        page.get_by_role("button", name=button).click()
 
     def resolve_flag(self, *, told: str, said: str, done: str) -> None:
         """From the mail that calls for help, by way of the inbox, to the outcome."""
@@ -122,7 +122,7 @@ class Desk:
         waiting.click()
         assert page.url.partition("?")[0] == case
         expect(page.get_by_role("blockquote")).to_have_text(told)
-        self._write_down_call("Neither", said)
+        self._write_down_call("Neither", said, button="Log the conversation")
         page.goto(case)
         page.get_by_role("radio", name=re.compile("^Resolved")).check()
         page.get_by_label("What was done").fill(done)
@@ -139,8 +139,9 @@ class Desk:
         to_do = self.open("/staff").get_by_role("region", name="To do")
         expect(to_do.get_by_role("button", name=f"Done: {activity}, Lumen")).to_be_visible()
 
-    def expect_in_timeline(self, *sentences: str) -> None:
+    def expect_in_timeline(self, topic: str, *sentences: str) -> None:
         timeline = self.open_customer_after_sale().get_by_role("region", name="Timeline")
+        timeline.get_by_role("link", name=topic).click()
         for sentence in sentences:
             expect(timeline.get_by_text(sentence).first).to_be_visible()
 
@@ -168,6 +169,7 @@ class Words(NamedTuple):
     path: str
     her_words: str
     send: str
+    done: str
 
 
 ENGLISH = Words(
@@ -179,6 +181,7 @@ ENGLISH = Words(
     "Your journey in seven steps",
     "Your words",
     "Send my answers",
+    ", done",
 )
 PORTUGUESE = Words(
     "E-mail de trabalho",
@@ -189,6 +192,7 @@ PORTUGUESE = Words(
     "Sua jornada em sete passos",
     "Suas palavras",
     "Enviar minhas respostas",
+    ", concluída",
 )
 
 
@@ -229,6 +233,13 @@ class Customer:
         here = self.page.get_by_role("list", name=self.words.path).locator("[aria-current=step]")
         expect(here).to_have_count(1)
         expect(here).to_contain_text(stage)
+
+    def expect_arrived(self, stage: str) -> None:
+        """The whole path is behind her, with that stage at its end."""
+        steps = self.page.get_by_role("list", name=self.words.path).get_by_role("listitem")
+        expect(steps).to_have_count(7)
+        expect(steps.filter(has_text=self.words.done)).to_have_count(7)
+        expect(steps.last).to_contain_text(stage)
 
 
 # The lives
@@ -273,13 +284,15 @@ def test_a_delighted_customer_is_up_and_running_after_ninety_days(
         carla.sign_in()
         carla.expect_in_column(column)
 
-    carla.meet_goal("Count the stock in an hour")
+    carla.meet_last_goal("Count the stock in an hour")
     carla.expect_in_column("Approved customer")
     carla.expect_in_column("In good hands", pipeline="relationship")
     carla.expect_contacts_settled(*["by their answer"] * 3)
-    carla.expect_in_timeline("Approved: the whole road was walked", "Goal met: Count the stock in an hour")
+    carla.expect_in_timeline(
+        "Everything", "Approved: the whole road was walked", "Goal met: Count the stock in an hour"
+    )
     maria.page.reload()
-    maria.expect_at("Up and running")
+    maria.expect_arrived("Up and running")
     expect(maria.page.get_by_role("heading", name="You’re up and running.")).to_be_visible()
     assert "Count the stock in an hour" in house.post.letter(MARIA, "you’re up and running").text
 
@@ -311,17 +324,13 @@ def test_an_unhappy_customer_is_heard_and_stays(house: Running, visitor: Callabl
     phone.get_by_role("button", name="Sim, resolvido").click()
     expect(phone.get_by_text("Que bom. Obrigado por confirmar.")).to_be_visible()
     maria.come_back()
-    maria.expect_at("Conversa dos 60 dias")
-
-    for mail, day, stage in (
-        ("como está indo após 60 dias?", 60, "Conversa dos 90 dias"),
-        ("90 dias", MONDAY_AFTER_DAY_90, "Tudo rodando"),
-    ):
+    for mail, day in (("como está indo após 60 dias?", 60), ("90 dias", MONDAY_AFTER_DAY_90)):
+        maria.expect_at(f"Conversa dos {min(day, 90)} dias")
         house.live_until(day=day)
         maria.answer(mail, nps=8, face="Feliz", words="Agora vai bem.", thanks="Obrigado, Maria.")
         maria.come_back()
-        maria.expect_at(stage)
 
+    maria.expect_arrived("Tudo rodando")
     expect(phone.get_by_role("heading", name="Está tudo rodando.")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") == 375
     house.post.letter(MARIA, "tudo rodando")
@@ -329,7 +338,7 @@ def test_an_unhappy_customer_is_heard_and_stays(house: Running, visitor: Callabl
     carla.expect_in_column("Approved customer")
     carla.expect_in_column("In good hands", pipeline="relationship")
     carla.expect_contacts_settled("by the flag that was resolved", *["by their answer"] * 2)
-    carla.expect_in_timeline("Carla Nunes resolved the flag", done)
+    carla.expect_in_timeline("Answers and flags", "Carla Nunes resolved the flag", done)
 
 
 def test_a_silent_customer_is_called_and_arrives_too(house: Running, visitor: Callable[..., Visitor]) -> None:
@@ -360,6 +369,6 @@ def test_a_silent_customer_is_called_and_arrives_too(house: Running, visitor: Ca
     carla.expect_in_column("In good hands", pipeline="relationship")
     carla.expect_contacts_settled(*["by a conversation"] * 3)
     maria.come_back()
-    maria.expect_at("Up and running")
+    maria.expect_arrived("Up and running")
     house.post.letter(MARIA, "you’re up and running")
     assert house.answers_stored() == 0
