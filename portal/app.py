@@ -34,12 +34,23 @@ from starlette.types import Scope
 from portal import __version__
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, is_migrated
+from portal.demo import must_be_the_demos
 from portal.deps import READING
 from portal.errors import Refused
 from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.api import (
+    accounts,
+    activities,
+    description,
+    flags,
+    insights,
+    journeys,
+    messages,
+    survey_invitations,
+)
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
@@ -53,7 +64,8 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, inbox, insights, meetings, people, pipeline
+from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -77,6 +89,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     calendar.pages,
     sign_in.pages,
     preferences.pages,
+    description.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = [
     day.pages,
@@ -91,14 +104,19 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.reassigning,
     customer.closing,
     people.pages,
-    insights.pages,
+    staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
     meetings.pages,
     hours.pages,
+    imports.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []
-API_CALLS: Sequence[APIRouter] = []
+API_CALLS: Sequence[APIRouter] = [
+    router
+    for calls in (accounts, journeys, survey_invitations, flags, activities)
+    for router in (calls.reading, calls.writing)
+] + [messages.reading, insights.reading]
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
 STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
@@ -125,11 +143,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         exception_handlers=HANDLERS,
     )
     app.state.wiring = wiring
+    app.state.api = api = _api()
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
         *_flat([day.home]),
-        Mount("/api/v1", _api()),
+        Mount("/api/v1", api),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
         *(demo.routes() if settings.demo else ()),
@@ -146,8 +165,8 @@ def _flat(routers: Sequence[APIRouter]) -> list[BaseRoute]:
     return [route for router in routers for route in router.routes]
 
 
-def _api() -> FastAPI:
-    api = FastAPI(
+def _api() -> description.Api:
+    api = description.Api(
         title="Onward",
         version="1",
         docs_url=None,
@@ -163,6 +182,7 @@ def _api() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring: Wiring = app.state.wiring
+    must_be_the_demos(wiring.house)
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     with _notice_before_the_end(wiring):
         yield
@@ -255,6 +275,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(request, error.status_code, headers=error.headers)
 
 
+MOST_ERRORS_TOLD = 100
+_PLAINER = {"missing": "This is missing.", "extra_forbidden": "There is no such field."}
+
+
 async def _wrong_request(request: Request, error: Exception) -> Response:
     """A path or query that can't be is a page that isn't there; the API says what was wrong with its body."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the types
@@ -262,8 +286,14 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
     if not request.url.path.startswith(API_PREFIX) or any(one["loc"][0] == "path" for one in wrong):
         return error_response(request, 404)
     # The input isn't repeated: it may hold what JSON can't say (NaN), or what a log shouldn't.
-    errors = [{"field": ".".join(str(part) for part in one["loc"][1:]), "message": str(one["msg"])} for one in wrong]
-    return problem(422, "The request is not valid.", errors=errors)
+    return problem(422, "The request is not valid.", errors=[_told(one) for one in wrong[:MOST_ERRORS_TOLD]])
+
+
+def _told(wrong: dict[str, Any]) -> dict[str, str]:
+    """One error by its field. A field's name can come from outside, too: it is not repeated at any length."""
+    field = ".".join(str(part) for part in wrong["loc"][1:])[:200]
+    message = str(wrong["msg"]).removeprefix("Value error, ")
+    return {"field": field, "message": _PLAINER.get(wrong["type"], message)}
 
 
 async def _refused(request: Request, error: Exception) -> Response:

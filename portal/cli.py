@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from portal.house import House
+    from portal.journeys.import_models import DealImport
     from portal.settings import Settings
 
 OK, REFUSED, WRONG = 0, 1, 2
@@ -70,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--port", type=int, default=8000)
     one.add_argument("--data", type=Path, default=Path("var/demo"), metavar="DIR", help="default: %(default)s")
 
+    one = command("import", import_deals, "Take in a file of won deals.")
+    one.add_argument("file", type=Path, metavar="FILE", help="CSV, as a CRM exports it")
+    one.add_argument("--yes", action="store_true", help="also if more people get a mail than PORTAL_STORM_LIMIT")
+    one.add_argument("--dry-run", action="store_true", help="only say what would become of each line")
+
     token = command("token", lambda _given: WRONG, "Tokens for the API.").add_subparsers(required=True, metavar="WHAT")
     one = token.add_parser("create", help="Print a new token, once.")
     one.set_defaults(command=token_create)
@@ -120,7 +126,12 @@ def _house() -> "House":
     from portal.house import House
     from portal.settings import read_settings
 
-    return House.open(read_settings(os.environ))
+    house = House.open(read_settings(os.environ))
+    if house.settings.demo:
+        from portal.demo import must_be_the_demos
+
+        must_be_the_demos(house)
+    return house
 
 
 # Running
@@ -258,6 +269,105 @@ def work(given: argparse.Namespace) -> int:
     print(f"{done} done. The demo's clock says {house.clock.now():%Y-%m-%d %H:%M} UTC.")
     house.database.close()
     return OK
+
+
+# Files of won deals
+
+
+def import_deals(given: argparse.Namespace) -> int:
+    from portal.accounts.deal_files import LIMIT_MEGABYTES
+    from portal.accounts.deal_problems import DealFileRefused
+    from portal.journeys import importing
+    from portal.journeys.conduct import current_pipeline_id
+    from portal.journeys.import_models import DealImport
+    from portal.journeys.shipped import AFTER_SALE
+
+    try:
+        with given.file.open("rb") as file:
+            content = file.read(LIMIT_MEGABYTES * 1024 * 1024 + 1)
+    except OSError as wrong:
+        return _say(f"{given.file}: {wrong.strerror}", WRONG)
+    house = _house()
+    now = house.clock.now()
+    try:
+        with house.database.write() as db:
+            current_pipeline_id(db, AFTER_SALE)
+            draft, _table = importing.keep_file(
+                db, name=given.file.name[:200], content=content, by="cli", staff_id=None, now=now
+            )
+    except DealFileRefused as refused:
+        return _say(f"{given.file}: {refused}", WRONG)
+    importing.plan(house, draft.id, now=now)
+    with house.database.read() as db:
+        draft = db.get_one(DealImport, draft.id)
+    if draft.trouble or given.dry_run:
+        try:
+            if not draft.trouble:
+                _print_import(house, draft, would=True)
+        finally:
+            with house.database.write() as db:
+                importing.drop(db, draft.id)
+            house.database.close()
+        return _say(draft.trouble["message"] % draft.trouble["values"], WRONG) if draft.trouble else OK
+    try:
+        with house.database.write() as db:
+            importing.confirm(
+                db, house, draft.id, yes=importing.Confirmation(draft.version, is_sure=given.yes), by="cli", now=now
+            )
+    except importing.TooManyPeople as many:
+        with house.database.write() as db:
+            importing.drop(db, draft.id)
+        return _say(f"Nothing was changed. {many.people} people would get a welcome mail, more than the {many.limit} of "
+                    "PORTAL_STORM_LIMIT. If that is meant, add --yes.", REFUSED)  # fmt: skip
+    importing.see_to_the_end(house, draft.id, now=now)
+    code = _print_import(house, draft, would=False)
+    house.database.close()
+    return code
+
+
+def _print_import(house: "House", draft: "DealImport", *, would: bool) -> int:
+    """Prints what became (or would become) of each line; OK if every good one is in."""
+    from portal.journeys import import_queries, importing
+    from portal.journeys.import_models import Became
+
+    with house.database.read() as db:
+        counts = import_queries.counts(db, draft.id)
+        told = importing.told_lines(db, draft.id)
+    facts = draft.reading
+    separator = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(facts["delimiter"], facts["delimiter"])
+    print(f"{draft.file_name}: {facts['rows']} rows, {facts['encoding']}, separated by {separator}")
+    if would:
+        print("Nothing is changed: this is what would become of the rows.")
+    for became, words in (
+        (Became.CREATED, "taken"), (Became.JOINED, "taken as a further contact"), (Became.UPDATED, "updated"),
+        (Became.UNCHANGED, "unchanged"), (Became.DUPLICATE, "duplicate"), (Became.REFUSED, "refused"),
+    ):  # fmt: skip
+        print(f"{words + ':':<28}{counts[became]:>6}")
+    if would:
+        print(f"{'welcome mails:':<28}{facts['contacted']:>6}")
+    refused = [line for line in told if line.became is Became.REFUSED]
+    if refused:
+        print("\nRefused:")
+    for line in refused:
+        for found in line.findings:
+            print(f"  line {line.line}{_in_words(found)}")
+    looked_at: dict[str, list[int]] = {}
+    for line in told:
+        for found in line.findings if line.became is not Became.REFUSED else []:
+            looked_at.setdefault(_in_words(found), []).append(line.line)
+    if looked_at:
+        print("\nTaken in, but please look:")
+    for sentence, numbers in looked_at.items():
+        more = f" and {len(numbers) - 5} more" if len(numbers) > 6 else ""
+        some = ", ".join(map(str, numbers[:5] if more else numbers))
+        print(f"  line{'s' if len(numbers) > 1 else ''} {some}{more}{sentence}")
+    kept_out = len(refused) > facts["became"].get(Became.REFUSED, 0)
+    return REFUSED if kept_out and not would else OK
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    column = f", {found['column']}" if found["column"] else ""
+    return f"{column}: {found['message'] % found['values']}"
 
 
 # Tokens and people

@@ -20,6 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Connection,
     Date,
     DateTime,
@@ -30,12 +31,14 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     String,
+    bindparam,
     column,
     create_engine,
     event,
     func,
     literal,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -143,12 +146,44 @@ def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, kn
         connection.execute(insert.on_conflict_do_nothing(index_elements=known_by), list(rows))
         return
     names = list(rows[0])
-    plain = [{name: _as_json(value) for name, value in row.items()} for row in rows]
-    columns = (column(name, table.c[name].type) for name in names)
-    found = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*columns, name="new")
-    new = found.render_derived(name="new", with_types=True)
+    new = _one_document(table, rows)
     chosen = select(*(new.c[name] for name in names))
     connection.execute(insert.from_select(names, chosen).on_conflict_do_nothing(index_elements=known_by))
+
+
+def update_each(
+    db: Session,
+    table: Any,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    by: Sequence[str],
+    where: Sequence[ColumnElement[bool]] = (),
+    also: Mapping[str, Any] | None = None,
+) -> None:
+    """Gives each row that the `by` columns name its own values of the other ones, where `where` holds too; `also` are
+    values that are the same for all. One statement on PostgreSQL, as in `insert_new`.
+    """
+    if not rows:
+        return
+    connection = db.connection()
+    values = [name for name in rows[0] if name not in by]
+    if connection.dialect.name != "postgresql":
+        found = (table.c[name] == bindparam(f"its_{name}", type_=table.c[name].type) for name in by)
+        new_values = {name: bindparam(f"its_{name}", type_=table.c[name].type) for name in values}
+        statement = update(table).where(*found, *where).values(new_values | dict(also or {}))
+        connection.execute(statement, [{f"its_{name}": value for name, value in row.items()} for row in rows])
+        return
+    new = _one_document(table, rows)
+    same = (table.c[name] == new.c[name] for name in by)
+    statement = update(table).where(*same, *where).values({name: new.c[name] for name in values} | dict(also or {}))
+    connection.execute(statement)
+
+
+def _one_document(table: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
+    plain = [{name: _as_json(value) for name, value in row.items()} for row in rows]
+    columns = (column(name, table.c[name].type) for name in rows[0])
+    found = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*columns, name="new")
+    return found.render_derived(name="new", with_types=True)
 
 
 def _as_json(value: Any) -> Any:

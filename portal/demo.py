@@ -8,16 +8,18 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from portal import delivery, mail, shipped
+from portal import copies, delivery, mail, shipped
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Channel, Language, Role
-from portal.clock import FixedClock, at_local, local_date, next_business_day
-from portal.db import DeploymentFact
+from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
+from portal.db import DeploymentFact, is_migrated, migrate
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
@@ -25,6 +27,10 @@ from portal.journeys import actions, cases, intake
 from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
 from portal.mail import LetterRow
+from portal.meetings import actions as meetings
+from portal.meetings.actions import Booking
+from portal.meetings.diary import slots
+from portal.meetings.rules import MeetingKind
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation
 from portal.surveys.rules import Answers, Provenance
@@ -56,6 +62,18 @@ def is_demo(db: Session) -> bool:
     return db.get(DeploymentFact, DEMO) is not None
 
 
+def must_be_the_demos(house: House) -> None:
+    """For every process in demo mode, before it does anything. Errors: NotTheDemos for a database with people of its own."""
+    if house.settings.demo:
+        with house.database.read() as db:
+            if is_migrated(db) and not is_demo(db) and _has_people(db):
+                raise NotTheDemos
+
+
+def _has_people(db: Session) -> bool:
+    return any(db.scalar(select(table.id).limit(1)) is not None for table in (Account, Staff))
+
+
 def prepare(house: House) -> bool:
     """Makes sure that the database is the demo's, and fills an empty one; whether it was filled now.
 
@@ -64,22 +82,49 @@ def prepare(house: House) -> bool:
     with house.database.read() as db:
         if is_demo(db):
             return False
-        if db.scalar(select(func.count()).select_from(Account)) or db.scalar(select(func.count()).select_from(Staff)):
+        if _has_people(db):
             raise NotTheDemos
     _quicken(house)
     Life(house).live()
+    if house.database.dialect == "sqlite":
+        _as_new(house).unlink(missing_ok=True)
+        copies.backup(house.database, _as_new(house))
     return True
 
 
 def start_again(house: House) -> None:
-    """Forgets everything that happened in the demo and lives it anew, up to the machine's own today."""
-    with house.database.write() as db:
+    """Forgets everything that visitors did: the demo is again as it was when it was filled, today.
+
+    The history is lived in a database of its own and then put in place at once: the demo's own worker runs meanwhile.
+    Errors: NotTheDemos; Refused where the demo doesn't run on SQLite.
+    """
+    with house.database.read() as db:
         if not is_demo(db):
             raise NotTheDemos
-        connection = db.connection()
-        for table in reversed(DeploymentFact.metadata.sorted_tables):
-            connection.execute(table.delete())
-    Life(house).live()
+    if house.database.dialect != "sqlite":
+        raise Refused(
+            N_("Starting again works on the embedded database. Here, empty the database and start the demo anew.")
+        )
+    fresh = _as_new(house)
+    if not fresh.exists():
+        _live_beside(house, fresh)
+    copies.restore(house.database, fresh)
+
+
+def _as_new(house: House) -> Path:
+    """Where the demo as it was filled today is kept."""
+    return house.settings.data_dir / f"as-new-{SystemClock().now():%Y-%m-%d}.sqlite"
+
+
+def _live_beside(house: House, file: Path) -> None:
+    with TemporaryDirectory(dir=house.settings.data_dir) as folder:
+        url = f"sqlite:///{Path(folder).absolute() / 'onward.sqlite'}"
+        migrate(url)
+        beside = House.open(house.settings.model_copy(update={"database_url": url}))
+        _quicken(beside)
+        Life(beside).live()
+        copies.backup(beside.database, file)
+        beside.database.close()
 
 
 def _quicken(house: House) -> None:
@@ -174,7 +219,9 @@ class Life:
 
     def _sell(self, db: Session, customer: Customer) -> None:
         consultants = [p for p in STAFF if p.role is Role.CONSULTANT and p.language is customer.language]
-        consultant = consultants[len(self.of_account) // 2 % len(consultants)]
+        # Whoever looks at the demo as the first consultant of their language finds the interesting cases.
+        telling = customer.temper in (Temper.UNHAPPY, Temper.HELP, Temper.FORGOTTEN) or customer.company in _VISITED
+        consultant = consultants[0 if telling else len(self.of_account) // 2 % len(consultants)]
         domain = "".join(c for c in customer.company.lower() if c.isascii() and c.isalnum())
         today = local_date(self.now, customer.timezone)
         deal = intake.Deal(
@@ -213,6 +260,19 @@ class Life:
         else:
             wait = timedelta(hours=hours + self.dice.choice((1, 4, 26, 49)))
             self.at(self.now + wait, lambda db: self._sign_in(db, primary.id))
+        if customer.temper not in (Temper.SLOW, Temper.SILENT):
+            self.at(
+                self.now + timedelta(days=4),
+                lambda db: self._book(db, journey.id, primary.id, by, MeetingKind.KICKOFF, by=f"contact:{primary.id}"),
+            )
+            for day, kind in ((13, MeetingKind.DAY14), (24, MeetingKind.CHECKUP), (62, MeetingKind.CHECKUP)):
+                if self.dice.random() < 0.6 or taken.account_id in self._visited():
+                    self.at(
+                        self.now + timedelta(days=day),
+                        lambda db, kind=kind: self._book(  # type: ignore[misc]
+                            db, journey.id, primary.id, by, kind, by=f"contact:{primary.id}"
+                        ),
+                    )
         self.at(self.now + timedelta(days=12), lambda db: self._agree_goal(db, journey.id, by, customer))
         for day in (4, 8, 12, 16, 24, 27, 38, 54, 68, 90):
             self.at(
@@ -255,6 +315,42 @@ class Life:
                 now=self.now,
                 contact_id=contact_id,
             )
+
+    def _visited(self) -> set[int]:
+        return {account_id for account_id, customer in self.of_account.items() if customer.company in _VISITED}
+
+    def _book(
+        self,
+        db: Session,
+        journey_id: int,
+        contact_id: int,
+        staff: str,
+        kind: MeetingKind,
+        *,
+        by: str,
+        flag_id: int | None = None,
+    ) -> None:
+        """Books one of the next free times, and holds the meeting when it comes."""
+        journey = db.get_one(JourneyRow, journey_id)
+        if journey.status is not Status.OPEN:
+            return
+        staff_id = int(staff.partition(":")[2])
+        free = slots(db, staff_id, kind, now=self.now, zone=journey.zone)
+        if not free:
+            return
+        booking = Booking(
+            journey_id=journey_id,
+            contact_id=contact_id,
+            staff_id=staff_id,
+            kind=kind,
+            starts_at=self.dice.choice(free[:16]).starts_at,
+            flag_id=flag_id,
+        )
+        meeting_id = meetings.book(db, self.house, booking, by=by, now=self.now)
+        ends = booking.starts_at + timedelta(minutes=50)
+        self.at(
+            ends, lambda db: _quietly(meetings.mark_held, db, self.house, meeting_id=meeting_id, by=staff, now=self.now)
+        )
 
     def _agree_goal(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
         if db.get_one(JourneyRow, journey_id).use_started_on is None:
@@ -322,7 +418,7 @@ class Life:
             self._will_answer(invitation.id, customer, invitation.contact_id, invitation.day)
         for flag in flags:
             self.seen_flags.add(flag.id)
-            self._will_be_settled(flag.id, self.of_account[flag.account_id], flag.journey_id)
+            self._will_be_settled(flag.id, self.of_account[flag.account_id], flag.journey_id, flag.contact_id)
         for call in calls:
             self.seen_calls.add(call.id)
             self._will_be_done(call)
@@ -348,12 +444,15 @@ class Life:
             ),
         )
 
-    def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int) -> None:
+    def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int, contact_id: int | None) -> None:
         with self.house.database.read() as db:
             by = f"staff:{db.scalar(select(JourneyRow.owner_id).where(JourneyRow.id == journey_id))}"
         first = self.now + timedelta(hours=self.dice.choice((2, 4, 20, 44)))
         self.at(first, lambda db: cases.act_on_flag(db, flag_id=flag_id, how="call", by=by, now=self.now))
         self.at(first + timedelta(hours=1), lambda db: self._promise(db, flag_id, journey_id, by, customer))
+        if contact_id is not None and customer.temper is not Temper.LEAVING:
+            meet = MeetingKind.DOUBT
+            self.at(first, lambda db: self._book(db, journey_id, contact_id, by, meet, by=by, flag_id=flag_id))
         lost = customer.temper is Temper.LEAVING
         outcome = FlagOutcome.LOST if lost else FlagOutcome.RESOLVED
         note = self._say(customer.language, "lost" if lost else "fixed")

@@ -19,16 +19,17 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Depends, Path
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from portal import auth, words
+from portal import auth, idempotency, strict_json, words
 from portal.audit import Event, Happened, note
 from portal.auth import ApiClient, Customer, Scope, StaffMember
-from portal.errors import N_, NotAllowed, NotFound, Refused
+from portal.errors import N_, Invalid, NotAllowed, NotFound, Refused
 from portal.forms import Filled, FormFields
 from portal.house import House
 from portal.policy import Permission
@@ -57,7 +58,7 @@ from portal.web import (
 UnitOfWork = Callable[[], AbstractContextManager[Session]]
 
 READING = frozenset({"GET", "HEAD"})
-MAX_FIELDS = 200
+MAX_FIELDS = 250
 MAX_FILES = 10
 
 Id = Annotated[int, Path(ge=1, le=2**62)]
@@ -373,6 +374,60 @@ class AskOfApi(Ask):
     """A call of an integration."""
 
     me: ApiClient
+    _is_known = False
+    _noted_too_long_ago: int | None = None
+
+    def json(self, answer: BaseModel, status: int = 200) -> Response:
+        """An answer of the API. Nobody else may keep it."""
+        return _json(answer.model_dump_json(), status)
+
+    def answer(self, guard: Guard, route: Callable[[], Any], *, unit: UnitOfWork) -> Any:
+        """Who it is and whether that is too often is found out before the unit of work: what is refused counts, too."""
+        refusal = self.check(guard)
+        if refusal is not None:
+            return refusal
+        return super().answer(guard, functools.partial(self._answer_once, guard, route), unit=unit)
+
+    def check(self, guard: Guard) -> Response | None:
+        refusal = super().check(guard)
+        if refusal is not None:
+            return refusal
+        most = self.settings.api_calls_per_minute
+        try:
+            self.wiring.allowances.take(self.house.database, self.me.token_id, most=most, now=self.now)
+        except auth.TooMany as too_many:
+            return self._refuse(guard, too_many)
+        return None
+
+    def _see_who_asks(self, guard: Guard) -> int | None:
+        if not self._is_known:
+            self._noted_too_long_ago = super()._see_who_asks(guard)
+            self._is_known = True
+        return self._noted_too_long_ago
+
+    def _answer_once(self, guard: Guard, route: Callable[[], Any]) -> Any:
+        """The route's answer; under an Idempotency-Key the one that was given the first time, refusals included."""
+        key = self.request.headers.get("idempotency-key")
+        if key is None or self.request.method in READING:
+            return route()
+        if not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
+            raise Invalid({"Idempotency-Key": "Give 1 to 200 visible ASCII characters."})
+        asked = auth.hashed(f"{self.request.method} {self.path} {self.request.scope.get(BODY_HASH, '')}")
+        known = idempotency.begin(self.db, token_id=self.me.token_id, key=key, asked=asked, now=self.now)
+        if isinstance(known, idempotency.Answered):
+            return _json(known.answer, known.status, {"Idempotent-Replayed": "true"})
+        try:
+            with self.db.begin_nested():
+                response: Response = route()
+        except Refused as refused:
+            response = self._refuse(guard, refused)
+        idempotency.keep(self.db, known, status=response.status_code, answer=bytes(response.body).decode())
+        return response
+
+
+def _json(text: str, status: int, headers: Mapping[str, str] = {}) -> Response:
+    media_type = "application/problem+json" if status >= 400 else "application/json"
+    return Response(text, status, {"Cache-Control": "no-store", **headers}, media_type)
 
 
 def admit(guard: Guard, ask: Ask) -> None:
@@ -435,7 +490,7 @@ async def _staff_ask(request: Request) -> AskOfStaff:
 
 
 async def _api_ask(request: Request) -> AskOfApi:
-    return await _read(AskOfApi, request)
+    return AskOfApi(request, FormFields(), {})
 
 
 PublicAsk = Annotated[Ask, Depends(_public_ask)]
@@ -471,8 +526,8 @@ class GuardedRoute(APIRoute):
 
         async def handle_guarded(request: Request) -> Response:
             try:
-                return await handle(request)
-            except RequestValidationError:
+                return await handle(await _with_json(request) if guard.who is Who.API else request)
+            except (RequestValidationError, Refused):
                 # Who may not come in hears that first, and nothing about what was wrong with the request.
                 ask = _ASK_OF[guard.who](request, FormFields(), {})
                 refusal = await run_in_threadpool(ask.check, guard)
@@ -481,6 +536,44 @@ class GuardedRoute(APIRoute):
                 return refusal
 
         return handle_guarded
+
+
+BODY_HASH = "portal.body_hash"
+
+
+class _JsonRequest(Request):
+    """A request whose body was read by our own rules already."""
+
+    def __init__(self, request: Request, raw: bytes, content: Any) -> None:
+        super().__init__(request.scope, request.receive)
+        self._raw = raw
+        self._content = content
+
+    async def body(self) -> bytes:
+        return self._raw
+
+    async def json(self) -> Any:
+        return self._content
+
+
+class _NotJsonType(Refused):
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("Send JSON, with Content-Type: application/json.")
+
+
+async def _with_json(request: Request) -> Request:
+    """The request with its JSON read strictly. Errors: Refused with what is wrong."""
+    body = b"" if request.method in READING else await request.body()
+    if not body:
+        return request
+    if not re.match(r"application/([\w.-]+\+)?json\s*(;|$)", request.headers.get("content-type", ""), re.IGNORECASE):
+        raise _NotJsonType
+    content = strict_json.read(body)
+    if "idempotency-key" in request.headers:
+        request.scope[BODY_HASH] = auth.hashed(strict_json.canonical(content))
+    return _JsonRequest(request, body, content)
 
 
 def _check_shape(endpoint: Callable[..., Any], guard: Guard) -> None:

@@ -22,8 +22,8 @@ log = logging.getLogger("portal.requests")
 
 MEGABYTE = 1024 * 1024
 BODY_LIMIT = MEGABYTE
-ROOM_FOR_FILES = {"/staff/import": 12 * MEGABYTE}
-"""Paths (and what is below them) where people upload files."""
+ROOM_FOR_FILES = {"/staff/import": 21 * MEGABYTE}
+"""Paths (and what is below them) where people upload files: the largest file, and the form around it."""
 
 FROM_ANYWHERE = ("/unsubscribe/",)
 """POSTs that mail programs send by themselves, without cookies (RFC 8058, one-click)."""

@@ -345,7 +345,9 @@ def forget(db: Session, *, keys: Sequence[str], why: str, now: datetime) -> int:
     if not keys:
         return 0
     suppress(db, keys=keys, why=why, now=now)
-    rows = db.scalars(select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()).all()
+    rows = db.scalars(
+        select(LetterRow).where(LetterRow.key.in_(keys), LetterRow.to_email != "").with_for_update()
+    ).all()
     for row in rows:
         row.to_hash, row.to_email, row.context = address_hash(row.to_email), "", {}
     db.flush()
@@ -393,6 +395,15 @@ def messages(
     wanted = [getattr(LetterRow, name) == value for name, value in of.items() if value is not None]
     found = db.scalars(select(LetterRow).where(LetterRow.id > after_id, *wanted).order_by(LetterRow.id).limit(limit))
     return [outgoing(row) for row in found]
+
+
+def messages_to_customers(
+    db: Session, *, journey_id: int | None = None, after_id: int = 0, limit: int = 50
+) -> list[Outgoing]:
+    """The same without what staff get, for the API."""
+    wanted = [LetterRow.journey_id == journey_id] if journey_id is not None else []
+    customers = select(LetterRow).where(LetterRow.id > after_id, LetterRow.staff_id.is_(None), *wanted)
+    return [outgoing(row) for row in db.scalars(customers.order_by(LetterRow.id).limit(limit))]
 
 
 def mailbox(db: Session, *, limit: int = 100, before_id: int | None = None) -> list[Outgoing]:

@@ -57,6 +57,8 @@ class Settings(BaseModel):
     """How many people one import or change may contact at once without a person's yes."""
     flag_hours: int = Field(default=8, ge=1)
     """Business hours in which somebody has to act on a flag (8: one business day)."""
+    api_calls_per_minute: int = Field(default=6000, ge=1)
+    """How often one token may call the API."""
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")

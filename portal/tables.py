@@ -1,7 +1,8 @@
 """Every table there is: imported by migrations and by whoever needs the whole schema at hand."""
 
-from portal import audit, auth, mail
+from portal import audit, auth, idempotency, mail
 from portal.accounts import models as accounts
+from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.learning import models as learning
 from portal.meetings import models as meetings
@@ -11,9 +12,11 @@ from portal.surveys import models as surveys
 TABLES = (
     audit,
     auth,
+    idempotency,
     mail,
     accounts,
     journeys,
+    imports,
     meetings,
     surveys,
     learning,

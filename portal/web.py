@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from portal import words
+from portal.auth import Allowances
 from portal.errors import N_, Refused
 from portal.house import House
 from portal.settings import Settings
@@ -41,6 +42,8 @@ class Wiring:
     shells: Mapping[str, tuple[Callable[[Any], dict[str, object]], ...]]
     """By kind of reader (`customer`, `staff`): functions that give more values to every whole page (counts)."""
     is_draining: bool = field(default=False)
+    allowances: Allowances = field(default_factory=Allowances)
+    """What this process may still call for each API token before it asks the database again."""
 
     @property
     def settings(self) -> Settings:
@@ -223,7 +226,9 @@ def error_response(
     `refused` gives the sentence; without it the status has its own. `locale`: of a known reader.
     """
     if connection.url.path.startswith(API_PREFIX):
-        return problem(status, str(refused) if refused else trouble(status).message, headers=headers)
+        detail = str(refused) if refused else trouble(status).message
+        errors = _errors(refused.problems if refused else {}, detail) if status == 422 else None
+        return problem(status, detail, errors=errors, headers=headers)
     locale = locale or browser_locale(connection)
     title, message = trouble(status)
     values: dict[str, Any] = {
@@ -239,6 +244,10 @@ def error_response(
         fragment = {**FRAGMENT_HEADERS, "HX-Retarget": "#notices", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
         return html(render("_shared/notice.html", locale, values), status, {**fragment, **(headers or {})})
     return html(render("problem.html", locale, values), status, {"HX-Push-Url": "false", **(headers or {})})
+
+
+def _errors(problems: Mapping[str, str], detail: str) -> list[dict[str, str]]:
+    return [{"field": field, "message": message} for field, message in (problems or {"": detail}).items()]
 
 
 def problem(

@@ -15,13 +15,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from portal import auth, delivery, mail
+from portal import auth, delivery, idempotency, mail
 from portal.boundary import Crash, attempted
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, insert_for
 from portal.errors import N_, Refused
 from portal.house import WORKER_SEEN_AT, House, set_clock
-from portal.journeys import cases, due, letters
+from portal.journeys import cases, due, importing, letters
 from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
@@ -110,10 +110,12 @@ COMPOSERS: dict[Kind, Composer] = {
 
 HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     auth.forget_what_ended,
+    idempotency.forget_old_keys,
     lambda db, now: due.compact_tallies(db, now=now),
+    importing.forget_old,
     referrals.forget_unaccepted,
 )
-"""What is tidied up once an hour: ended sessions and links, folded counts."""
+"""What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"
 HOUSEKEEPING_EVERY = timedelta(hours=1)
 
@@ -176,6 +178,12 @@ TIMETABLE: tuple[Job, ...] = (
         next_due=lambda db: due.next_due(db, kinds=(prompts.KIND,)),
     ),
     Job("late flags", _late_flags, _next_late_flag),
+    Job(
+        "imports",
+        lambda house, now, _stopping: importing.carry_on(house, now),
+        importing.next_due,
+        in_hand=importing.lines_left,
+    ),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),
     Job("housekeeping", _housekeep, _next_housekeeping, moves_the_clock=False),
 )

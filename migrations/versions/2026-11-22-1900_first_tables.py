@@ -190,6 +190,28 @@ def upgrade() -> None:
     )
     op.create_index("ix_accounts_consultant_id", "accounts", ["consultant_id"], unique=False)
     op.create_table(
+        "deal_imports",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_name", sa.String(length=200), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("by", sa.String(length=120), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("mapping", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("date_order", sa.String(length=20), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("reading", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("trouble", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_by", sa.String(length=120), nullable=False),
+        sa.Column("use_after_days", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_deal_imports_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_imports")),
+    )
+    op.create_table(
         "hour_exceptions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -211,6 +233,22 @@ def upgrade() -> None:
             "staff_id", "day", "opens_minute", name=op.f("uq_hour_exceptions_staff_id_day_opens_minute")
         ),
     )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("asked", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["token_id"], ["api_tokens.id"], name=op.f("fk_idempotency_keys_token_id_api_tokens"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("token_id", "key", name=op.f("uq_idempotency_keys_token_id_key")),
+    )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
         "own_weeks",
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -385,6 +423,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
     )
     op.create_index("ix_audit_events_account_id", "audit_events", ["account_id", "at", "id"], unique=False)
+    op.create_index(
+        "ix_audit_events_life",
+        "audit_events",
+        ["account_id", "what", "at"],
+        unique=False,
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.create_table(
         "contacts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -431,6 +477,73 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_primary"),
         postgresql_where=sa.text("is_primary"),
     )
+    op.create_table(
+        "deal_import_lines",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column(
+            "became",
+            sa.Enum(
+                "created",
+                "updated",
+                "unchanged",
+                "joined",
+                "duplicate",
+                "refused",
+                name="became",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("waiting", sa.Boolean(), nullable=False),
+        sa.Column("of_line", sa.Integer(), nullable=True),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("company", sa.String(length=200), nullable=False),
+        sa.Column("deal", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("cells", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("findings", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("has_cautions", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_deal_import_lines_account_id_accounts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["import_id"],
+            ["deal_imports.id"],
+            name=op.f("fk_deal_import_lines_import_id_deal_imports"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deal_import_lines")),
+        sa.UniqueConstraint("import_id", "line", name=op.f("uq_deal_import_lines_import_id_line")),
+    )
+    op.create_index("ix_deal_import_lines_became", "deal_import_lines", ["import_id", "became", "line"], unique=False)
+    op.create_index(
+        "ix_deal_import_lines_waiting",
+        "deal_import_lines",
+        ["import_id", "line"],
+        unique=False,
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.create_table(
+        "deal_numbers",
+        sa.Column(
+            "kind",
+            sa.Enum("deal", "company", "person", name="kind", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("number", sa.String(length=120), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("marks", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_deal_numbers_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("kind", "number", name=op.f("pk_deal_numbers")),
+    )
+    op.create_index("ix_deal_numbers_account_id", "deal_numbers", ["account_id"], unique=False)
     op.create_table(
         "journeys",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -495,6 +608,17 @@ def upgrade() -> None:
         ["owner_id", "stage_id", "status", sa.literal_column("open_flags DESC"), "entered_at", "id"],
         unique=False,
     )
+    op.create_index(
+        "ix_journeys_flagged",
+        "journeys",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
+    )
+    op.create_index("ix_journeys_owner_id", "journeys", ["owner_id", "id"], unique=False)
+    op.create_index("ix_journeys_pipeline_key", "journeys", ["pipeline_key", "id"], unique=False)
+    op.create_index("ix_journeys_stage_id", "journeys", ["stage_id", "id"], unique=False)
     op.create_index(
         "uq_journeys_open",
         "journeys",
@@ -561,6 +685,14 @@ def upgrade() -> None:
         "ix_activities_open",
         "activities",
         ["assignee_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "ix_activities_open_id",
+        "activities",
+        ["id"],
         unique=False,
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
@@ -1223,6 +1355,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
     )
+    op.create_index(
+        "ix_flags_open_id",
+        "flags",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.create_table(
         "referrals",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1439,6 +1579,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resolutions")),
     )
     op.create_index(
+        "ix_resolutions_outcome",
+        "resolutions",
+        ["outcome", "flag_id"],
+        unique=False,
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.create_index(
         "uq_resolutions_standing",
         "resolutions",
         ["flag_id"],
@@ -1469,6 +1617,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("undone_at IS NULL"),
         postgresql_where=sa.text("undone_at IS NULL"),
     )
+    op.drop_index(
+        "ix_resolutions_outcome",
+        table_name="resolutions",
+        sqlite_where=sa.text("undone_at IS NULL"),
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
     op.drop_table("resolutions")
     op.drop_index("ix_pending_issues_journey_id", table_name="pending_issues")
     op.drop_table("pending_issues")
@@ -1486,6 +1640,12 @@ def downgrade() -> None:
     op.drop_index("ix_referrals_contact_id", table_name="referrals")
     op.drop_index("ix_referrals_account_id", table_name="referrals")
     op.drop_table("referrals")
+    op.drop_index(
+        "ix_flags_open_id",
+        table_name="flags",
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.drop_index(
         "ix_flags_open",
         table_name="flags",
@@ -1574,6 +1734,12 @@ def downgrade() -> None:
     op.drop_table("conversations")
     op.drop_table("calendar_feeds")
     op.drop_index(
+        "ix_activities_open_id",
+        table_name="activities",
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.drop_index(
         "ix_activities_open",
         table_name="activities",
         sqlite_where=sa.text("done_at IS NULL"),
@@ -1588,6 +1754,15 @@ def downgrade() -> None:
         sqlite_where=sa.text("status = 'open'"),
         postgresql_where=sa.text("status = 'open'"),
     )
+    op.drop_index("ix_journeys_stage_id", table_name="journeys")
+    op.drop_index("ix_journeys_pipeline_key", table_name="journeys")
+    op.drop_index("ix_journeys_owner_id", table_name="journeys")
+    op.drop_index(
+        "ix_journeys_flagged",
+        table_name="journeys",
+        sqlite_where=sa.text("open_flags > 0"),
+        postgresql_where=sa.text("open_flags > 0"),
+    )
     op.drop_index("ix_journeys_board_owner", table_name="journeys")
     op.drop_index("ix_journeys_board", table_name="journeys")
     op.drop_index(
@@ -1598,6 +1773,16 @@ def downgrade() -> None:
     )
     op.drop_index("ix_journeys_account_id", table_name="journeys")
     op.drop_table("journeys")
+    op.drop_index("ix_deal_numbers_account_id", table_name="deal_numbers")
+    op.drop_table("deal_numbers")
+    op.drop_index(
+        "ix_deal_import_lines_waiting",
+        table_name="deal_import_lines",
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.drop_index("ix_deal_import_lines_became", table_name="deal_import_lines")
+    op.drop_table("deal_import_lines")
     op.drop_index(
         "uq_contacts_primary",
         table_name="contacts",
@@ -1606,6 +1791,12 @@ def downgrade() -> None:
     )
     op.drop_index("ix_contacts_email", table_name="contacts")
     op.drop_table("contacts")
+    op.drop_index(
+        "ix_audit_events_life",
+        table_name="audit_events",
+        sqlite_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+        postgresql_where=sa.text("what IN ('signed_in', 'tutorial_finished')"),
+    )
     op.drop_index("ix_audit_events_account_id", table_name="audit_events")
     op.drop_table("audit_events")
     op.drop_table("weekly_hours")
@@ -1614,7 +1805,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_staff_identities_staff_id"), table_name="staff_identities")
     op.drop_table("staff_identities")
     op.drop_table("own_weeks")
+    op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
+    op.drop_table("idempotency_keys")
     op.drop_table("hour_exceptions")
+    op.drop_table("deal_imports")
     op.drop_index("ix_accounts_consultant_id", table_name="accounts")
     op.drop_table("accounts")
     op.drop_index(

@@ -46,7 +46,7 @@ from portal.errors import N_
 
 __all__ = [
     "BadDeal", "ColumnOrder", "DealContact", "DealContext", "DealFile", "DealReading", "DuplicateDeal", "Field", "GoodDeal",
-    "KnownConsultant", "OrderBasis", "SecondContact", "open_deals", "read_deals",
+    "KnownConsultant", "OrderBasis", "SecondContact", "made_id", "open_deals", "read_deals",
 ]  # fmt: skip
 
 NAME_LETTERS = 200
@@ -456,7 +456,7 @@ def _read_row(cells: _Cells, facts: _Facts) -> GoodDeal | BadDeal:
     contact = _contact(cells, facts, tax_id=tax_id, currency=currency)
     deal = GoodDeal(
         line=row.line,
-        external_id=_external_id(cells) or _made_id(company, tax_id, contact),
+        external_id=_external_id(cells) or made_id(company, tax_id, contact),
         other_ids=(),
         company=company,
         tax_id=tax_id,
@@ -492,7 +492,8 @@ def _external_id(cells: _Cells) -> str:
     return text
 
 
-def _made_id(company: str, tax_id: str, contact: DealContact) -> str:
+def made_id(company: str, tax_id: str, contact: DealContact) -> str:
+    """The key of a deal without a number: the company and whom to reach there."""
     key = "\n".join((tax_key(tax_id) or folded(company), contact.email or contact.phone))
     return "row-" + hashlib.sha256(key.encode()).hexdigest()[:32]
 

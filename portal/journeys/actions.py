@@ -207,9 +207,11 @@ def _refuse_to_take_up(db: Session, change: conduct.Change) -> None:
 def correct_use_start(db: Session, house: House, *, journey_id: int, on: date, by: str, now: datetime) -> None:
     """Sets or corrects day 0 of use; every pending date of the plan moves with it, and no past one (invariant 8).
 
-    Errors: Refused for a date more than two years away.
+    Errors: Refused for a date more than two years away, and for a journey that ended: its dates are history.
     """
     change = conduct.load(db, [journey_id])[journey_id]
+    if change.before.status is not Status.OPEN:
+        raise Refused(N_("This journey has ended, so its dates stay as they were."))
     if abs((on - local_date(now, change.after.zone)).days) > 730:
         raise Refused(N_("That date is more than two years away. Check the year."))
     if change.after.use_started_on == on:
@@ -362,7 +364,9 @@ def _ask_what_is_missing(db: Session, house: House, journey_id: int, answer_id: 
 
 
 def ask_for_referral(db: Session, *, journey_id: int, why: str, now: datetime) -> None:
-    """Leaves a due action: the referrals room decides whether the consultant is prompted."""
+    """Leaves a due action: the referrals room decides whether the consultant is prompted. Nobody who left is asked."""
+    if db.scalar(select(JourneyRow.status).where(JourneyRow.id == journey_id)) is Status.LOST:
+        return
     db.execute(
         insert_for(db, DueAction)
         .values(
@@ -568,7 +572,14 @@ def add_own_activity(
     conduct.lock(db, journey_id)
     digest = hashlib.sha256(f"{due_at.isoformat()} {title}".encode()).hexdigest()[:32]
     add_activity(
-        db, journey_id=journey_id, kind=ActivityKind.OTHER, key=f"own:{digest}", due_at=due_at, by=by, now=now, title=title
+        db,
+        journey_id=journey_id,
+        kind=ActivityKind.OTHER,
+        key=f"own:{digest}",
+        due_at=due_at,
+        by=by,
+        now=now,
+        title=title,
     )
     _told(
         db,

@@ -22,7 +22,7 @@ from portal.journeys import rules, storing
 from portal.journeys.loading import Change, current_pipeline_id, load, lock, lock_account, pipeline
 from portal.journeys.models import Activity, FollowUpRow, JourneyRow, StageRow, StageTally, Visit
 from portal.journeys.rules import Status
-from portal.journeys.storing import drop_due, drop_due_of_kinds, primary_contacts, tally, update_follow_up
+from portal.journeys.storing import drop_due, drop_due_of_kinds, primary_contacts, tally
 
 __all__ = [
     "Change",
@@ -43,7 +43,6 @@ __all__ = [
     "primary_contacts",
     "store",
     "tally",
-    "update_follow_up",
 ]
 
 MOVES_IN_A_ROW = 20

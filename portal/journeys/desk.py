@@ -139,7 +139,7 @@ def _cards(*, status: Status, owned: bool, show: Show, newest_first: bool) -> Se
     )
 
 
-_CARDS = {
+CARDS_OF_COLUMN = {
     (ends, owned, show): _cards(status=Status.WON if ends else Status.OPEN, owned=owned, show=show, newest_first=ends)
     for ends in (False, True)
     for owned in (False, True)
@@ -199,7 +199,7 @@ def column_cards(
         values["owner_id"] = owner_id
     if show in (Show.BEHIND, Show.STUCK):
         values["now"] = now
-    return tuple(_card(row, now) for row in db.execute(_CARDS[ends, owner_id is not None, show], values))
+    return tuple(_card(row, now) for row in db.execute(CARDS_OF_COLUMN[ends, owner_id is not None, show], values))
 
 
 def _card(row: Any, now: datetime) -> Card:
@@ -256,9 +256,7 @@ class LateCard(NamedTuple):
     stage: StageWords
 
 
-def late_cards(
-    db: Session, *, owner_id: int | None, locale: str, now: datetime, most: int = 8
-) -> tuple[LateCard, ...]:
+def late_cards(db: Session, *, owner_id: int | None, locale: str, now: datetime, most: int = 8) -> tuple[LateCard, ...]:
     """Open journeys past their limit, the latest first; of one consultant, or (None) of all."""
     query = (
         select(*_CARD_COLUMNS, JourneyRow.pipeline_id, JourneyRow.position)

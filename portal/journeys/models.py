@@ -92,6 +92,13 @@ class JourneyRow(Base):
         Index("ix_journeys_board", "stage_id", "status", text("open_flags DESC"), "entered_at", "id"),
         Index("ix_journeys_board_owner", "owner_id", "stage_id", "status", text("open_flags DESC"), "entered_at", "id"),
         Index("ix_journeys_account_id", "account_id"),
+        # Lists in the order of ids, whatever they are narrowed to.
+        Index("ix_journeys_stage_id", "stage_id", "id"),
+        Index("ix_journeys_owner_id", "owner_id", "id"),
+        Index("ix_journeys_pipeline_key", "pipeline_key", "id"),
+        Index(
+            "ix_journeys_flagged", "id", sqlite_where=text("open_flags > 0"), postgresql_where=text("open_flags > 0")
+        ),
         Index(
             "ix_journeys_alert_at",
             "alert_at",
@@ -218,6 +225,12 @@ class Activity(Base):
         UniqueConstraint("journey_id", "key"),
         CheckConstraint("(done_at IS NULL) = (done_by = '')", name="done_by_somebody"),
         Index(
+            "ix_activities_open_id",
+            "id",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+        Index(
             "ix_activities_open",
             "assignee_id",
             "due_at",
@@ -265,6 +278,12 @@ class Flag(Base):
     __table_args__ = (
         Index("ix_flags_journey_id", "journey_id"),
         Index(
+            "ix_flags_open_id",
+            "id",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index(
             "ix_flags_open",
             "act_by",
             sqlite_where=text("closed_at IS NULL"),
@@ -309,6 +328,13 @@ class Resolution(Base):
             "uq_resolutions_standing",
             "flag_id",
             unique=True,
+            sqlite_where=text("undone_at IS NULL"),
+            postgresql_where=text("undone_at IS NULL"),
+        ),
+        Index(
+            "ix_resolutions_outcome",
+            "outcome",
+            "flag_id",
             sqlite_where=text("undone_at IS NULL"),
             postgresql_where=text("undone_at IS NULL"),
         ),

@@ -15,24 +15,27 @@ from portal import audit, auth, mail
 from portal.accounts.models import Contact
 from portal.audit import Event, Happened
 from portal.clock import day_instant
-from portal.db import insert_for
+from portal.db import Base, insert_for, insert_new, update_each
 from portal.errors import N_
 from portal.house import House
 from portal.journeys import rules
 from portal.journeys.loading import Change
 from portal.journeys.models import (
-    Activity,
     DueAction,
-    FollowUpRow,
-    JourneyRow,
     Milestone,
     StageTally,
     Touchpoint,
-    Visit,
 )
 from portal.journeys.rules import Status
 
 E = TypeVar("E")
+
+_JOURNEYS = Base.metadata.tables["journeys"]
+_VISITS = Base.metadata.tables["visits"]
+_FOLLOW_UPS = Base.metadata.tables["follow_ups"]
+_DUE = Base.metadata.tables["due_actions"]
+_WAITS = _DUE.c.done_at.is_(None)
+_ACTIVITIES = Base.metadata.tables["activities"]
 
 
 def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime) -> None:
@@ -59,30 +62,6 @@ def effects_of(changes: Sequence[Change], kind: type[E]) -> list[tuple[Change, E
 
 # The journey and its visits
 
-_UPDATE_JOURNEY = (
-    update(JourneyRow)
-    .where(JourneyRow.id == bindparam("the_id"))
-    .values(
-        {
-            "stage_id": bindparam("the_stage_id"),
-            "position": bindparam("the_position"),
-            "visit": bindparam("the_visit"),
-            "moved_back": bindparam("was_moved_back"),
-            "status": bindparam("the_status"),
-            "entered_at": bindparam("was_entered_at"),
-            "ended_at": bindparam("was_ended_at"),
-            "use_started_on": bindparam("use_on"),
-            "analysed_at": bindparam("was_analysed_at"),
-            "first_contact_at": bindparam("was_contacted_at"),
-            "worked_at": bindparam("was_worked_at"),
-            "behind_at": bindparam("is_behind_at"),
-            "stuck_at": bindparam("is_stuck_at"),
-            "alert_at": bindparam("is_alert_at"),
-            "version": JourneyRow.version + 1,
-        }
-    )
-)
-
 
 def _write_journeys(db: Session, house: House, changes: Sequence[Change]) -> None:
     rows = []
@@ -93,33 +72,25 @@ def _write_journeys(db: Session, house: House, changes: Sequence[Change]) -> Non
             continue
         rows.append(
             {
-                "the_id": journey.id,
-                "the_stage_id": change.pipeline.stages[journey.position].id,
-                "the_position": journey.position,
-                "the_visit": journey.visit,
-                "was_moved_back": journey.moved_back,
-                "the_status": journey.status,
-                "was_entered_at": journey.entered_at,
-                "was_ended_at": journey.ended_at,
-                "use_on": journey.use_started_on,
-                "was_analysed_at": journey.analysed_at,
-                "was_contacted_at": journey.first_contact_at,
-                "was_worked_at": journey.worked_at,
-                "is_behind_at": behind_at,
-                "is_stuck_at": stuck_at,
+                "id": journey.id,
+                "stage_id": change.pipeline.stages[journey.position].id,
+                "position": journey.position,
+                "visit": journey.visit,
+                "moved_back": journey.moved_back,
+                "status": journey.status,
+                "entered_at": journey.entered_at,
+                "ended_at": journey.ended_at,
+                "use_started_on": journey.use_started_on,
+                "analysed_at": journey.analysed_at,
+                "first_contact_at": journey.first_contact_at,
+                "worked_at": journey.worked_at,
+                "behind_at": behind_at,
+                "stuck_at": stuck_at,
                 # A new limit rings anew; one that stands as before keeps what was told of it already.
-                "is_alert_at": change.alert_before if (behind_at, stuck_at) == change.limits_before else behind_at,
+                "alert_at": change.alert_before if (behind_at, stuck_at) == change.limits_before else behind_at,
             }
         )
-    if rows:
-        db.connection().execute(_UPDATE_JOURNEY, rows)
-
-
-_CLOSE_VISIT = (
-    update(Visit)
-    .where(Visit.journey_id == bindparam("the_journey_id"), Visit.left_at.is_(None))
-    .values(left_at=bindparam("was_left_at"))
-)
+    update_each(db, _JOURNEYS, rows, by=("id",), also={"version": _JOURNEYS.c.version + 1})
 
 
 def _write_visits(db: Session, changes: Sequence[Change]) -> None:
@@ -142,47 +113,29 @@ def _write_visits(db: Session, changes: Sequence[Change]) -> None:
             "evidence": {name: at.isoformat() for name, at in effect.evidence},
         }
         new.append(last[journey_id])
-    if new:
-        connection = db.connection()
-        connection.execute(_CLOSE_VISIT, [{"the_journey_id": j, "was_left_at": at} for j, at in left.items()])
-        connection.execute(insert(Visit), new)
+    closed = [{"journey_id": journey_id, "left_at": at} for journey_id, at in left.items()]
+    update_each(db, _VISITS, closed, by=("journey_id",), where=[_VISITS.c.left_at.is_(None)])
+    insert_new(db, _VISITS, new, known_by=("id",))  # the same visit twice is a mistake, and fails
 
 
 # The contacts
 
 
-def update_follow_up(*columns: str) -> Any:
-    """An UPDATE of one contact for executemany: the_journey_id, the_day, and the_at / the_why / the_on by column."""
-    names = {"due_on": "the_on", "converted_why": "the_why"}
-    return (
-        update(FollowUpRow)
-        .where(FollowUpRow.journey_id == bindparam("the_journey_id"), FollowUpRow.day == bindparam("the_day"))
-        .values({column: bindparam(names.get(column, "the_at")) for column in columns})
-    )
-
-
-_MISS = update_follow_up("missed_at")
-_CONVERT = update_follow_up("converted_at", "converted_why")
-_RESCHEDULE = update_follow_up("due_on", "due_at")
-
-
 def _write_contacts(db: Session, changes: Sequence[Change]) -> None:
-    missed = [
-        {"the_journey_id": c.after.id, "the_day": e.day, "the_at": e.at} for c, e in effects_of(changes, rules.Missed)
-    ]
+    missed = [{"journey_id": c.after.id, "day": e.day, "missed_at": e.at} for c, e in effects_of(changes, rules.Missed)]
     converted = [
-        {"the_journey_id": c.after.id, "the_day": e.day, "the_at": e.at, "the_why": e.why}
+        {"journey_id": c.after.id, "day": e.day, "converted_at": e.at, "converted_why": e.why}
         for c, e in effects_of(changes, rules.Converted)
     ]
     planned = [
-        {"the_journey_id": c.after.id, "the_day": f.day, "the_on": f.due_on, "the_at": f.due_at}
+        {"journey_id": c.after.id, "day": f.day, "due_on": f.due_on, "due_at": f.due_at}
         for c, _ in effects_of(changes, rules.UseStarted)
-        for f in c.after.follow_ups
-        if f.is_pending
+        for f, before in zip(c.after.follow_ups, c.before.follow_ups, strict=True)
+        if (f.due_on, f.due_at)
+        != (before.due_on, before.due_at)  # also where it was converted or missed in the same moment
     ]
-    for statement, rows in ((_MISS, missed), (_CONVERT, converted), (_RESCHEDULE, planned)):
-        if rows:
-            db.connection().execute(statement, rows)
+    for rows in (missed, converted, planned):
+        update_each(db, _FOLLOW_UPS, rows, by=("journey_id", "day"))
 
 
 # What waits
@@ -215,39 +168,13 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
         )
         db.connection().execute(statement, rows)
     moved = [
-        {"the_journey_id": c.after.id, "the_key": f"survey:{f.day}", "the_time": max(f.due_at, now)}
+        {"journey_id": c.after.id, "key": f"survey:{f.day}", "due_at": max(f.due_at, now)}
         for c, e in effects_of(changes, rules.UseStarted)
         if e.was is not None
         for f in c.after.follow_ups
         if f.is_pending and f.due_at is not None
     ]
-    if moved:
-        db.connection().execute(_MOVE_DUE, moved)
-
-
-_MOVE_DUE = (
-    update(DueAction)
-    .where(
-        DueAction.journey_id == bindparam("the_journey_id"),
-        DueAction.key == bindparam("the_key"),
-        DueAction.done_at.is_(None),
-    )
-    .values(due_at=bindparam("the_time"))
-)
-_DROP_DUE = (
-    update(DueAction)
-    .where(
-        DueAction.journey_id == bindparam("the_journey_id"),
-        DueAction.key == bindparam("the_key"),
-        DueAction.done_at.is_(None),
-    )
-    .values(done_at=bindparam("was_done_at"), result=bindparam("the_result"))
-)
-_DROP_ALL_DUE = (
-    update(DueAction)
-    .where(DueAction.journey_id == bindparam("the_journey_id"), DueAction.done_at.is_(None))
-    .values(done_at=bindparam("was_done_at"), result="lost")
-)
+    update_each(db, _DUE, moved, by=("journey_id", "key"), where=[_WAITS])
 
 
 def _drop_due(db: Session, changes: Sequence[Change]) -> None:
@@ -258,15 +185,10 @@ def _drop_due(db: Session, changes: Sequence[Change]) -> None:
         for c, e in effects_of(changes, rules.Missed)
         for kind in ("survey", "reminder", "call_no_answer")
     ]
-    if dropped:
-        rows = [
-            {"the_journey_id": c.after.id, "the_key": key, "was_done_at": at, "the_result": why}
-            for c, key, at, why in dropped
-        ]
-        db.connection().execute(_DROP_DUE, rows)
-    if lost := _lost(changes):
-        rows = [{"the_journey_id": c.after.id, "was_done_at": e.at} for c, e in lost]
-        db.connection().execute(_DROP_ALL_DUE, rows)
+    rows = [{"journey_id": c.after.id, "key": key, "done_at": at, "result": why} for c, key, at, why in dropped]
+    update_each(db, _DUE, rows, by=("journey_id", "key"), where=[_WAITS])
+    lost = [{"journey_id": c.after.id, "done_at": e.at} for c, e in _lost(changes)]
+    update_each(db, _DUE, lost, by=("journey_id",), where=[_WAITS], also={"result": "lost"})
 
 
 def _lost(changes: Sequence[Change]) -> list[tuple[Change, rules.Ended]]:
@@ -306,11 +228,13 @@ def write_activities(db: Session, changes: Sequence[Change], *, now: datetime) -
             "due_at": e.due_at,
             "created_at": now,
             "created_by": "system",
+            "title": "",
+            "done_by": "",
+            "note": "",
         }
         for c, e in effects_of(changes, rules.NewActivity)
     ]
-    if rows:
-        db.connection().execute(insert_for(db, Activity).on_conflict_do_nothing(), rows)
+    insert_new(db, _ACTIVITIES, rows, known_by=("journey_id", "key"))
 
 
 def _date_plans(db: Session, house: House, changes: Sequence[Change]) -> None:
@@ -325,13 +249,11 @@ def _date_plans(db: Session, house: House, changes: Sequence[Change]) -> None:
             )
         )
         dated = [
-            {"the_id": row_id, "the_on": on}
+            {"id": row_id, "due_on": on}
             for row_id, journey_id, day, due_on in pending
             if (on := _planned_on(started[journey_id][1], day, due_on)) != due_on
         ]
-        if dated:
-            change_date = update(table).where(table.id == bindparam("the_id")).values(due_on=bindparam("the_on"))
-            db.connection().execute(change_date, dated)
+        update_each(db, table.__table__, dated, by=("id",))
     _move_activities(db, house, [(c, e) for c, e in started.values() if e.was is not None])
 
 
@@ -346,28 +268,15 @@ def _planned_on(started: rules.UseStarted, day: int | None, due_on: date | None)
 def _move_activities(db: Session, house: House, corrected: Sequence[tuple[Change, rules.UseStarted]]) -> None:
     rows = [
         {
-            "the_journey_id": change.after.id,
-            "the_kind": kind,
-            "the_day": day,
-            "the_time": day_instant(effect.on, day, change.after.zone, house.holidays),
+            "journey_id": change.after.id,
+            "kind": kind,
+            "day": day,
+            "due_at": day_instant(effect.on, day, change.after.zone, house.holidays),
         }
         for change, effect in corrected
         for kind, day in rules.activities_by_day(change.pipeline)
     ]
-    if rows:
-        db.connection().execute(_MOVE_ACTIVITY, rows)
-
-
-_MOVE_ACTIVITY = (
-    update(Activity)
-    .where(
-        Activity.journey_id == bindparam("the_journey_id"),
-        Activity.kind == bindparam("the_kind"),
-        Activity.day == bindparam("the_day"),
-        Activity.done_at.is_(None),
-    )
-    .values(due_at=bindparam("the_time"))
-)
+    update_each(db, _ACTIVITIES, rows, by=("journey_id", "kind", "day"), where=[_ACTIVITIES.c.done_at.is_(None)])
 
 
 # Mails

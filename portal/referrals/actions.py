@@ -100,7 +100,9 @@ def invite(db: Session, house: House, contact_id: int, *, friend: Friend, now: d
     address = rules.address_hash(house.secret, friend.email)
     kept = {"address_hash": address, "contact_id": contact_id, "mailed_at": now}
     # The key decides among any number who invite the same friend at once: the first keeps them, and there is one mail.
-    claimed = insert_for(db, ReferredAddress).values(kept).on_conflict_do_nothing().returning(ReferredAddress.address_hash)
+    claimed = (
+        insert_for(db, ReferredAddress).values(kept).on_conflict_do_nothing().returning(ReferredAddress.address_hash)
+    )
     if db.scalar(claimed) is None:
         return Refusal.ALREADY_REFERRED
     invitation = Invitation(

@@ -54,7 +54,9 @@ def prompt_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
             )
         )
         contact_id = people.get((row.journey_id, why), people.get((account_id, None)))
-        _remember(db, row, account_id=account_id, contact_id=contact_id, why=why, about=about, withheld=withheld, now=now)
+        _remember(
+            db, row, account_id=account_id, contact_id=contact_id, why=why, about=about, withheld=withheld, now=now
+        )
         if withheld is None:
             last[account_id] = now
         done.setdefault(withheld or "done", []).append(row)
@@ -65,7 +67,9 @@ def prompt_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
 def _journeys_with_promoter(db: Session, journey_ids: Sequence[int]) -> set[int]:
     """Journeys on which a promoter answered: only a promoter's answer leaves an action named after itself."""
     answered = DueAction.key.startswith(f"{KIND}:answer_", autoescape=True)
-    return set(db.scalars(select(DueAction.journey_id).where(DueAction.journey_id.in_(journey_ids), answered).distinct()))
+    return set(
+        db.scalars(select(DueAction.journey_id).where(DueAction.journey_id.in_(journey_ids), answered).distinct())
+    )
 
 
 def _last_prompts(db: Session, accounts: set[int]) -> dict[int, datetime]:

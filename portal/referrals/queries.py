@@ -137,9 +137,7 @@ def _door(db: Session, link: ReferralLink, invitation: Invitation | None = None)
     if churned_on is not None or disabled_at is not None:
         raise NotFound
     answered = invitation is not None and (
-        db.scalar(
-            select(Referral.id).where(Referral.invitation_id == invitation.id, Referral.accepted_at.is_not(None))
-        )
+        db.scalar(select(Referral.id).where(Referral.invitation_id == invitation.id, Referral.accepted_at.is_not(None)))
         is not None
     )
     return Door(link.id, name, company, db.get_one(Programme, link.programme_id), invitation, answered)

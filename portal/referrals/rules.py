@@ -139,7 +139,9 @@ TO_REFERRER = {
     Refusal.ONESELF: N_("That’s your own address. This is for friends at other companies."),
     Refusal.COLLEAGUE: N_("They work at your company. Invite them under Your colleagues instead."),
     Refusal.CUSTOMER: N_("They are our customer already. Thank you for thinking of them."),
-    Refusal.ALREADY_REFERRED: N_("They have had an invitation already. Each address gets one mail, and the first invitation counts."),
+    Refusal.ALREADY_REFERRED: N_(
+        "They have had an invitation already. Each address gets one mail, and the first invitation counts."
+    ),
     Refusal.NO_CONTACT: N_("They asked us not to write to them, so we won’t."),
 }
 """The plain reason, said to who would bring them."""
@@ -148,7 +150,9 @@ TO_FRIEND = {
     Refusal.ONESELF: N_("This is your own link. It’s meant for friends at other companies."),
     Refusal.COLLEAGUE: N_("Your company works with us already. Ask your colleague to invite you to its workspace."),
     Refusal.CUSTOMER: N_("You are our customer already, so there’s nothing more to do here."),
-    Refusal.ALREADY_REFERRED: N_("You have answered an invitation before, or somebody invited you earlier. The first one counts, and nothing is lost for you."),
+    Refusal.ALREADY_REFERRED: N_(
+        "You have answered an invitation before, or somebody invited you earlier. The first one counts, and nothing is lost for you."
+    ),
     Refusal.NO_CONTACT: N_("You asked us not to write to you, so we keep to that."),
 }
 """The plain reason, said to the friend, once their address is proven to be theirs: before that it would tell strangers

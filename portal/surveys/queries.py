@@ -326,11 +326,20 @@ class Given(NamedTuple):
     submitted_at: datetime
 
 
+def answer(db: Session, answer_id: int) -> Given | None:
+    """One counted answer."""
+    return next(iter(_given(db, AnswerRow.id == answer_id, limit=1)), None)
+
+
 def answers_of(
     db: Session, *, account_id: int | None = None, journey_id: int | None = None, limit: int = 100
 ) -> Sequence[Given]:
     """The counted answers of an account or a journey, newest first."""
     of = {AnswerRow.account_id: account_id, AnswerRow.journey_id: journey_id}
+    return _given(db, *(column == value for column, value in of.items() if value is not None), limit=limit)
+
+
+def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Given]:
     found: Any = db.execute(
         select(
             AnswerRow.id,
@@ -349,7 +358,7 @@ def answers_of(
             AnswerRow.submitted_at,
         )
         .join(Contact, Contact.id == AnswerRow.contact_id)
-        .where(_COUNTED, *(column == value for column, value in of.items() if value is not None))
+        .where(_COUNTED, *wanted)
         .order_by(AnswerRow.submitted_at.desc(), AnswerRow.id.desc())
         .limit(limit)
     )

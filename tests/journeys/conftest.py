@@ -1,9 +1,17 @@
 """What tests of journeys ask for: a story that begins on a Monday morning, on either database."""
 
+import itertools
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
 import pytest
 
 from portal.db import Database
 from tests import cast, factories
+from tests.conftest import pg_database
 from tests.journeys.story import Story
 
 
@@ -14,6 +22,20 @@ def story(database: Database) -> Story:
     with database.write() as db:
         everybody = cast.put_on_stage(db, house)
     return Story(house, everybody, cast.MONDAY)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Makes migrated databases without rows, as many as are asked for, on each engine in turn."""
+    if request.param == "sqlite":
+        template, number = request.getfixturevalue("migrated_sqlite_file"), itertools.count()
+        yield lambda: Database(f"sqlite:///{shutil.copyfile(template, tmp_path / f'{next(number)}.sqlite')}")
+        return
+    server_url, template = (request.getfixturevalue(name) for name in ("pg_server_url", "migrated_pg_template"))
+    with ExitStack() as stack:
+        yield lambda: Database(
+            stack.enter_context(pg_database(server_url, f"onward_{uuid.uuid4().hex}", template=template))
+        )
 
 
 @pytest.fixture

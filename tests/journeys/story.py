@@ -5,30 +5,33 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal.accounts.rules import Channel
 from portal.clock import FixedClock, day_instant
 from portal.house import House
-from portal.journeys import actions, cases, due
+from portal.journeys import actions, cases
 from portal.journeys.models import (
     Activity,
     DueAction,
     Flag,
     FollowUpRow,
+    GoalRow,
     JourneyRow,
+    PendingIssue,
     PipelineRow,
     Resolution,
     StageRow,
     Visit,
 )
-from portal.journeys.rules import ActivityKind, FlagOrigin, FlagOutcome, Outcome, Status, Whose
+from portal.journeys.rules import ActivityKind, FlagOrigin, FlagOutcome, FollowUp, Outcome, Status, Whose
 from portal.mail import Kind, LetterRow
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation, Survey
 from portal.surveys.rules import Answers, expires_at
-from portal.worker import TIMETABLE, Job, Worker, rows
+from portal.worker import TIMETABLE, Worker
 from tests.cast import Cast
+from tests.journeys.paper import Facts, Stay, Waiting
 
 ANSWERS = {
     Outcome.SATISFIED: Answers(csat=5, nps=8),
@@ -36,23 +39,7 @@ ANSWERS = {
     Outcome.DISSATISFIED: Answers(csat=1, nps=2, comment="Nothing works."),
 }
 
-JOBS: tuple[Job, ...] = (
-    *(job for job in TIMETABLE if job.name in ("journeys", "stagnation", "late flags")),
-    rows(
-        "surveys",
-        claim=lambda db, now, limit: due.claim(db, kinds=("survey",), now=now, limit=limit),
-        do=surveys.send_due,
-        put_aside=due.put_aside,
-        next_due=lambda db: due.next_due(db, kinds=("survey",)),
-    ),
-    rows(
-        "survey reminders",
-        claim=lambda db, now, limit: due.claim(db, kinds=("reminder",), now=now, limit=limit),
-        do=surveys.remind_due,
-        put_aside=due.put_aside,
-        next_due=lambda db: due.next_due(db, kinds=("reminder",)),
-    ),
-)
+JOBS = tuple(job for job in TIMETABLE if job.name in ("journeys", "surveys", "reminders", "stagnation", "late flags"))
 """What the worker does for journeys; letters stay in the outbox, where the tests look."""
 
 
@@ -122,6 +109,14 @@ class Story:
         self.sell()
         self.tick(ActivityKind.ANALYSE_DEMAND)
         self.sign_in()
+
+    def person(self, name: str) -> int:
+        return {"maria": self.cast.maria, "joao": self.cast.joao}[name]
+
+    def analyse(self) -> None:
+        """Carla ticks the newest open analysis off, if there is one."""
+        if ActivityKind.ANALYSE_DEMAND in self.to_do():
+            self.tick(ActivityKind.ANALYSE_DEMAND)
 
     def tick(self, kind: ActivityKind) -> None:
         """Carla ticks her newest open activity of that kind off."""
@@ -242,7 +237,8 @@ class Story:
     def say_not_solved(self) -> None:
         """Maria says of the last resolution that it isn't true."""
         with self.house.database.write() as db:
-            resolution_id = db.scalars(select(Resolution.id).order_by(Resolution.id.desc())).first()
+            of_this = select(Resolution.id).join(Flag, Flag.id == Resolution.flag_id).where(Flag.journey_id == self.id)
+            resolution_id = db.scalars(of_this.order_by(Resolution.id.desc())).first()
             assert resolution_id is not None
             by = f"contact:{self.cast.maria}"
             cases.reopen_flag(db, self.house, resolution_id=resolution_id, words="Not solved.", by=by, now=self.now)
@@ -276,6 +272,12 @@ class Story:
             by = f"staff:{self.cast.carla}"
             actions.close_goal(db, self.house, goal_id=goal_id, journey_id=self.id, met=met, by=by, now=self.now)
 
+    def close_first_goal(self, *, met: bool) -> None:
+        with self.house.database.read() as db:
+            open_ones = GoalRow.journey_id == self.id, GoalRow.met_at.is_(None), GoalRow.dropped_at.is_(None)
+            goal_id = db.scalars(select(func.min(GoalRow.id)).where(*open_ones)).one()
+        self.close_goal(goal_id, met=met)
+
     def promise(self, due_on: date, whose: Whose = Whose.US) -> int:
         with self.house.database.write() as db:
             return actions.note_issue(
@@ -294,6 +296,12 @@ class Story:
         with self.house.database.write() as db:
             by = f"staff:{self.cast.carla}"
             actions.solve_issue(db, self.house, issue_id=issue_id, journey_id=self.id, by=by, now=self.now)
+
+    def keep_first_promise(self) -> None:
+        with self.house.database.read() as db:
+            open_ones = PendingIssue.journey_id == self.id, PendingIssue.solved_at.is_(None)
+            issue_id = db.scalars(select(func.min(PendingIssue.id)).where(*open_ones)).one()
+        self.keep_promise(issue_id)
 
     def leave(self) -> None:
         """The customer leaves us."""
@@ -361,14 +369,16 @@ class Story:
     def letters(self, *kinds: Kind) -> list[str]:
         """The keys of the letters queued so far, of these kinds or of all."""
         with self.house.database.read() as db:
-            wanted = select(LetterRow.key).order_by(LetterRow.id)
+            mine = LetterRow.account_id == self.cast.padaria
+            wanted = select(LetterRow.key).where(mine).order_by(LetterRow.id)
             return list(db.scalars(wanted.where(LetterRow.kind.in_(kinds)) if kinds else wanted))
 
     @property
     def surveys_sent(self) -> list[Kind]:
         with self.house.database.read() as db:
             kinds = (Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90)
-            return list(db.scalars(select(LetterRow.kind).where(LetterRow.kind.in_(kinds)).order_by(LetterRow.id)))
+            mine = LetterRow.account_id == self.cast.padaria, LetterRow.kind.in_(kinds)
+            return list(db.scalars(select(LetterRow.kind).where(*mine).order_by(LetterRow.id)))
 
     def to_do(self, *, journey_id: int | None = None) -> list[ActivityKind]:
         """The open activities, in the order they were made."""
@@ -417,3 +427,60 @@ class Story:
                 .where(JourneyRow.account_id == self.cast.padaria, PipelineRow.key == "relationship")
                 .order_by(JourneyRow.id)
             ).all()
+
+    def facts(self) -> Facts:
+        """The same as a journey on paper gives."""
+        with self.house.database.read() as db:
+            row = db.get_one(JourneyRow, self.id)
+            stays = db.execute(
+                select(StageRow.key, Visit.entered_at, Visit.left_at, Visit.moved_by)
+                .join(StageRow, StageRow.id == Visit.stage_id)
+                .where(Visit.journey_id == self.id)
+                .order_by(Visit.seq)
+            )
+            contacts = db.scalars(
+                select(FollowUpRow).where(FollowUpRow.journey_id == self.id).order_by(FollowUpRow.day)
+            )
+            waiting = db.execute(
+                select(DueAction.key, DueAction.due_at, DueAction.result)
+                .where(DueAction.journey_id == self.id, DueAction.kind != "referral_prompt")
+                .order_by(DueAction.key)
+            )
+            to_do = db.scalars(
+                select(Activity.key).where(
+                    Activity.journey_id == self.id,
+                    Activity.done_at.is_(None),
+                    Activity.kind != ActivityKind.ASK_WHAT_IS_MISSING,
+                )
+            )
+            relationships = select(JourneyRow.id).where(JourneyRow.previous_journey_id == self.id)
+            stage = db.get_one(StageRow, row.stage_id)
+            return Facts(
+                stage=stage.key,
+                status=row.status,
+                stays=tuple(Stay(*stay) for stay in stays),
+                contacts=tuple(
+                    FollowUp(f.day, f.due_on, f.due_at, f.sent_at, f.settled_at, f.missed_at, f.converted_at)
+                    for f in contacts
+                ),
+                open_flags=row.open_flags,
+                waiting={key: Waiting(due_at, result) for key, due_at, result in waiting},
+                mails=tuple(_short(key) for key in self.letters(*TO_CUSTOMERS)),
+                to_do=tuple(sorted(to_do)),
+                relationships=len(db.scalars(relationships).all()),
+                limits=(row.behind_at, row.stuck_at) if row.behind_at and row.stuck_at else None,
+            )
+
+
+TO_CUSTOMERS = (
+    Kind.WELCOME,
+    Kind.SURVEY_30,
+    Kind.SURVEY_60,
+    Kind.SURVEY_90,
+    Kind.SURVEY_REMINDER,
+    Kind.CONGRATULATIONS,
+)
+
+
+def _short(key: str) -> str:
+    return key.partition(":journey:")[0].removeprefix("survey_")

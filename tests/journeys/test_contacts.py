@@ -8,6 +8,7 @@ from portal.errors import Refused
 from portal.journeys import rules
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, SettledBy, Status
 from portal.mail import Kind
+from tests.cast import MONDAY
 from tests.journeys.story import Story
 
 DAY_30 = datetime(2026, 4, 1, 12, 0, tzinfo=UTC)
@@ -327,7 +328,7 @@ def test_after_a_standstill_the_call_is_enough_and_no_reminder_goes_out(using: S
 def test_nobody_gets_two_surveys_within_two_weeks(using: Story) -> None:
     using.live_until_day(30)
     using.answer(30, Outcome.SATISFIED)
-    using.correct_start(using.row.use_started_on - timedelta(days=25))  # type: ignore[operator]
+    using.correct_start(MONDAY.date() - timedelta(days=25))
     using.live_until_day(60)
     assert (using.surveys_sent, using.contact(60).converted_why) == ([Kind.SURVEY_30], "too_soon")
     assert ActivityKind.CONTACT_BY_CALL in using.to_do()

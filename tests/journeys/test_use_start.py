@@ -32,7 +32,7 @@ def moved(before: dict[str, date | None], days: int) -> dict[str, date | None]:
     return {name: on and on + timedelta(days=days) for name, on in before.items()}
 
 
-@pytest.mark.parametrize("days", [8, -8])
+@pytest.mark.parametrize("days", [8, -8, 1])
 def test_every_pending_date_moves_by_the_same_number_of_days(using: Story, days: int) -> None:
     before = dates(using)
     using.correct_start(START + timedelta(days=days))

@@ -63,7 +63,11 @@ def test_loading_again_changes_nothing(database: Database) -> None:
 def test_words_that_somebody_edited_are_never_overwritten_and_ours_are(database: Database) -> None:
     with database.write() as db:
         actions.load_shipped_tutorials(db, now=NOON)
-        here = select(TutorialText).join(Tutorial, Tutorial.id == TutorialText.tutorial_id).where(Tutorial.slug == FIRST_HOUR)
+        here = (
+            select(TutorialText)
+            .join(Tutorial, Tutorial.id == TutorialText.tutorial_id)
+            .where(Tutorial.slug == FIRST_HOUR)
+        )
         edited = db.scalars(here.where(TutorialText.language == Language.EN)).one()
         edited.title, edited.fingerprint, edited.shipped = "Our own words", "edited here", "an older version of ours"
         old = db.scalars(here.where(TutorialText.language == Language.PT_BR)).one()
@@ -82,7 +86,9 @@ def test_what_was_unpublished_stays_so(database: Database, maria: int) -> None:
     with database.write() as db:
         actions.load_shipped_tutorials(db, now=NOON)
     with database.read() as db:
-        assert [lesson.slug for lesson in queries.lessons_for(db, maria, "deployment", "en")] == ["bring-your-team-along"]
+        assert [lesson.slug for lesson in queries.lessons_for(db, maria, "deployment", "en")] == [
+            "bring-your-team-along"
+        ]
         with pytest.raises(NotFound):
             queries.reading(db, maria, FIRST_HOUR, "en")
 
@@ -117,7 +123,11 @@ def test_a_lesson_is_begun_finished_and_judged_by_each_person_alone(database: Da
         actions.say_whether_it_helped(db, maria, slug=FIRST_HOUR, helped=True, now=NOON)
     with database.read() as db:
         hers, his = (queries.reading(db, person, FIRST_HOUR, "en") for person in (maria, joao))
-        assert (hers.lesson.started_at, hers.lesson.finished_at, hers.helped) == (NOON, NOON + timedelta(minutes=6), True)
+        assert (hers.lesson.started_at, hers.lesson.finished_at, hers.helped) == (
+            NOON,
+            NOON + timedelta(minutes=6),
+            True,
+        )
         assert (his.lesson.state, his.helped) == (State.NEW, None)
         told = db.execute(select(AuditEvent.what, AuditEvent.by, AuditEvent.detail)).all()
         assert told == [(Happened.TUTORIAL_FINISHED, f"contact:{maria}", {"tutorial": FIRST_HOUR})]

@@ -28,7 +28,13 @@ def test_a_file_is_read_as_its_front_matter_and_its_words() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Words", "---\ntitle: T\n", "---\ntitle: T\n---\nWords", "---\ntitle: T\nsummary: S\nstage: s\nposition: 1\nminutes: 2\nrole: x\n---\n"],
+    [
+        "",
+        "Words",
+        "---\ntitle: T\n",
+        "---\ntitle: T\n---\nWords",
+        "---\ntitle: T\nsummary: S\nstage: s\nposition: 1\nminutes: 2\nrole: x\n---\n",
+    ],
 )
 def test_a_file_without_proper_front_matter_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(ValueError, match=r"^a\.en\.md: "):
@@ -94,7 +100,9 @@ def test_a_shelf_counts_what_was_finished() -> None:
         ("", "a", None),
     ],
 )
-def test_the_next_lesson_is_the_first_unfinished_one_ahead_else_behind(road: str, at: str, following: str | None) -> None:
+def test_the_next_lesson_is_the_first_unfinished_one_ahead_else_behind(
+    road: str, at: str, following: str | None
+) -> None:
     along = [lesson(letter.lower(), done=letter.isupper()) for letter in road]
     found = next_lesson(along, at)
     assert (found.slug if found else None) == following

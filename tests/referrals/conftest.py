@@ -34,7 +34,11 @@ class Cast:
 @pytest.fixture
 def house(database_url: str, tmp_path: Path) -> Iterator[House]:
     settings = read_settings(
-        {"PORTAL_DATABASE_URL": database_url, "PORTAL_DATA_DIR": str(tmp_path), "PORTAL_BASE_URL": "http://portal.example"}
+        {
+            "PORTAL_DATABASE_URL": database_url,
+            "PORTAL_DATA_DIR": str(tmp_path),
+            "PORTAL_BASE_URL": "http://portal.example",
+        }
     )
     opened = House.open(settings, FixedClock(NOON))
     yield opened
@@ -53,7 +57,12 @@ def cast(house: House) -> Cast:
         db.flush()
         accounts = [
             Account(
-                external_id=name, name=name.title(), plan="Pro", consultant_id=carla.id, created_at=NOON, created_by="system"
+                external_id=name,
+                name=name.title(),
+                plan="Pro",
+                consultant_id=carla.id,
+                created_at=NOON,
+                created_by="system",
             )
             for name in ("lumen", "verdant")
         ]

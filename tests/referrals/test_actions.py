@@ -39,7 +39,13 @@ def invite(house: House, contact_id: int, email: str = PRIYA, *, after: timedelt
 
 
 def leave(
-    house: House, cast: Cast, email: str = PRIYA, *, by: int | None = None, invitation_id: int | None = None, client: str = "x"
+    house: House,
+    cast: Cast,
+    email: str = PRIYA,
+    *,
+    by: int | None = None,
+    invitation_id: int | None = None,
+    client: str = "x",
 ) -> None:
     with house.database.write() as db:
         link = actions.make_link(db, by or cast.maria, account_id=cast.lumen, now=NOON)
@@ -55,7 +61,9 @@ def accept(house: House, referral_id: int, *, after: timedelta = timedelta(hours
 
 def move(house: House, to: Move, *, why: str = "") -> None:
     with house.database.write() as db:
-        actions.move(db, db.scalars(select(Referral.id)).one(), to=to, by="staff:1", now=NOON + timedelta(days=1), why=why)
+        actions.move(
+            db, db.scalars(select(Referral.id)).one(), to=to, by="staff:1", now=NOON + timedelta(days=1), why=why
+        )
 
 
 def count(house: House, table: Any, *where: Any) -> int:
@@ -90,7 +98,9 @@ def test_once_sent_only_the_hash_of_the_address_is_left(house: House, cast: Cast
     with house.database.read() as db:
         row = db.scalars(select(LetterRow)).one()
         assert (row.state, row.to_email) == (LetterState.SENT, "")
-        everything = [str(row.__dict__) for kind in (LetterRow, Invitation, ReferredAddress) for row in db.scalars(select(kind))]
+        everything = [
+            str(row.__dict__) for kind in (LetterRow, Invitation, ReferredAddress) for row in db.scalars(select(kind))
+        ]
         assert [text for text in everything if PRIYA in text] == []
 
 
@@ -156,7 +166,11 @@ def test_details_wait_for_the_proof_of_the_address(house: House, cast: Cast) -> 
         referral = db.scalars(select(Referral)).one()
         assert (rules.step(referral.facts), referral.consent) == ((Step.OPENED, NOON), "I agree.")
         letter = db.scalars(select(LetterRow)).one()
-        assert (letter.kind, letter.to_email, letter.key) == (Kind.REFERRAL_CONFIRMATION, PRIYA, "referral_confirmation:1:1")
+        assert (letter.kind, letter.to_email, letter.key) == (
+            Kind.REFERRAL_CONFIRMATION,
+            PRIYA,
+            "referral_confirmation:1:1",
+        )
         assert queries.friends(db, cast.maria).listed == []
         assert queries.accepted(db) == []
     assert accept(house, 1) is None
@@ -164,7 +178,11 @@ def test_details_wait_for_the_proof_of_the_address(house: House, cast: Cast) -> 
         [shown] = queries.friends(db, cast.maria).listed
         assert (shown.name, shown.company, shown.step) == ("Priya Nair", "Saltmarsh Café", Step.ACCEPTED)
         [listed] = queries.accepted(db)
-        assert (listed.email, listed.referrer, listed.moves) == (PRIYA, "Maria Souza", (Move.QUALIFY, Move.WIN, Move.REJECT))
+        assert (listed.email, listed.referrer, listed.moves) == (
+            PRIYA,
+            "Maria Souza",
+            (Move.QUALIFY, Move.WIN, Move.REJECT),
+        )
         told = db.execute(select(AuditEvent.by, AuditEvent.account_id, AuditEvent.detail)).all()
         assert told[-1] == ("friend:1", cast.lumen, {"referral": 1})
 
@@ -230,7 +248,9 @@ def test_after_thirty_days_without_an_answer_another_may_bring_the_friend(house:
         ("sofia@verdant.example", Refusal.CUSTOMER),
     ],
 )
-def test_the_reason_is_told_only_once_the_address_is_proven(house: House, cast: Cast, email: str, reason: Refusal) -> None:
+def test_the_reason_is_told_only_once_the_address_is_proven(
+    house: House, cast: Cast, email: str, reason: Refusal
+) -> None:
     leave(house, cast, email)
     assert count(house, LetterRow) == 1
     assert (accept(house, 1), accept(house, 1)) == (reason, reason)
@@ -320,7 +340,9 @@ def test_a_friend_goes_from_yes_to_the_reward(house: House, cast: Cast) -> None:
         move(house, to)
     with house.database.read() as db:
         assert queries.friends(db, cast.maria).rewarded == 1
-        moved = db.scalars(select(AuditEvent.detail).where(AuditEvent.what == Happened.REFERRAL_MOVED).order_by(AuditEvent.id))
+        moved = db.scalars(
+            select(AuditEvent.detail).where(AuditEvent.what == Happened.REFERRAL_MOVED).order_by(AuditEvent.id)
+        )
         assert [told["to"] for told in moved] == ["qualified", "won", "rewarded"]
 
 
@@ -384,4 +406,6 @@ def test_a_mail_that_came_back_is_shown_to_the_referrer(house: House, cast: Cast
     with house.database.write() as db:
         mail.changed(db, update(LetterRow).values(failed_at=NOON, error="550"))
     with house.database.read() as db:
-        assert [(each.name, each.mail_came_back) for each in queries.friends(db, cast.maria).listed] == [("Priya Nair", True)]
+        assert [(each.name, each.mail_came_back) for each in queries.friends(db, cast.maria).listed] == [
+            ("Priya Nair", True)
+        ]

@@ -51,7 +51,12 @@ def test_a_promoters_answer_prompts_to_ask_who_answered(house: House, cast: Cast
     leave(house, cast, "answer_17")
     with house.database.read() as db:
         [prompt] = queries.open_prompts(db, cast.carla)
-        assert (prompt.account_name, prompt.contact_name, prompt.why, prompt.goal) == ("Lumen", "João Lima", Why.ANSWER, "")
+        assert (prompt.account_name, prompt.contact_name, prompt.why, prompt.goal) == (
+            "Lumen",
+            "João Lima",
+            Why.ANSWER,
+            "",
+        )
         assert queries.open_prompts(db, cast.carla + 1) == []
         assert queries.open_prompts(db, None) == [prompt]
         done = db.execute(select(DueAction.result).where(DueAction.kind == "referral_prompt")).scalars().all()
@@ -61,7 +66,14 @@ def test_a_promoters_answer_prompts_to_ask_who_answered(house: House, cast: Cast
 def test_a_goal_prompts_to_ask_the_primary_contact_and_names_it(house: House, cast: Cast) -> None:
     with house.database.write() as db:
         goal = journeys.set_goal(
-            db, house, journey_id=cast.journey, day=30, title="All orders in one place", measure="", by="staff:1", now=NOON
+            db,
+            house,
+            journey_id=cast.journey,
+            day=30,
+            title="All orders in one place",
+            measure="",
+            by="staff:1",
+            now=NOON,
         )
         journeys.close_goal(db, house, goal_id=goal, journey_id=cast.journey, met=True, by="staff:1", now=NOON)
     leave(house, cast, f"goal_{goal}")

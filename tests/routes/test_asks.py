@@ -128,12 +128,12 @@ def figures(ask: StaffAsk) -> Response:
     return Response("figures")
 
 
-@reading.get("/accounts/{account}")
+@reading.get("/firms/{account}")
 def account(ask: ApiAsk, account: Id) -> dict[str, str]:
     return {"name": ask.db.get_one(Account, account).name, "by": ask.me.by}
 
 
-@writing.put("/accounts/{account}")
+@writing.put("/firms/{account}")
 def put_account(ask: ApiAsk, account: Id, deal: Deal) -> dict[str, str]:
     ask.db.get_one(Account, account).name = deal.name
     return {"name": deal.name}
@@ -350,7 +350,7 @@ def test_staff_without_the_permission_are_told_so_and_it_is_noted(
 
 
 def test_who_may_not_come_in_hears_that_before_what_was_wrong(browser: Browser) -> None:
-    answer = browser().put("/api/v1/accounts/1", json={"nonsense": True})
+    answer = browser().put("/api/v1/firms/1", json={"nonsense": True})
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
@@ -383,7 +383,7 @@ def test_the_api_wants_a_token_with_the_right_scope(
     browser: Browser, cast: Cast, database: Database, clock: FixedClock
 ) -> None:
     reader, writer = bearer(database, Scope.READ, clock), bearer(database, Scope.WRITE, clock)
-    path, body = f"/api/v1/accounts/{cast.lumen}", {"name": "Lumen Ltda", "mrr": 1}
+    path, body = f"/api/v1/firms/{cast.lumen}", {"name": "Lumen Ltda", "mrr": 1}
     client = browser()
     assert client.get(path, headers=reader).json() == {"name": "Lumen", "by": "api:read"}
     assert client.get(path).status_code == 401
@@ -398,13 +398,13 @@ def test_the_api_wants_a_token_with_the_right_scope(
 
 
 def test_the_api_describes_itself(browser: Browser) -> None:
-    described = browser().get("/api/v1/openapi.json").json()["paths"]["/accounts/{account}"]
+    described = browser().get("/api/v1/openapi.json").json()["paths"]["/firms/{account}"]
     assert sorted(described) == ["get", "put"]
-    assert [one["name"] for one in described["put"]["parameters"]] == ["account"]
+    assert [one["name"] for one in described["put"]["parameters"]] == ["account", "Idempotency-Key"]
 
 
 def test_a_session_opens_nothing_in_the_api(maria: TestClient, cast: Cast) -> None:
-    assert maria.get(f"/api/v1/accounts/{cast.lumen}").status_code == 401
+    assert maria.get(f"/api/v1/firms/{cast.lumen}").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -414,13 +414,13 @@ def test_wrong_json_is_a_problem_that_says_where(
     browser: Browser, cast: Cast, database: Database, clock: FixedClock, body: str
 ) -> None:
     headers = {**bearer(database, Scope.WRITE, clock), "Content-Type": "application/json"}
-    answer = browser().put(f"/api/v1/accounts/{cast.lumen}", content=body, headers=headers)
+    answer = browser().put(f"/api/v1/firms/{cast.lumen}", content=body, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert sorted(answer.json()) == ["detail", "errors", "status", "title", "type"]
 
 
 def test_the_last_use_of_a_token_is_noted(browser: Browser, cast: Cast, database: Database, clock: FixedClock) -> None:
     headers = bearer(database, Scope.READ, clock)
-    browser().get(f"/api/v1/accounts/{cast.lumen}", headers=headers)
+    browser().get(f"/api/v1/firms/{cast.lumen}", headers=headers)
     with database.read() as db:
         assert db.scalar(select(auth.ApiToken.last_used_at)) == clock.now()

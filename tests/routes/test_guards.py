@@ -46,6 +46,7 @@ PUBLIC = {
     "/language",
     "/theme",
     "/company-sign-in/confirmation",
+    "/api/docs",
     "/s/{token}/meeting",
     "/m/{token}",
     "/m/{token}/move",

@@ -50,7 +50,7 @@ def test_the_terms_are_read_before_there_is_a_link(maria: TestClient, database: 
     assert maria.post("/refer/link").status_code == 303
     page = maria.get("/refer").text
     assert f'value="http://testserver{path_of(database, ReferralLink)}"' in page
-    assert '<svg' in page and 'class="qr"' in page and "https://wa.me/?text=We%20work%20with%20" in page
+    assert "<svg" in page and 'class="qr"' in page and "https://wa.me/?text=We%20work%20with%20" in page
 
 
 def test_a_friend_comes_by_the_link_and_is_seen_once_the_address_is_proven(
@@ -81,7 +81,9 @@ def test_a_scanner_that_opens_and_presses_everything_changes_nothing(
     for way in (path_of(database, Invitation), path_of(database, Referral)):
         page = scanner.get(way)
         assert page.status_code == 200
-        for action, form in re.findall(r'<form[^>]*method="post" action="(/r/[^"]+)"(.*?)</form>', page.text, re.DOTALL):
+        for action, form in re.findall(
+            r'<form[^>]*method="post" action="(/r/[^"]+)"(.*?)</form>', page.text, re.DOTALL
+        ):
             filled = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*type="(?:text|hidden)"[^>]*value="([^"]*)"', form))
             assert scanner.post(action, data=filled).status_code == 422
     with database.read() as db:
@@ -152,7 +154,9 @@ def test_a_customer_who_confirms_is_told_plainly(
         assert answer.status_code == 409 and "You are our customer already" in answer.text
 
 
-def test_without_a_yes_nothing_is_kept(maria: TestClient, database: Database, browser: Callable[[], TestClient]) -> None:
+def test_without_a_yes_nothing_is_kept(
+    maria: TestClient, database: Database, browser: Callable[[], TestClient]
+) -> None:
     maria.post("/refer/link")
     page = browser().post(path_of(database, ReferralLink), data={**FRIEND, "agree": ""})
     assert page.status_code == 422 and "We need your yes" in page.text and 'value="Priya Nair"' in page.text
@@ -168,7 +172,20 @@ def test_twenty_tries_an_hour_from_one_place(
     assert said == [303] * 20 + [429]
 
 
-HOSTILE = ["", "x", "1.x", "999.aaaa", "1." + "A" * 27, "%00", "a" * 250, "1.%2e%2e", "💩", "0.0", "99999999999999999999.x", "-1.x"]
+HOSTILE = [
+    "",
+    "x",
+    "1.x",
+    "999.aaaa",
+    "1." + "A" * 27,
+    "%00",
+    "a" * 250,
+    "1.%2e%2e",
+    "💩",
+    "0.0",
+    "99999999999999999999.x",
+    "-1.x",
+]
 
 
 @pytest.mark.parametrize("token", HOSTILE)
@@ -182,7 +199,10 @@ def test_a_token_that_nobody_made_is_a_friendly_404(
         assert stranger.post(way + token, data=FRIEND).status_code == 404
 
 
-@pytest.mark.parametrize("text", ["\x00", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "=1+1", "<script>", "é" * 3000, "{{7*7}}"])
+@pytest.mark.parametrize(
+    "text",
+    ["\x00", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "=1+1", "<script>", "é" * 3000, "{{7*7}}"],
+)
 def test_hostile_words_are_text_or_refused_and_never_a_crash(
     maria: TestClient, database: Database, browser: Callable[[], TestClient], text: str
 ) -> None:
@@ -191,7 +211,9 @@ def test_hostile_words_are_text_or_refused_and_never_a_crash(
     for field in FRIEND:
         assert browser().post(link, data={**FRIEND, field: text}).status_code in (303, 422)
     for field in INVITE:
-        assert maria.post("/refer/invitations", data={**INVITE, "email": f"{field}@x.example", field: text}).status_code in (303, 422)
+        assert maria.post(
+            "/refer/invitations", data={**INVITE, "email": f"{field}@x.example", field: text}
+        ).status_code in (303, 422)
     assert "<script>" not in maria.get("/refer").text.replace("<script src=", "")
 
 
@@ -234,10 +256,10 @@ def test_a_rejection_needs_a_reason_that_the_customer_never_reads(
     assert "Not this time" in page and "A competitor" not in page
 
 
-@pytest.mark.parametrize("query", ["?before=x", "?before=" + "9" * 40, "?before=-1", "?whose=mine", "?whose=%00", "?before=%C3%28"])
-def test_an_odd_query_is_no_crash(
-    accepted: int, cast: Cast, signed_in: Callable[..., TestClient], query: str
-) -> None:
+@pytest.mark.parametrize(
+    "query", ["?before=x", "?before=" + "9" * 40, "?before=-1", "?whose=mine", "?whose=%00", "?before=%C3%28"]
+)
+def test_an_odd_query_is_no_crash(accepted: int, cast: Cast, signed_in: Callable[..., TestClient], query: str) -> None:
     assert signed_in(staff_id=cast.carla).get("/staff/referrals" + query).status_code == 200
 
 

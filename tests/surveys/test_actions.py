@@ -187,7 +187,9 @@ def test_a_lost_journey_is_asked_nothing(town: Town) -> None:
     town.house.clock.set(DAY_30)  # type: ignore[attr-defined]
     with town.house.database.write() as db:
         due.do_own(db, town.house, due.claim(db, kinds=due.OWN_KINDS, now=DAY_30, limit=9), DAY_30)
-        cases.churn(db, town.house, account_id=maria.account_id, on=DAY_30.date(), reason="moved", by="staff:1", now=DAY_30)
+        cases.churn(
+            db, town.house, account_id=maria.account_id, on=DAY_30.date(), reason="moved", by="staff:1", now=DAY_30
+        )
     town.work()
     assert count(town.house, Invitation) == 0
     assert calls(town.house, maria) == []
@@ -545,7 +547,9 @@ def test_an_answer_and_a_churn_at_the_same_moment_never_wait_for_each_other(town
             start.wait()
             try:
                 with house.database.write() as db:
-                    cases.churn(db, house, account_id=account_id, on=DAY_30.date(), reason="x", by="staff:1", now=DAY_30)
+                    cases.churn(
+                        db, house, account_id=account_id, on=DAY_30.date(), reason="x", by="staff:1", now=DAY_30
+                    )
             except BaseException as crash:
                 failed.append(crash)
 

@@ -66,9 +66,7 @@ def helped(ask: CustomerAsk, slug: Slug) -> Response:
 def _shown(ask: CustomerAsk, slug: Slug) -> dict[str, Any]:
     reading = queries.reading(ask.db, ask.me.contact_id, slug, ask.locale)
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
-    shelves = rules.shelves(
-        road.stages, queries.all_lessons(ask.db, ask.me.contact_id, ask.locale), here=road.here
-    )
+    shelves = rules.shelves(road.stages, queries.all_lessons(ask.db, ask.me.contact_id, ask.locale), here=road.here)
     along = [each for shelf in shelves for each in shelf.lessons]
     return {
         "reading": reading,

@@ -84,5 +84,7 @@ def _shown(ask: AskOfCustomer, form: Filled[Any]) -> dict[str, Any]:
 
 def _qr(url: str) -> Markup:
     """The link as a square to scan: black on white in either theme, since many cameras read nothing else."""
-    drawn = segno.make(url, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None)
+    drawn = segno.make(url, error="m").svg_inline(
+        scale=5, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None
+    )
     return Markup(drawn)  # noqa: S704 - modules of a square, drawn by the library

@@ -90,7 +90,9 @@ def leave_details(ask: PublicAsk, token: Token) -> Response:
 @pages.get("/r/i/{token}")
 def invited(ask: PublicAsk, token: Token) -> Response:
     door = queries.invited_door(ask.db, ask.house, token)
-    return _page(ask, door, f"/r/i/{token}", empty_form({"name": door.invitation.friend_name if door.invitation else ""}))
+    return _page(
+        ask, door, f"/r/i/{token}", empty_form({"name": door.invitation.friend_name if door.invitation else ""})
+    )
 
 
 @pages.post("/r/i/{token}")
@@ -118,7 +120,13 @@ def _leave(ask: Ask, door: Door, path: str) -> Response:
     )
     invitation_id = door.invitation.id if door.invitation else None
     actions.leave_details(
-        ask.db, ask.house, link_id=door.link_id, details=details, client=ask.client, now=ask.now, invitation_id=invitation_id
+        ask.db,
+        ask.house,
+        link_id=door.link_id,
+        details=details,
+        client=ask.client,
+        now=ask.now,
+        invitation_id=invitation_id,
     )
     return ask.see_other("/r/sent")
 
@@ -147,7 +155,9 @@ def ask_to_confirm(ask: PublicAsk, token: Token) -> Response:
     referral = queries.to_confirm(ask.db, ask.house, token)
     if referral.refusal is not None:
         return _refused(ask, referral.refusal)
-    return ask.page("public/friend_confirm.html", token=token, is_done=referral.accepted_at is not None, form=empty_form())
+    return ask.page(
+        "public/friend_confirm.html", token=token, is_done=referral.accepted_at is not None, form=empty_form()
+    )
 
 
 @pages.post("/r/confirm/{token}")

@@ -16,9 +16,10 @@ from portal.clock import at_local, local_date
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, empty_form, read_form
-from portal.journeys import actions, cases, conduct, desk, queries
+from portal.journeys import actions, cases, desk, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
+from portal.meetings.queries import meetings_of
 from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import flag_clock, span, todo
@@ -159,6 +160,7 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         titles=ACTIVITY_TITLES,
         answers=answers_of(ask.db, account_id=account, limit=10),
         letters=desk.letters_of(ask.db, account),
+        meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
         colleagues=desk.consultants(ask.db),
         forms=_empty(ask, found),
         **values,
@@ -594,7 +596,9 @@ def change_consultant(ask: StaffAsk, account: Id) -> Response:
         return _form_page(ask, found, "consultant", filled)
     under_way = [j for j in found.journeys if j.status is Status.OPEN] or [found.the_journey]
     for journey in sorted(under_way, key=lambda j: j.id):
-        conduct.assign(ask.db, journey_id=journey.id, staff_id=colleague.id, by=ask.me.by, now=ask.now)
+        actions.assign_consultant(
+            ask.db, ask.house, journey_id=journey.id, staff_id=colleague.id, by=ask.me.by, now=ask.now
+        )
     return ask.see_other(found.home, said=N_("%(name)s looks after this customer now."), name=colleague.name)
 
 

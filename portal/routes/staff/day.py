@@ -1,15 +1,17 @@
 """My day: what to do now, in which order, and why. Consultants see theirs; who sees figures can look at anybody's."""
 
+from datetime import time, timedelta
 from itertools import groupby
 
 from starlette.responses import Response
 
-from portal.clock import zone
+from portal.clock import at_local, local_date, zone
 from portal.deps import Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound
 from portal.forms import read_form
 from portal.journeys import actions, desk
 from portal.journeys.rules import ACTIVITY_TITLES
+from portal.meetings.queries import MeetingLine, agenda
 from portal.referrals.queries import open_prompts
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import WHEN, flag_clock, todo, when
@@ -45,7 +47,15 @@ def day(ask: StaffAsk) -> Response:
         flags=[(flag, flag_clock(flag, now=ask.now, zone=ask.zone, locale=ask.locale)) for flag in flags],
         prompts=open_prompts(ask.db, owner_id)[:5],
         late=desk.late_cards(ask.db, owner_id=owner_id, locale=ask.locale, now=ask.now),
+        meetings_today=_meetings_today(ask),
     )
+
+
+def _meetings_today(ask: StaffAsk) -> tuple[MeetingLine, ...]:
+    """One's own meetings up to midnight: those nobody has closed yet, and those ahead."""
+    tomorrow = local_date(ask.now, ask.zone) + timedelta(days=1)
+    own = agenda(ask.db, ask.me.staff_id, now=ask.now, until=at_local(tomorrow, time(0), ask.zone))
+    return own.to_close + own.ahead
 
 
 def _greeting(ask: StaffAsk) -> str:

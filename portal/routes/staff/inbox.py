@@ -11,7 +11,7 @@ from portal.accounts.rules import Role
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, empty_form, read_form
-from portal.journeys import actions, cases, conduct, desk
+from portal.journeys import actions, cases, desk
 from portal.journeys.rules import FlagOutcome
 from portal.policy import Permission
 from portal.routes.staff import labels
@@ -166,7 +166,9 @@ def assign(ask: StaffAsk, flag: Id) -> Response:
     if colleague is None:
         filled = filled.with_error("staff", N_("Please choose one from the list."))
         return _again(ask, found, assignment=filled)
-    conduct.assign(ask.db, journey_id=found["flag"].journey_id, staff_id=colleague.id, by=ask.me.by, now=ask.now)
+    actions.assign_consultant(
+        ask.db, ask.house, journey_id=found["flag"].journey_id, staff_id=colleague.id, by=ask.me.by, now=ask.now
+    )
     return ask.see_other(
         f"/staff/flags/{flag}", said=N_("%(name)s looks after this customer now."), name=colleague.name
     )

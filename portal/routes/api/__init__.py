@@ -1,0 +1,1 @@
+"""Calls of the JSON API, one file for each thing that integrations ask about."""

@@ -1,0 +1,152 @@
+"""Surveys: who is asked when, what became of it, and answers that were taken by phone."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import Response
+
+from portal.auth import Scope
+from portal.deps import ApiAsk, AskOfApi, api_calls
+from portal.errors import Invalid, NotFound, Refused
+from portal.journeys.rules import Outcome
+from portal.routes.api import shapes
+from portal.routes.api.shapes import Listing, Note, RowId, Shape, StrictBool, StrictInt, Wanted
+from portal.surveys import actions as surveys
+from portal.surveys import queries
+from portal.surveys.queries import Given, Invited
+from portal.surveys.rules import Answers, InvitationState, Provenance
+from portal.text import Line
+
+reading, writing = api_calls(Scope.READ), api_calls(Scope.WRITE)
+
+
+class InvitationsWanted(Wanted):
+    journey: Line | None = Field(None, description="A journey's id.")
+    state: InvitationState | None = None
+
+
+class AnswersIn(Shape):
+    """What was answered. A question that was not asked is left out, or null."""
+
+    csat: Annotated[StrictInt, Field(ge=1, le=5)] | None = None
+    nps: Annotated[StrictInt, Field(ge=0, le=10)] | None = None
+    comment: Note | None = None
+    wants_help: StrictBool | None = None
+
+
+class AnswerIn(Shape):
+    answers: AnswersIn
+
+
+class InvitationOut(Shape):
+    """One contact and its survey. Without an id while nobody has been invited: it is planned, or was never sent."""
+
+    id: str | None
+    journey_id: str
+    day: int
+    contact_id: str | None
+    contact_email: str | None
+    state: InvitationState
+    why: str | None = Field(description="Why it was not sent.")
+    url: str | None = Field(description="The answer page that the mail's link opens.")
+    due_at: datetime | None
+    sent_at: datetime | None
+    expires_at: datetime | None
+    provenance: Provenance | None
+
+
+class AnswerOut(Shape):
+    """The answer that counts, and what it set going."""
+
+    id: str
+    invitation_id: str
+    journey_id: str
+    day: int
+    csat: int | None
+    nps: int | None
+    comment: str
+    wants_help: bool | None
+    outcome: Outcome | None
+    provenance: Provenance
+    by: str
+    submitted_at: datetime
+
+
+@reading.get("/survey-invitations", response_model=Listing[InvitationOut])
+def list_invitations(ask: ApiAsk, wanted: Annotated[InvitationsWanted, Query()]) -> Response:
+    """The contacts of the plan and their surveys: planned, sent, answered, expired, or suppressed and why."""
+    contact, invitation = shapes.after(ask, wanted, places=2)
+    rows = queries.invitations(
+        ask.db,
+        ask.house,
+        now=ask.now,
+        journey_id=shapes.row_id(wanted.journey),
+        state=wanted.state,
+        after=(contact, invitation),
+        limit=wanted.limit + 1,
+    )
+    return shapes.listing(ask, wanted, rows, told=_told, place=lambda row: row.cursor)
+
+
+@writing.post("/survey-invitations/{invitation}/answer", status_code=201, response_model=AnswerOut)
+def answer(ask: ApiAsk, invitation: RowId, answer: AnswerIn) -> Response:
+    """An answer that the customer gave by phone; it is stored as such."""
+    if surveys.counted_answer(ask.db, invitation) is not None:
+        raise Refused("This survey was answered already.")
+    given = answer.answers
+    try:
+        counted = surveys.answer_by_phone(
+            ask.db,
+            ask.house,
+            invitation_id=invitation,
+            answers=Answers(given.csat, given.nps, given.comment or "", given.wants_help),
+            by=ask.me.by,
+            now=ask.now,
+        )
+    except surveys.Unanswerable as wrong:
+        problems = {f"answers.{field}": message for field, message in wrong.problems.items()}
+        raise Invalid(problems) from wrong
+    return ask.json(_answer(ask, counted.answer_id), 201)
+
+
+def _told(row: Invited) -> InvitationOut:
+    return InvitationOut(
+        id=str(row.invitation_id) if row.invitation_id is not None else None,
+        journey_id=str(row.journey_id),
+        day=row.day,
+        contact_id=str(row.contact_id) if row.contact_id is not None else None,
+        contact_email=row.contact_email or None,
+        state=row.state,
+        why=row.why or None,
+        url=row.url or None,
+        due_at=row.due_at,
+        sent_at=row.sent_at,
+        expires_at=row.expires_at,
+        provenance=row.provenance,
+    )
+
+
+def _answer(ask: AskOfApi, answer_id: int) -> AnswerOut:
+    row = queries.answer(ask.db, answer_id)
+    if row is None:
+        raise NotFound
+    return _answer_out(row)
+
+
+def _answer_out(row: Given) -> AnswerOut:
+    return AnswerOut(
+        id=str(row.id),
+        invitation_id=str(row.invitation_id),
+        journey_id=str(row.journey_id),
+        day=row.day,
+        csat=row.csat,
+        nps=row.nps,
+        comment=row.comment,
+        wants_help=row.wants_help,
+        outcome=row.outcome,
+        provenance=row.provenance,
+        by=row.by,
+        submitted_at=row.submitted_at,
+    )

@@ -1,0 +1,56 @@
+"""The documents say what is so: settings, commands, files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from portal.cli import _parser
+from portal.settings import Settings, UnsafeSettings, read_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_every_setting_is_in_the_table_and_no_other() -> None:
+    told = set(re.findall(r"^\| `PORTAL_([A-Z_]+)`", (ROOT / "docs/running.md").read_text(), re.MULTILINE))
+    assert told == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_command_is_in_the_table_and_no_other() -> None:
+    told = set(re.findall(r"^\| `portal ([a-z]+)`", (ROOT / "docs/running.md").read_text(), re.MULTILINE))
+    commands = next(action for action in _parser()._actions if action.dest == "command" or action.choices)
+    assert told == set(commands.choices or ())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/security.md"])
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    named = re.findall(
+        r"`((?:portal|tests|templates|docs|bench|static|migrations)/[\w./*]*)`", (ROOT / page).read_text()
+    )
+    named += re.findall(r"\]\(((?!http)[\w./]+)\)", (ROOT / page).read_text())
+    missing = [name for name in named if not list(ROOT.glob(name.rstrip("/")))]
+    assert named
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"PORTAL_SECRET_KEY": "short"}, "PORTAL_SECRET_KEY"),
+        ({"PORTAL_BASE_URL": "http://portal.example"}, "PORTAL_BASE_URL"),
+        ({"PORTAL_DEMO": "1"}, "PORTAL_DEMO"),
+        ({"PORTAL_SMTP_URL": ""}, "PORTAL_SMTP_URL"),
+        ({"PORTAL_OIDC_ALLOW_INSECURE": "1"}, "PORTAL_OIDC_ALLOW_INSECURE"),
+        ({"PORTAL_SMTP_ULR": "smtp://mail:25"}, "PORTAL_SMTP_ULR"),
+    ],
+)
+def test_unsafe_settings_are_refused_in_production(wrong: dict[str, str], word: str) -> None:
+    safe = {
+        "PORTAL_ENV": "production",
+        "PORTAL_SECRET_KEY": "x" * 40,
+        "PORTAL_BASE_URL": "https://portal.example",
+        "PORTAL_SMTP_URL": "smtp://mail:25",
+    }
+    assert read_settings(safe).production
+    with pytest.raises(UnsafeSettings, match=word):
+        read_settings({**safe, **wrong})
