@@ -67,7 +67,7 @@ def environment(locale: str) -> Environment:
 
     @pass_context
     def month(context: Context, value: datetime) -> str:
-        return words.part(value.astimezone(zone(reader_zone(context))).date(), "MMMM", locale)
+        return words.part(value.astimezone(zone(reader_zone(context))).date(), "MMM", locale).rstrip(".")
 
     @pass_context
     def day_number(context: Context, value: datetime) -> str:

@@ -25,6 +25,7 @@ HEADLINES = {
     "follow_up_90": N_("The top is in sight."),
     "approved": N_("You’re up and running."),
 }
+PUTTING_RIGHT = N_("We’re putting it right.")
 GREETINGS = (
     (5, N_("Hello, %(name)s.")),
     (12, N_("Good morning, %(name)s.")),
@@ -41,11 +42,12 @@ class Hello(NamedTuple):
     name: str
 
 
-def hello(name: str, stage: str, now: datetime, zone_name: str) -> Hello:
-    """What the page opens with, by the reader's time of day and their stage."""
+def hello(name: str, stage: str, now: datetime, zone_name: str, *, is_unhappy: bool = False) -> Hello:
+    """What the page opens with, by the reader's time of day and their stage; no cheer for who told us of trouble."""
     hour = now.astimezone(zone(zone_name)).hour
     greeting = next(words for until, words in GREETINGS if hour < until)
-    return Hello(greeting, HEADLINES.get(stage, ""), name.split()[0] if name.split() else name)
+    headline = PUTTING_RIGHT if is_unhappy else HEADLINES.get(stage, "")
+    return Hello(greeting, headline, name.split()[0] if name.split() else name)
 
 
 @pages.get("/")
@@ -54,14 +56,19 @@ def home(ask: CustomerAsk) -> Response:
     plan = None
     if journey is not None:
         plan = queries.plan_of(ask.db, journey.id, locale=ask.locale, zone=ask.zone, now=ask.now)
+    told_us = queries.told_us(ask.db, ask.me.contact_id)
+    on_it = next((told for told in told_us if told.closed_at is None), None)
+    stage = journey.stage.key if journey else ""
     return ask.page(
         "customer/home.html",
         journey=journey,
         plan=plan,
-        hello=hello(ask.me.name, journey.stage.key if journey else "", ask.now, ask.zone),
+        on_it=on_it,
+        is_it_solved=next((told for told in told_us if told.resolution_id and not told.confirmed_at), None),
+        hello=hello(ask.me.name, stage, ask.now, ask.zone, is_unhappy=on_it is not None),
         meeting=next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now),
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
-        lessons=lessons_for(ask.db, ask.me.contact_id, journey.stage.key, ask.locale) if journey else (),
+        lessons=lessons_for(ask.db, ask.me.contact_id, stage, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),
     )
 
