@@ -95,7 +95,7 @@ def crawl(page: Page, demo: str, judged: set[str]) -> dict[str, object]:
         if opened[kind] == OF_A_KIND:
             continue
         opened[kind] += 1
-        answer = page.request.get(url)
+        answer = page.request.get(url, max_retries=2)  # the server may hang up while axe thinks
         if answer.status != 200:
             wrong[url] = answer.status
             continue
