@@ -44,12 +44,15 @@ LAYERS = (
     ),
     Layer("rooms", strangers("surveys", "meetings", "learning", "messages", "referrals", "insights")),
     Layer("the conductor", together("journeys")),
-    Layer("people, mail and what happened", together("accounts", "auth", "policy", "audit", "mail", "delivery")),
+    Layer(
+        "people, mail and what happened",
+        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency"),
+    ),
     Layer(
         "the ground",
         together(
             *("boundary", "catalogues", "charts", "clock", "copies", "db", "errors", "house", "icons", "kit"),
-            *("links", "logs", "places", "settings", "styles", "templating", "text", "words"),
+            *("links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
         ),
     ),
 )
