@@ -91,6 +91,7 @@ class Running:
     address: str
     post: Post
     environ: dict[str, str]
+    folder: Path
     start: datetime
     """A Monday at noon UTC, nine in the morning in São Paulo."""
 
@@ -134,7 +135,7 @@ def running(database_url: str, folder: Path, sink: SmtpSink) -> Iterator[Running
         "PORTAL_SMTP_URL": sink.url,
         "PORTAL_VENDOR_NAME": "Larderly",
     }
-    house = Running(environ["PORTAL_BASE_URL"], Post(sink), environ, _next_monday())
+    house = Running(environ["PORTAL_BASE_URL"], Post(sink), environ, folder, _next_monday())
     house.run("migrate")
     _mark_as_the_demos(database_url)
     house.live_until(day=0, hour=12)

@@ -245,11 +245,33 @@ class Customer:
 # The lives
 
 
-def begin(house: Running, carla: Desk, maria: Customer, *, language: str) -> None:
-    """A deal is won and analysed, and Maria comes in: her use starts, on day 0."""
+def hire_carla(house: Running) -> None:
     house.run("staff", "add", CARLA, "--name", "Carla Nunes", "--role", "consultant", "--language", "en")
-    carla.sign_in()
-    carla.take_deal(language=language)
+
+
+def import_deal(house: Running) -> None:
+    """The CRM's export, as a file."""
+    deal = {
+        "Deal ID": "D-5001",
+        "Amount": "310.00",
+        "Currency": "BRL",
+        "Close Date": house.start.date().isoformat(),
+        "Plan": "Team",
+        "Company": "Lumen",
+        "First Name": "Maria",
+        "Last Name": "Souza",
+        "Email": MARIA,
+        "Deal Owner": CARLA,
+        "Language": "en",
+        "Time Zone": "America/Sao_Paulo",
+    }
+    file = house.folder / "won.csv"
+    file.write_text(f"{','.join(deal)}\n{','.join(deal.values())}\n", encoding="utf-8")
+    house.run("import", str(file))
+
+
+def begin(carla: Desk, maria: Customer) -> None:
+    """The deal is analysed, and Maria comes in: her use starts, on day 0."""
     carla.expect_in_column("Demand analysis")
     carla.tick("Analyse customer demand")
     carla.expect_in_column("Contact with customer")
@@ -261,7 +283,10 @@ def test_a_delighted_customer_is_up_and_running_after_ninety_days(
 ) -> None:
     house = either_house
     carla, maria = Desk(visitor(), house), Customer(visitor(), house, ENGLISH)
-    begin(house, carla, maria, language="en")
+    hire_carla(house)
+    import_deal(house)
+    carla.sign_in()
+    begin(carla, maria)
     maria.expect_at("Setting up")
     milestone = "Tell us how you like to be reached"
     maria.page.get_by_role("button", name=f"Done: {milestone}").click()
@@ -300,7 +325,10 @@ def test_a_delighted_customer_is_up_and_running_after_ninety_days(
 def test_an_unhappy_customer_is_heard_and_stays(house: Running, visitor: Callable[..., Visitor]) -> None:
     phone = visitor(width=375, locale="pt-BR")
     carla, maria = Desk(visitor(), house), Customer(phone, house, PORTUGUESE)
-    begin(house, carla, maria, language="pt-BR")
+    hire_carla(house)
+    carla.sign_in()
+    carla.take_deal(language="pt-BR")
+    begin(carla, maria)
     maria.expect_at("Colocando para rodar")
 
     house.live_until(day=30)
@@ -345,7 +373,10 @@ def test_a_silent_customer_is_called_and_arrives_too(house: Running, visitor: Ca
     """And nobody here has JavaScript."""
     carla = Desk(visitor(java_script_enabled=False), house)
     maria = Customer(visitor(java_script_enabled=False), house, ENGLISH)
-    begin(house, carla, maria, language="en")
+    hire_carla(house)
+    carla.sign_in()
+    carla.take_deal(language="en")
+    begin(carla, maria)
     maria.expect_at("Setting up")
 
     house.live_until(day=30)

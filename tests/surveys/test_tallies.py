@@ -8,10 +8,10 @@ from sqlalchemy import event, update
 from portal.house import House
 from portal.journeys.models import JourneyRow
 from portal.surveys import actions as surveys
-from portal.surveys import queries
+from portal.surveys import figures
 from portal.surveys.actions import Sending
+from portal.surveys.figures import Tally
 from portal.surveys.models import AnswerRow, Invitation
-from portal.surveys.queries import Tally
 from portal.surveys.rules import Answers, Provenance
 from tests.surveys.conftest import DAY_30, Customer, Town
 
@@ -33,7 +33,7 @@ def answer(town: Town, customer: Customer, answers: Answers, *, days_later: int 
 
 def tallies(house: House, **wanted: int) -> list[Tally]:
     with house.database.read() as db:
-        return queries.tallies(db, BOUNDS, now=DAY_30 + 5 * A_DAY, **wanted)
+        return figures.tallies(db, BOUNDS, now=DAY_30 + 5 * A_DAY, **wanted)
 
 
 @pytest.fixture

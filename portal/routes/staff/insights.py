@@ -14,8 +14,8 @@ from portal.insights import queries, rules
 from portal.insights.rules import Nps, Share, Trust
 from portal.policy import Permission
 from portal.routes.staff.whose import ALL, Whose, whose
-from portal.surveys import queries as surveys
-from portal.surveys.queries import Tally
+from portal.surveys import figures
+from portal.surveys.figures import Tally
 
 pages = staff_pages(Permission.SEE_FIGURES)
 
@@ -81,7 +81,7 @@ def _figures(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
     since = ask.now - timedelta(days=chosen.days)
     until = ask.now + timedelta(microseconds=1)  # an answer of this very instant has come
     owner_id = chosen.whose.owner_id
-    counted = surveys.tallies(
+    counted = figures.tallies(
         ask.db,
         [since - timedelta(days=chosen.days), since, until],
         now=ask.now,
@@ -139,7 +139,7 @@ def _months(ask: AskOfStaff, *, day: int | None, owner_id: int | None) -> list[M
         starts.insert(0, (starts[0] - timedelta(days=1)).replace(day=1))
     starts.append((first + timedelta(days=31)).replace(day=1))
     bounds = [at_local(start, time(0), ask.zone) for start in starts]
-    counted = surveys.tallies(ask.db, bounds, now=ask.now, day=day, owner_id=owner_id)
+    counted = figures.tallies(ask.db, bounds, now=ask.now, day=day, owner_id=owner_id)
     return [
         Month(bounds[n], words.part(starts[n], "MMM", ask.locale), _scores(t for t in counted if t.period == n))
         for n in range(MONTHS)
