@@ -15,7 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.filling import fill
-from bench.measuring import Target, foreign_load, measured, median, page_of, pin, postgres_pid, print_turns, ratio, server
+from bench.measuring import (
+    Target,
+    foreign_load,
+    measured,
+    median,
+    page_of,
+    pin,
+    postgres_pid,
+    print_turns,
+    ratio,
+    server,
+)
 from portal.db import Database, migrate
 from tests import servers
 from tests.conftest import pg_database

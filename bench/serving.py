@@ -1,7 +1,7 @@
 """The product's server, or the same one with a page's values held in memory: what the page costs without its data.
 
-    python -m bench.serving URL              the portal
-    python -m bench.serving URL --floor FILE the customer's home from values captured once, for the cookies in FILE
+python -m bench.serving URL              the portal
+python -m bench.serving URL --floor FILE the customer's home from values captured once, for the cookies in FILE
 """
 
 import argparse
