@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from portal.web import SESSION_COOKIE
 
@@ -75,7 +76,7 @@ def pin(pid: int, *, first: bool) -> None:
 
 def postgres_pid(url: str) -> int | None:
     """The first process of a server that the tests started in a folder of its own."""
-    _, _, folder = url.partition("host=")
+    folder = unquote(url.partition("host=")[2])
     file = Path(folder) / "data" / "postmaster.pid"
     return int(file.read_text().split()[0]) if folder and file.exists() else None
 

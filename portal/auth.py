@@ -38,7 +38,7 @@ from portal import links
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role, normalised_email
 from portal.audit import Event, Happened, note
-from portal.db import Base, By, Database, Id, UtcDateTime, choice, insert_for
+from portal.db import Base, By, Database, Id, UtcDateTime, choice, insert_for, rows_of
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.mail import LetterRow, Withheld
@@ -516,10 +516,10 @@ class Found(NamedTuple):
 
 def find_session(db: Session, token: str, *, now: datetime) -> Found | None:
     """Who holds this cookie; None if the session ended, or its person is disabled. One query."""
-    row = db.execute(_WHO, {"token_hash": hashed(token)}).one_or_none()
-    if row is None:
+    found = rows_of(db, _WHO, {"token_hash": hashed(token)})
+    if not found:
         return None
-    session_id, created_at, last_seen_at, *who = row
+    session_id, created_at, last_seen_at, *who = found[0]
     contact, staff = who[:9], who[9:]
     lifetime = STAFF_SESSION if staff[0] is not None else CUSTOMER_SESSION
     if now >= created_at + lifetime.absolute or now >= last_seen_at + lifetime.idle:

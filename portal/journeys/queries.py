@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import (
+    CompoundSelect,
+    String,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
 from portal.clock import local_date
+from portal.db import rows_of
 from portal.journeys.models import (
     Flag,
     GoalRow,
@@ -23,6 +36,7 @@ from portal.journeys.models import (
 from portal.journeys.plans import MilestoneLine, PathStep, StageWords, TouchpointLine, ahead, next_step, path
 from portal.journeys.rules import FlagOutcome, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
+from portal.words import LOCALES
 
 _WORDS: dict[Any, tuple[StageWords, ...]] = {}
 
@@ -113,12 +127,12 @@ _REACHED = (
 
 def customer_journey(db: Session, account_id: int, *, locale: str, now: datetime) -> CustomerJourney | None:
     """The account's After-sale journey (the open one, else the last), with its path; None if there is none."""
-    row = db.execute(_JOURNEY, {"account_id": account_id}).first()
-    if row is None:
+    found = rows_of(db, _JOURNEY, {"account_id": account_id})
+    if not found:
         return None
-    journey_id, _, account_name, pipeline_id, position, status, opened_at, zone, started, version, *staff = row
+    journey_id, _, account_name, pipeline_id, position, status, opened_at, zone, started, version, *staff = found[0]
     stages = stage_words(db, pipeline_id, locale)
-    reached = {key: local_date(at, zone) for key, at in db.execute(_REACHED, {"journey_id": journey_id})}
+    reached = {key: local_date(at, zone) for key, at in rows_of(db, _REACHED, {"journey_id": journey_id})}
     return CustomerJourney(
         id=journey_id,
         account_id=account_id,
@@ -169,73 +183,97 @@ class Plan(NamedTuple):
         return sum(m.is_done for m in self.milestones)
 
 
-_MILESTONES = (
-    select(
-        Milestone.id,
-        Milestone.key,
-        Milestone.title_en,
-        Milestone.title_pt,
-        Milestone.help_en,
-        Milestone.help_pt,
-        Milestone.whose,
-        Milestone.due_on,
-        Milestone.done_at,
+class _Part(StrEnum):
+    """What a line of the plan's statement is."""
+
+    MILESTONE = "milestone"
+    TOUCHPOINT = "touchpoint"
+    GOAL = "goal"
+    ISSUE = "issue"
+
+
+def _lines(part: _Part, row: Any, key: Any, title: Any, more: Any, which: Any, place: Any, due_on: Any, at: Any) -> Any:
+    """One kind of line, in the columns that all kinds share."""
+    return select(
+        literal(part.value).label("part"),
+        row.id.label("id"),
+        key.label("key"),
+        title.label("title"),
+        more.label("more"),
+        type_coerce(which, String).label("which"),
+        place.label("place"),
+        due_on.label("due_on"),
+        at.label("at"),
+    ).where(row.journey_id == bindparam("journey_id"))
+
+
+def _plan_statement(pt: bool) -> CompoundSelect[*tuple[Any, ...]]:
+    """The whole plan in one round trip: four kinds of lines under each other."""
+    m, t, g, i = Milestone, Touchpoint, GoalRow, PendingIssue
+    nothing = literal("", String)
+    milestones = _lines(
+        _Part.MILESTONE,
+        m,
+        m.key,
+        m.title_pt if pt else m.title_en,
+        m.help_pt if pt else m.help_en,
+        m.whose,
+        m.position,
+        m.due_on,
+        m.done_at,
     )
-    .where(Milestone.journey_id == bindparam("journey_id"))
-    .order_by(Milestone.position, Milestone.id)
-)
-_TOUCHPOINTS = (
-    select(
-        Touchpoint.key,
-        Touchpoint.title_en,
-        Touchpoint.title_pt,
-        Touchpoint.objective_en,
-        Touchpoint.objective_pt,
-        Touchpoint.channel,
-        Touchpoint.due_on,
-        Touchpoint.done_at,
+    touchpoints = _lines(
+        _Part.TOUCHPOINT,
+        t,
+        t.key,
+        t.title_pt if pt else t.title_en,
+        t.objective_pt if pt else t.objective_en,
+        t.channel,
+        t.position,
+        t.due_on,
+        t.done_at,
     )
-    .where(Touchpoint.journey_id == bindparam("journey_id"))
-    .order_by(Touchpoint.position)
-)
-_GOALS = (
-    select(GoalRow.id, GoalRow.day, GoalRow.title, GoalRow.measure, GoalRow.met_at)
-    .where(GoalRow.journey_id == bindparam("journey_id"), GoalRow.dropped_at.is_(None))
-    .order_by(GoalRow.day, GoalRow.id)
-)
-_ISSUES = (
-    select(
-        PendingIssue.id,
-        PendingIssue.problem,
-        PendingIssue.solution,
-        PendingIssue.whose,
-        PendingIssue.due_on,
-        PendingIssue.solved_at,
-    )
-    .where(PendingIssue.journey_id == bindparam("journey_id"))
-    .order_by(PendingIssue.due_on, PendingIssue.id)
-)
+    goals = _lines(_Part.GOAL, g, nothing, g.title, g.measure, nothing, g.day, null(), g.met_at)
+    issues = _lines(_Part.ISSUE, i, nothing, i.problem, i.solution, i.whose, literal(0), i.due_on, i.solved_at)
+    lines = union_all(milestones, touchpoints, goals.where(g.dropped_at.is_(None)), issues)
+    return lines.order_by("place", "id")
+
+
+_PLAN = {locale: _plan_statement(locale == "pt-BR") for locale in LOCALES}
 
 
 def plan_of(db: Session, journey_id: int, *, locale: str, zone: str, now: datetime) -> Plan:
-    """Milestones, touchpoints, goals and pending issues, with the next step picked by rule. Four statements."""
-    pt, this = locale == "pt-BR", {"journey_id": journey_id}
-    milestones = tuple(
-        MilestoneLine(i, key, t_pt if pt else t_en, h_pt if pt else h_en, whose, due, _date(done, zone))
-        for i, key, t_en, t_pt, h_en, h_pt, whose, due, done in db.execute(_MILESTONES, this)
+    """Milestones, touchpoints, goals and pending issues, with the next step picked by rule. One statement."""
+    milestones: list[MilestoneLine] = []
+    touchpoints: list[TouchpointLine] = []
+    goals: list[GoalLine] = []
+    issues: list[IssueLine] = []
+    for part, row_id, key, title, more, which, place, due_on, at in rows_of(
+        db, _PLAN[locale], {"journey_id": journey_id}
+    ):
+        on = local_date(at, zone) if at is not None else None
+        match part:
+            case _Part.MILESTONE:
+                milestones.append(MilestoneLine(row_id, key, title, more, Whose(which), due_on, on))
+            case _Part.TOUCHPOINT:
+                touchpoints.append(TouchpointLine(key, title, more, which, due_on, on))
+            case _Part.GOAL:
+                goals.append(GoalLine(row_id, place, title, more, on))
+            case _Part.ISSUE:
+                issues.append(IssueLine(row_id, title, more, Whose(which), due_on, on))
+    coming = ahead(touchpoints, local_date(now, zone))
+    return Plan(
+        tuple(milestones),
+        tuple(touchpoints),
+        tuple(goals),
+        tuple(sorted(issues, key=_by_deadline)),
+        next_step(milestones),
+        coming,
     )
-    touchpoints = tuple(
-        TouchpointLine(key, t_pt if pt else t_en, o_pt if pt else o_en, channel, due, _date(done, zone))
-        for key, t_en, t_pt, o_en, o_pt, channel, due, done in db.execute(_TOUCHPOINTS, this)
-    )
-    goals = tuple(GoalLine(i, d, t, m, _date(met, zone)) for i, d, t, m, met in db.execute(_GOALS, this))
-    issues = tuple(IssueLine(i, p, s, w, d, _date(at, zone)) for i, p, s, w, d, at in db.execute(_ISSUES, this))
-    today = local_date(now, zone)
-    return Plan(milestones, touchpoints, goals, issues, next_step(milestones), ahead(touchpoints, today))
 
 
-def _date(at: datetime | None, zone: str) -> date | None:
-    return local_date(at, zone) if at is not None else None
+def _by_deadline(issue: IssueLine) -> tuple[date, int]:
+    return issue.due_on, issue.id
 
 
 class ToldUs(NamedTuple):

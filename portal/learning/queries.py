@@ -2,10 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.rules import Language
+from portal.db import rows_of
 from portal.errors import NotFound
 from portal.journeys.models import JourneyRow, PipelineRow, StageRow
 from portal.journeys.shipped import AFTER_SALE
@@ -33,8 +34,9 @@ class Road(NamedTuple):
 _own, _other = aliased(TutorialText, name="own"), aliased(TutorialText, name="other")
 
 
-def _lessons(contact_id: int, language: str, *more: Any) -> Select[Any]:
-    own = func.coalesce
+def _lessons(*more: Any) -> Select[Any]:
+    """For `contact_id` and `language`."""
+    own, language = func.coalesce, bindparam("language", type_=_own.language.type)
     return (
         select(
             Tutorial.slug,
@@ -51,35 +53,38 @@ def _lessons(contact_id: int, language: str, *more: Any) -> Select[Any]:
         .outerjoin(_other, and_(_other.tutorial_id == Tutorial.id, _other.language != language))
         .outerjoin(
             TutorialProgress,
-            and_(TutorialProgress.tutorial_id == Tutorial.id, TutorialProgress.contact_id == contact_id),
+            and_(TutorialProgress.tutorial_id == Tutorial.id, TutorialProgress.contact_id == bindparam("contact_id")),
         )
         .where(Tutorial.published_at.is_not(None), own(_own.title, _other.title).is_not(None))
         .order_by(Tutorial.position, Tutorial.slug)
     )
 
 
+_ALL = _lessons()
+_OF_STAGE = _ALL.where(Tutorial.stage_key == bindparam("stage_key"))
+_READING = _lessons(
+    func.coalesce(_own.body, _other.body), func.coalesce(_own.language, _other.language), TutorialProgress.helped
+).where(Tutorial.slug == bindparam("slug"))
+
+
 def lessons_for(db: Session, contact_id: int, stage_key: str, language: str) -> list[Lesson]:
     """The lessons of one stage, in order, with how far this person got. One statement."""
-    found = db.execute(_lessons(contact_id, Language(language)).where(Tutorial.stage_key == stage_key))
-    return [Lesson(*row) for row in found]
+    whose = {"contact_id": contact_id, "language": Language(language), "stage_key": stage_key}
+    return [Lesson(*row) for row in rows_of(db, _OF_STAGE, whose)]
 
 
 def all_lessons(db: Session, contact_id: int, language: str) -> list[Lesson]:
     """Every lesson, in the order of positions within whatever stage. One statement."""
-    return [Lesson(*row) for row in db.execute(_lessons(contact_id, Language(language)))]
+    whose = {"contact_id": contact_id, "language": Language(language)}
+    return [Lesson(*row) for row in rows_of(db, _ALL, whose)]
 
 
 def reading(db: Session, contact_id: int, slug: str, language: str) -> Reading:
     """One lesson to read. Errors: NotFound."""
-    more = (
-        func.coalesce(_own.body, _other.body),
-        func.coalesce(_own.language, _other.language),
-        TutorialProgress.helped,
-    )
-    row = db.execute(_lessons(contact_id, Language(language), *more).where(Tutorial.slug == slug)).first()
-    if row is None:
+    found = rows_of(db, _READING, {"contact_id": contact_id, "language": Language(language), "slug": slug})
+    if not found:
         raise NotFound
-    *lesson, body, written_in, helped = row
+    *lesson, body, written_in, helped = found[0]
     return Reading(Lesson(*lesson), body, str(written_in), helped)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from portal import links
 from portal.accounts.models import Account, Contact, Staff
 from portal.clock import local_date
+from portal.db import rows_of
 from portal.house import House
 from portal.journeys.models import Flag, JourneyRow
 from portal.journeys.rules import Status
@@ -161,8 +162,8 @@ def _line(row: Any) -> MeetingLine:
 
 def next_meeting(db: Session, *, contact_id: int, account_id: int, now: datetime) -> MeetingLine | None:
     """The next meeting that a contact sees: their own, or one of their company; None if none is planned. One statement."""
-    row = db.execute(_NEXT, {"contact_id": contact_id, "account_id": account_id, "now": now}).first()
-    return _line(row) if row is not None else None
+    found = rows_of(db, _NEXT, {"contact_id": contact_id, "account_id": account_id, "now": now})
+    return _line(found[0]) if found else None
 
 
 class CheckIns(NamedTuple):

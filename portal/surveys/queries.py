@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal import links
 from portal.accounts.models import Contact, Staff
+from portal.db import rows_of
 from portal.house import House
 from portal.journeys.models import Flag, FollowUpRow, JourneyRow
 from portal.journeys.rules import Outcome, Status
@@ -35,27 +36,30 @@ class DueSurvey(NamedTuple):
         return own_path(self.invitation_id)
 
 
+_DUE = (
+    select(Invitation.id, Invitation.day, Invitation.expires_at, Survey.minutes)
+    .join(Survey, Survey.id == Invitation.survey_id)
+    .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
+    .where(
+        Invitation.contact_id == bindparam("contact_id"),
+        or_(Invitation.sent_at.is_not(None), Invitation.why == "refused"),
+        Invitation.expires_at > bindparam("now"),
+        JourneyRow.open_flags == 0,
+        JourneyRow.status != Status.LOST,
+        ~_HAS_ANSWER,
+    )
+    .order_by(Invitation.id.desc())
+    .limit(1)
+)
+
+
 def due_survey(db: Session, contact_id: int, now: datetime) -> DueSurvey | None:
     """The newest open survey of a contact, or None.
 
     One that was refused as a mail is here all the same (that is what it became); none while their journey is in dispute.
     """
-    found = db.execute(
-        select(Invitation.id, Invitation.day, Invitation.expires_at, Survey.minutes)
-        .join(Survey, Survey.id == Invitation.survey_id)
-        .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
-        .where(
-            Invitation.contact_id == contact_id,
-            or_(Invitation.sent_at.is_not(None), Invitation.why == "refused"),
-            Invitation.expires_at > now,
-            JourneyRow.open_flags == 0,
-            JourneyRow.status != Status.LOST,
-            ~_HAS_ANSWER,
-        )
-        .order_by(Invitation.id.desc())
-        .limit(1)
-    ).first()
-    return DueSurvey(found.id, found.day, found.expires_at, found.minutes) if found is not None else None
+    found = rows_of(db, _DUE, {"contact_id": contact_id, "now": now})
+    return DueSurvey._make(found[0]) if found else None
 
 
 # One form
