@@ -1,17 +1,24 @@
 """How migrations run: on the connection they were handed, one transaction each, on both databases."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from sqlalchemy.schema import CreateIndex
 
 from portal.db import Base, UtcDateTime
 from portal.tables import TABLES
 
 LOCK_TIMEOUT = "5s"
 """A migration that waits for a lock stops everyone behind it: better to fail and be run again."""
+
+ONE_AT_A_TIME = 0x6F6E77617264
+"""The number of PostgreSQL's advisory lock for it: `onward` in ASCII."""
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
@@ -26,32 +33,74 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
     return False
 
 
+def is_worth_comparing(connection: Connection) -> Callable[..., bool]:
+    """All but one thing: SQLite's reflection forgets DESC, so an index that has it never looks like itself. Such an index
+    is judged by the statement that made it, which SQLite keeps."""
+
+    def judge(thing: Any, name: str | None, kind: str, _is_reflected: bool, other: Any) -> bool:
+        if kind != "index" or other is None or not any("DESC" in str(part) for part in thing.expressions):
+            return True
+        made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).scalar_one()
+        wanted = str(CreateIndex(thing).compile(dialect=connection.dialect))
+        return bool(made.split() != wanted.split())
+
+    return judge
+
+
+def refuse_orphans(ctx: MigrationContext, **_step: Any) -> None:
+    """On SQLite, inside each migration's transaction: rows that lost their parents take the migration back."""
+    connection = ctx.connection
+    if connection is None or connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        raise RuntimeError(f"the migration leaves rows without their parents: {broken[:5]}")
+
+
 def run(connection: Connection) -> None:
-    raw: Any = connection.connection.driver_connection if connection.dialect.name == "sqlite" else None
-    if raw is not None:
-        # On the raw connection: a PRAGMA inside a transaction does nothing, and with foreign keys on, rebuilding a
-        # parent table deletes its children.
-        raw.execute("PRAGMA foreign_keys=OFF")
-    context.configure(
-        connection=connection,
-        target_metadata=Base.metadata,
-        render_as_batch=raw is not None,
-        render_item=render_item,
-        transactional_ddl=True,
-        transaction_per_migration=True,
-        compare_server_default=True,
-        autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
-    )
-    with context.begin_transaction():
-        if raw is None:
-            connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-        context.run_migrations()
-    if raw is not None:
-        broken = raw.execute("PRAGMA foreign_key_check").fetchall()
+    on_sqlite = connection.dialect.name == "sqlite"
+    with foreign_keys_off(connection) if on_sqlite else alone(connection):
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=on_sqlite,
+            render_item=render_item,
+            transactional_ddl=True,
+            transaction_per_migration=True,
+            on_version_apply=refuse_orphans,
+            compare_server_default=True,
+            include_object=is_worth_comparing(connection) if on_sqlite else None,
+            autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+@contextmanager
+def foreign_keys_off(connection: Connection) -> Iterator[None]:
+    """On SQLite: with foreign keys on, rebuilding a parent table deletes its children."""
+    raw: Any = connection.connection.driver_connection
+    # On the raw connection: a PRAGMA inside a transaction does nothing.
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
         raw.execute("PRAGMA foreign_keys=ON")
-        if broken:
-            raise RuntimeError(f"the migration leaves rows without their parents: {broken[:5]}")
 
 
-assert TABLES
+@contextmanager
+def alone(connection: Connection) -> Iterator[None]:
+    """On PostgreSQL: one process migrates at a time, the others wait for it and find everything done."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
+    connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({ONE_AT_A_TIME})")
+        connection.commit()
+
+
+assert TABLES  # noqa: S101 - imported so that Base knows them
 run(context.config.attributes["connection"])

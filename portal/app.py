@@ -65,6 +65,7 @@ from portal.routes.public import (
 )
 from portal.routes.public import meeting as sealed_meeting
 from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -103,6 +104,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.reassigning,
     customer.closing,
     people.pages,
+    staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
     meetings.pages,

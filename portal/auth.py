@@ -7,6 +7,7 @@ import hmac
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -91,6 +92,8 @@ class SignInLink(Base):
         CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended_with_reason"),
         Index("ix_sign_in_links_email", "email"),
         Index("ix_sign_in_links_browser", "browser"),
+        # Old ones are tidied away, and letters name them by number: a number that came again would be somebody else's.
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[Id]
@@ -299,6 +302,24 @@ def welcome_link(db: Session, contact_id: int, *, now: datetime) -> SignInLink:
     return _new_link(
         db, LinkPurpose.WELCOME, email, contact_id=contact_id, staff_id=None, browser="", next_path="", now=now
     )
+
+
+def welcome_links(db: Session, addresses: Mapping[int, str], *, now: datetime) -> dict[int, int]:
+    """The same for many contacts at once, by their id and address: contact to link."""
+    made = [
+        SignInLink(
+            purpose=LinkPurpose.WELCOME,
+            nonce=links.new_nonce(),
+            email=email,
+            contact_id=contact_id,
+            created_at=now,
+            expires_at=now + VALID_FOR[LinkPurpose.WELCOME],
+        )
+        for contact_id, email in addresses.items()
+    ]
+    db.add_all(made)
+    db.flush()
+    return {link.contact_id: link.id for link in made if link.contact_id is not None}
 
 
 def _new_link(

@@ -195,6 +195,18 @@ def _answer(app: "FastAPI", settings: "Settings", *, host: str, port: int) -> in
     return OK
 
 
+def _is_free(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def demo(given: argparse.Namespace) -> int:
     import logging
     import threading
@@ -209,7 +221,6 @@ def demo(given: argparse.Namespace) -> int:
     from portal.worker import TIMETABLE, Worker
 
     start_logging(logging.WARNING)
-    given.data.mkdir(parents=True, exist_ok=True)
     settings = read_settings(
         {
             "PORTAL_BASE_URL": f"http://localhost:{given.port}",
@@ -219,9 +230,14 @@ def demo(given: argparse.Namespace) -> int:
             "PORTAL_DATA_DIR": str(given.data),
         }
     )
+    if not _is_free(given.port):
+        return _say(f"Can't listen on port {given.port}. Is it running already? Try another --port.", REFUSED)
+    first = not (given.data / "onward.sqlite").exists()
+    given.data.mkdir(parents=True, exist_ok=True)
     bring_up(settings.database_url)
     house = House.open(settings)
-    print("Filling the demo with customers. The first time takes half a minute …", flush=True)
+    if first:
+        print("Filling the demo with customers. The first time takes half a minute …", flush=True)
     prepare(house)
     one = Worker(house, TIMETABLE)
     beside = threading.Thread(target=one.run, name="worker")

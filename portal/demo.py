@@ -84,11 +84,12 @@ def prepare(house: House) -> bool:
             return False
         if _has_people(db):
             raise NotTheDemos
-    _quicken(house)
-    Life(house).live()
-    if house.database.dialect == "sqlite":
-        _as_new(house).unlink(missing_ok=True)
-        copies.backup(house.database, _as_new(house))
+    if house.database.dialect != "sqlite":
+        Life(house).live()
+        return True
+    # Lived beside and put in place at once: interrupted halfway, it is as if it had not begun.
+    _live_beside(house, _as_new(house))
+    copies.restore(house.database, _as_new(house))
     return True
 
 
@@ -123,6 +124,7 @@ def _live_beside(house: House, file: Path) -> None:
         beside = House.open(house.settings.model_copy(update={"database_url": url}))
         _quicken(beside)
         Life(beside).live()
+        file.unlink(missing_ok=True)
         copies.backup(beside.database, file)
         beside.database.close()
 

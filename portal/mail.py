@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -408,9 +409,13 @@ def messages_to_customers(
 
 def mailbox(db: Session, *, limit: int = 100, before_id: int | None = None) -> list[Outgoing]:
     """What has left, newest first: the demo's mailbox page."""
-    older = [] if before_id is None else [LetterRow.id < before_id]
-    sent = select(LetterRow).where(LetterRow.sent_at.is_not(None), *older)
-    return [outgoing(row) for row in db.scalars(sent.order_by(LetterRow.id.desc()).limit(limit))]
+    sent = select(LetterRow).where(LetterRow.sent_at.is_not(None))
+    if before_id is not None:
+        last = select(LetterRow.sent_at, LetterRow.id).where(LetterRow.id == before_id).subquery()
+        older = tuple_(LetterRow.sent_at, LetterRow.id) < tuple_(last.c.sent_at, last.c.id)
+        sent = sent.join(last, older)
+    newest = sent.order_by(LetterRow.sent_at.desc(), LetterRow.id.desc()).limit(limit)
+    return [outgoing(row) for row in db.scalars(newest)]
 
 
 def failures(db: Session, *, limit: int = 100) -> list[Outgoing]:

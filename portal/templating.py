@@ -10,7 +10,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context,
 from jinja2.runtime import Context
 
 from portal import kit, words
-from portal.accounts.rules import initials
 from portal.clock import zone
 from portal.places import STATIC, TEMPLATES
 
@@ -37,7 +36,7 @@ def environment(locale: str) -> Environment:
     )
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_translations(words.translations(locale), newstyle=True)  # type: ignore[attr-defined]
-    made.globals.update(static=static, locale=locale, initials=initials)
+    made.globals.update(static=static, locale=locale, initials=words.initials)
 
     def reader_zone(context: Context) -> str:
         return str(context.get("zone", "UTC"))

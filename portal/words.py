@@ -130,6 +130,12 @@ def round_money(amount: Decimal, currency: str, locale: str) -> str:
     return format_currency(amount, currency, pattern, locale=_babel(locale), currency_digits=False)
 
 
+def initials(name: str) -> str:
+    """Two letters in place of a portrait: of the first word and the last."""
+    parts = name.split()
+    return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else "")).upper() if parts else "?"
+
+
 def language_name(locale: str) -> str:
     """The language's name in itself: `English`, `Português (Brasil)`."""
     return {"en": "English", "pt-BR": "Português (Brasil)"}.get(locale) or str(

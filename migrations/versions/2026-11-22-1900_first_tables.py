@@ -1048,6 +1048,7 @@ def upgrade() -> None:
             ["staff_id"], ["staff.id"], name=op.f("fk_sign_in_links_staff_id_staff"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_links")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_sign_in_links_browser", "sign_in_links", ["browser"], unique=False)
     op.create_index("ix_sign_in_links_email", "sign_in_links", ["email"], unique=False)

@@ -53,9 +53,3 @@ def folded(text: str) -> str:
 def normalised_email(address: str) -> str:
     """How addresses are stored and compared: trimmed, lower case."""
     return address.strip().lower()
-
-
-def initials(name: str) -> str:
-    """Two letters for an avatar: first and last word."""
-    words = [w for w in re.split(r"\s+", name.strip()) if w]
-    return ("".join([words[0][:1], words[-1][:1] if len(words) > 1 else ""]) if words else "?").upper()

@@ -24,13 +24,16 @@ class StageTime(NamedTuple):
     lost: int
     median_days: int | None
     p90_days: int | None
+    ends: bool
+    """Whether a journey ends there: nobody goes on from it."""
 
 
 def _days(db: Session, start: Any, end: Any) -> ColumnElement[int]:
     """Whole days between two instants, on either database."""
     if db.get_bind().dialect.name == "postgresql":
         return cast(func.floor(extract("epoch", end - start) / 86400), Integer)
-    return cast(func.julianday(end) - func.julianday(start), Integer)
+    # Whole seconds: the difference of two julian days is a hair under the day as often as not.
+    return (cast(func.strftime("%s", end), Integer) - cast(func.strftime("%s", start), Integer)) // 86400
 
 
 def time_in_stage(
@@ -63,10 +66,10 @@ def time_in_stage(
         query = query.where(Visit.entered_at < until)
     if owner_id is not None:
         query = query.where(and_(JourneyRow.owner_id == owner_id))
-    counts: dict[tuple[int, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    stays: dict[tuple[int, str, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for position, key, title, _, state, length, n in db.execute(query):
-        stage = (position, key, title)
+    counts: dict[tuple[int, str, str, bool], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    stays: dict[tuple[int, str, str, bool], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for position, key, title, ends, state, length, n in db.execute(query):
+        stage = (position, key, title, ends is not None)
         counts[stage][state] += n
         if state == "on":
             stays[stage][length] += n
@@ -80,6 +83,7 @@ def time_in_stage(
             lost=counts[stage]["lost"],
             median_days=percentile(stays[stage], 0.5),
             p90_days=percentile(stays[stage], 0.9),
+            ends=stage[3],
         )
         for stage in sorted(counts)
     )

@@ -95,6 +95,16 @@ class Share:
     def trust(self) -> Trust:
         return trust(self.n)
 
+    def differs_from(self, other: "Share") -> bool | None:
+        """Whether the interval of the difference leaves out 0 (Newcombe 1998, method 10); None if either counted nobody."""
+        if self.interval is None or other.interval is None:
+            return None
+        (low, high), (other_low, other_high) = self.interval, other.interval
+        here, there = self.k / self.n, other.k / other.n
+        below = sqrt((here - low) ** 2 + (other_high - there) ** 2)
+        above = sqrt((high - here) ** 2 + (there - other_low) ** 2)
+        return here - there - below > 0 or here - there + above < 0
+
 
 def percentile(histogram: Mapping[int, int], share: float) -> int | None:
     """The smallest value at or below which at least `share` of the counted lie; None if nothing was counted."""
@@ -107,3 +117,31 @@ def percentile(histogram: Mapping[int, int], share: float) -> int | None:
         if seen >= share * total:
             return value
     return max(histogram)
+
+
+class Change(StrEnum):
+    """What may be said of a figure beside that of the period before."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_CLEAR_CHANGE = "no_clear_change"
+    TOO_FEW = "too_few"
+    """One of the two periods has too few answers for a score."""
+
+
+def change(now: Nps, before: Nps) -> Change:
+    """What happened to the score, if anything can be said."""
+    if Trust.COUNTS_ONLY in (now.trust, before.trust) or now.score is None or before.score is None:
+        return Change.TOO_FEW
+    if not now.differs_from(before):
+        return Change.NO_CLEAR_CHANGE
+    return Change.BETTER if now.score > before.score else Change.WORSE
+
+
+def change_of_share(now: Share, before: Share) -> Change:
+    """The same for a share."""
+    if Trust.COUNTS_ONLY in (now.trust, before.trust):
+        return Change.TOO_FEW
+    if not now.differs_from(before):
+        return Change.NO_CLEAR_CHANGE
+    return Change.BETTER if now.k * before.n > before.k * now.n else Change.WORSE

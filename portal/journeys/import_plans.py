@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from portal import words
 from portal.accounts.deal_columns import Field
 from portal.accounts.deal_files import DealFile, Row
-from portal.accounts.deal_problems import Finding
+from portal.accounts.deal_problems import Finding, shown
 from portal.accounts.deal_values import DateOrder, decimal_mark, tax_key
 from portal.accounts.deals import (
     BadDeal,
@@ -131,7 +131,7 @@ def facts(file: DealFile, *, mapping: Mapping[int, Field], reading: DealReading 
                 "header": column.header,
                 "field": mapping[column.index].value if column.index in mapping else "",
                 "confidence": column.confidence.value,
-                "examples": list(column.examples),
+                "examples": [shown(example) for example in column.examples],
             }
             for column in file.columns
         ],

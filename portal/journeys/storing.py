@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import and_, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from portal import audit, mail
+from portal import audit, auth, mail
 from portal.accounts.models import Contact
 from portal.audit import Event, Happened
 from portal.clock import day_instant
@@ -320,6 +320,13 @@ def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> 
     if not wanted:
         return
     people = primary_contacts(db, [c.account_id for c, _ in wanted])
+    welcomed = {
+        person.id: person.email
+        for change, effect in wanted
+        if effect.kind == "welcome" and (person := people.get(change.account_id)) is not None and person.email
+    }
+    # The mail lets them in: their consultant is introduced by somebody they can already look up.
+    links = auth.welcome_links(db, welcomed, now=now) if welcomed else {}
     letters = [
         mail.Letter(
             key=f"{effect.key}:journey:{change.after.id}",
@@ -329,6 +336,7 @@ def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> 
             account_id=change.account_id,
             journey_id=change.after.id,
             contact_id=person.id,
+            context={"link_id": links[person.id]} if effect.kind == "welcome" else {},
         )
         for change, effect in wanted
         if (person := people.get(change.account_id)) is not None and person.email

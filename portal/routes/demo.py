@@ -5,14 +5,16 @@ Moving the clock and starting again live through days, so they are plain routes 
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Annotated
 
+from fastapi import Query
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from portal import delivery, demo, mail
+from portal import auth, delivery, demo, mail
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.deps import Id, PublicAsk, public_pages
@@ -20,12 +22,13 @@ from portal.errors import NotFound
 from portal.front_door import CONTENT_SECURITY_POLICY
 from portal.house import House
 from portal.routes.public.sign_in import start_session
-from portal.web import wiring_of
+from portal.web import SESSION_COOKIE, cookie_name, set_cookie, wiring_of
 from portal.worker import COMPOSERS, TIMETABLE, Worker, work_until
 
 pages = public_pages()
 
 LONGEST_STEP = timedelta(days=120)
+LONGEST_SESSION = int(auth.CUSTOMER_SESSION.absolute.total_seconds())
 ROLES = {"consultant": Role.CONSULTANT, "manager": Role.MANAGER, "administrator": Role.ADMINISTRATOR}
 MAIL_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
@@ -65,9 +68,8 @@ def become(ask: PublicAsk) -> Response:
 
 
 @pages.get("/demo/mailbox")
-def mailbox(ask: PublicAsk) -> Response:
-    before = ask.query.get("before", "")
-    letters = mail.mailbox(ask.db, limit=51, before_id=int(before) if before.isdigit() else None)
+def mailbox(ask: PublicAsk, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
+    letters = mail.mailbox(ask.db, limit=51, before_id=before)
     return ask.page("public/mailbox.html", letters=letters[:50], more=letters[49].id if len(letters) > 50 else None)
 
 
@@ -81,15 +83,15 @@ def letter(ask: PublicAsk, letter: Id) -> Response:
 @pages.get("/demo/mailbox/{letter}/html")
 def letter_html(ask: PublicAsk, letter: Id) -> Response:
     """The mail's own HTML, for the frame on the page above."""
-    html = _rendered(ask, letter).html.replace("<head>", '<head><base target="_top">', 1)
+    found = _rendered(ask, letter)
+    if found.ended:
+        raise NotFound
+    html = found.html.replace("<head>", '<head><base target="_top">', 1)
     return HTMLResponse(html, headers={"Content-Security-Policy": MAIL_CSP, "Cache-Control": "no-store"})
 
 
 def _rendered(ask: PublicAsk, letter_id: int) -> delivery.Rendered:
-    try:
-        found = delivery.rendered(ask.db, ask.house, letter_id, composers=COMPOSERS)
-    except mail.Withheld as withheld:
-        raise NotFound from withheld
+    found = delivery.rendered(ask.db, ask.house, letter_id, composers=COMPOSERS)
     if found is None:
         raise NotFound
     return found
@@ -98,18 +100,35 @@ def _rendered(ask: PublicAsk, letter_id: int) -> delivery.Rendered:
 async def move_clock(request: Request) -> Response:
     """A day, a week, or to the next thing that happens; all that falls due on the way is done, in order."""
     form = await request.form(max_fields=5, max_files=0)
-    await run_in_threadpool(_live_on, wiring_of(request).house, str(form.get("step", "1")))
-    return RedirectResponse(_back(form.get("return")), 303)
+    settings = wiring_of(request).settings
+    before = request.cookies.get(cookie_name(settings, SESSION_COOKIE), "")
+    session = await run_in_threadpool(_live_on, wiring_of(request).house, str(form.get("step", "1")), before)
+    response = RedirectResponse(_back(form.get("return")), 303)
+    if session:
+        set_cookie(response, settings, SESSION_COOKIE, session, seconds=LONGEST_SESSION)
+    return response
 
 
-def _live_on(house: House, step: str) -> None:
+def _live_on(house: House, step: str, session: str) -> str:
+    """Gives the new session of whoever moved the clock: by it theirs ended long ago, yet they only pressed a button."""
     now = house.clock.now()
+    with house.database.read() as db:
+        found = auth.find_session(db, session, now=now) if session else None
     if step == "next":
         following = Worker(house, [job for job in TIMETABLE if job.moves_the_clock]).next_due()
         until = max(now, following) if following is not None else now + timedelta(days=1)
     else:
         until = now + timedelta(days=7 if step == "7" else 1)
     work_until(house, min(until, now + LONGEST_STEP))
+    if found is None:
+        return ""
+    with house.database.write() as db:
+        auth.end_session(db, session)
+        return auth.open_session(db, **_whose(found.person), way="demo", now=house.clock.now())
+
+
+def _whose(person: auth.Person) -> dict[str, int]:
+    return {"staff_id": person.staff_id} if isinstance(person, auth.StaffMember) else {"contact_id": person.contact_id}
 
 
 async def restart(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """What pages and the API show of surveys: the one that is due, one form, invitations and what became of them, answers."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -362,3 +363,77 @@ def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Gi
         .limit(limit)
     )
     return [Given(*row) for row in found]
+
+
+# Counts, for the figures
+
+
+class Tally(NamedTuple):
+    """What became of one survey among one consultant's customers in one period; every count may be 0."""
+
+    period: int
+    """Which of the periods that were asked for, from 0."""
+    day: int
+    owner_id: int | None
+    promoters: int
+    passives: int
+    detractors: int
+    csat: tuple[int, int, int, int, int]
+    """Answers 1 to 5, worst first."""
+    delivered: int
+    answered: int
+    """Of those delivered, however much later."""
+    still_open: int
+    """Of those delivered, not answered yet, and it can still be."""
+
+
+def tallies(
+    db: Session, bounds: Sequence[datetime], *, now: datetime, day: int | None = None, owner_id: int | None = None
+) -> list[Tally]:
+    """Counts of the periods between each bound and the next (the end left out), by survey and consultant.
+
+    Answers belong to the period they came in, and are the counted ones: one a person and round, none from quarantine.
+    Delivered ones belong to the period they went out in, and so does whether they were answered. Two statements.
+    """
+    counted: dict[tuple[int, int, int | None], tuple[int, ...]] = defaultdict(lambda: (0,) * 8)
+    sent: dict[tuple[int, int, int | None], tuple[int, ...]] = defaultdict(lambda: (0,) * 3)
+
+    def period_of(moment: Any) -> ColumnElement[int]:
+        return case(*((moment < end, n) for n, end in enumerate(bounds[1:])), else_=len(bounds))
+
+    def rows(moment: Any, row_day: Any, journey_id: Any, counts: Sequence[ColumnElement[int]], only: Any) -> Any:
+        period = period_of(moment)
+        wanted = [moment >= bounds[0], moment < bounds[-1], only]
+        if day is not None:
+            wanted.append(row_day == day)
+        if owner_id is not None:
+            wanted.append(JourneyRow.owner_id == owner_id)
+        return db.execute(
+            select(period, row_day, JourneyRow.owner_id, *counts)
+            .join(JourneyRow, JourneyRow.id == journey_id)
+            .where(*wanted)
+            .group_by(period, row_day, JourneyRow.owner_id)
+        )
+
+    score = AnswerRow.nps
+    of_answers = [_how_many(score >= 9), _how_many(score.between(7, 8)), _how_many(score <= 6)]
+    of_answers += [_how_many(AnswerRow.csat == face) for face in range(1, 6)]
+    for period, on, owner, *counts in rows(
+        AnswerRow.submitted_at, AnswerRow.day, AnswerRow.journey_id, of_answers, _COUNTED
+    ):
+        counted[period, on, owner] = tuple(counts)
+    waits = and_(~_HAS_ANSWER, Invitation.expires_at > now)
+    of_sent = [func.count(), _how_many(_HAS_ANSWER), _how_many(waits)]
+    for period, on, owner, *counts in rows(
+        Invitation.sent_at, Invitation.day, Invitation.journey_id, of_sent, Invitation.sent_at.is_not(None)
+    ):
+        sent[period, on, owner] = tuple(counts)
+    found = []
+    for key in sorted({*counted, *sent}, key=lambda one: (one[0], one[1], one[2] or 0)):
+        promoters, passives, detractors, *csat = counted[key]
+        found.append(Tally(*key, promoters, passives, detractors, tuple(csat), *sent[key]))  # type: ignore[arg-type]
+    return found
+
+
+def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

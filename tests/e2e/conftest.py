@@ -3,7 +3,8 @@ Playwright's sync API leaves a running event loop in its thread, which breaks ev
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -28,6 +29,34 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path)
         yield chromium
         chromium.close()
+
+
+Visitor = Page
+"""The page that somebody has open, in a browser of their own."""
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """`visitor(width=375, locale="pt-BR", java_script_enabled=False, …)`: somebody with a browser of their own, in which
+    nothing may go wrong unseen: no script error, no complaint in the console, nothing blocked by the policy."""
+    complaints: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def come(*, width: int = 1280, locale: str = "en-GB", **options: Any) -> Visitor:
+        height = 800 if width > 600 else 700
+        context = browser.new_context(locale=locale, viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        opened = context.new_page()
+        opened.add_init_script(WATCH_THE_POLICY)
+        opened.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
+        opened.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        return opened
+
+    yield come
+    for context in contexts:
+        context.close()
+    assert complaints == []
 
 
 @pytest.fixture

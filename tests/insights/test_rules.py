@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.insights.rules import Nps, Share, Trust, percentile
+from portal.insights.rules import Change, Nps, Share, Trust, change, change_of_share, percentile
 
 answers = st.integers(0, 500)
 
@@ -67,3 +67,39 @@ def test_percentiles_come_from_the_histogram() -> None:
     assert percentile({1: 5, 3: 4, 40: 1}, 0.9) == 3
     assert percentile({1: 5, 3: 4, 40: 1}, 0.95) == 40
     assert percentile({}, 0.5) is None
+
+
+def test_the_difference_of_two_shares_is_newcombes() -> None:
+    # Newcombe (1998), "Interval estimation for the difference", method 10: 56/70 and 48/80 differ by 0.0524 to 0.3339,
+    # 9/10 and 3/10 by 0.1705 to 0.8090; 10/10 against 4/10 reaches from 0.2 up, and 5/10 against 4/10 spans 0.
+    assert Share(56, 70).differs_from(Share(48, 80)) is True
+    assert Share(3, 10).differs_from(Share(9, 10)) is True
+    assert Share(5, 10).differs_from(Share(4, 10)) is False
+    assert Share(0, 0).differs_from(Share(4, 10)) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [
+        (Nps(9, 0, 0), Nps(80, 10, 10), Change.TOO_FEW),
+        (Nps(80, 10, 10), Nps(0, 0, 0), Change.TOO_FEW),
+        (Nps(60, 25, 15), Nps(58, 27, 15), Change.NO_CLEAR_CHANGE),
+        (Nps(80, 15, 5), Nps(30, 30, 40), Change.BETTER),
+        (Nps(30, 30, 40), Nps(80, 15, 5), Change.WORSE),
+    ],
+)
+def test_a_change_is_only_said_where_it_is_clear(now: Nps, before: Nps, said: Change) -> None:
+    assert change(now, before) is said
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [
+        (Share(9, 9), Share(50, 100), Change.TOO_FEW),
+        (Share(50, 100), Share(52, 100), Change.NO_CLEAR_CHANGE),
+        (Share(90, 100), Share(50, 100), Change.BETTER),
+        (Share(50, 100), Share(90, 100), Change.WORSE),
+    ],
+)
+def test_a_share_changes_only_clearly_too(now: Share, before: Share, said: Change) -> None:
+    assert change_of_share(now, before) is said

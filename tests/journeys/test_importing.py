@@ -375,7 +375,7 @@ def test_what_is_no_table_is_not_kept(office: Office, content: bytes) -> None:
 def test_what_a_worker_left_behind_is_taken_up_by_the_next(office: Office) -> None:
     draft = office.draft(many_fresh(40))
     office.confirm(draft)
-    died = []
+    died: list[bool] = []
 
     @event.listens_for(office.house.database.write_engine, "commit")
     def die(_connection: Any) -> None:

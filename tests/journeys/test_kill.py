@@ -58,7 +58,7 @@ def killed_when(database: Database, process: ForkServerProcess, progress: int, d
 @pytest.mark.slow
 def test_whoever_is_killed_everything_is_done_once(database: Database, database_url: str) -> None:
     write_crowd(database, JOURNEYS)
-    chance = random.Random(30)
+    chance = random.Random(30)  # noqa: S311 - whom to kill
     deadline = time.monotonic() + PATIENCE_SECONDS
     deaths = 0
     for now in MORNINGS:

@@ -3,15 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role
+from portal.auth import SignInLink, link_path
 from portal.errors import Refused
 from portal.journeys import actions, conduct
+from portal.journeys.letters import welcome
 from portal.journeys.models import JourneyRow, Milestone, PipelineRow, StageRow, Touchpoint
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, SettledBy, Status
-from portal.mail import Kind
+from portal.mail import Kind, LetterRow
 from tests import factories
 from tests.cast import MONDAY
 from tests.journeys.story import Story
@@ -121,6 +123,17 @@ def test_the_welcome_mail_goes_out_once(story: Story) -> None:
     story.sign_in()
     story.move("first_contact")
     assert story.letters() == [f"welcome:journey:{story.id}"]
+
+
+def test_the_welcome_mail_lets_maria_in(story: Story) -> None:
+    story.sell()
+    story.tick(ActivityKind.ANALYSE_DEMAND)
+    with story.house.database.read() as db:
+        letter = db.scalars(select(LetterRow).where(LetterRow.kind == Kind.WELCOME)).one()
+        link = db.get_one(SignInLink, letter.context["link_id"])
+        shown = welcome(db, story.house, letter)["sign_in_url"]
+    assert (link.contact_id, link.email, link.is_open(story.now)) == (letter.contact_id, letter.to_email, True)
+    assert shown == story.house.url(link_path(story.house.secret, link))
 
 
 def test_no_contact_in_two_days_asks_for_a_call(story: Story) -> None:

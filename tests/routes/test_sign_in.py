@@ -345,3 +345,17 @@ def test_after_signing_in_every_page_speaks_their_language(cast: Cast, browser: 
     ask(joaos, "joao@lumen.example")
     joaos.post(mails.path("joao@lumen.example"))
     assert "Não encontramos isso" in joaos.get("/nowhere").text
+
+
+def test_a_mail_goes_out_though_all_earlier_links_were_tidied_away(
+    browser: Browser, cast: Cast, clock: FixedClock, database: Database
+) -> None:
+    ask(browser())
+    clock.set(clock.now() + timedelta(days=41))
+    with database.write() as db:
+        assert auth.forget_what_ended(db, clock.now()) > 0
+    ask(browser())
+    with database.read() as db:
+        letters = db.scalars(select(LetterRow).where(LetterRow.to_email == MARIA).order_by(LetterRow.id)).all()
+        links = db.scalars(select(SignInLink.id)).all()
+    assert [letter.context["link_id"] for letter in letters[1:]] == list(links)

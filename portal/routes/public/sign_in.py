@@ -93,13 +93,11 @@ def _send_link(ask: Ask, email: str, *, next_path: str) -> Response:
         staff_id=who.staff_id,
         account_id=who.account_id,
     )
-    attempt = ask.db.begin_nested()
-    mail.queue(ask.db, letter, now=ask.now)
-    ask.db.flush()
-    if who.is_known:
-        attempt.commit()
-    else:
-        attempt.rollback()
+    with ask.db.begin_nested() as attempt:
+        mail.queue(ask.db, letter, now=ask.now)
+        ask.db.flush()
+        if not who.is_known:
+            attempt.rollback()
     response = ask.see_other("/sign-in/sent")
     set_cookie(
         response, ask.settings, ASKING_COOKIE, browser, seconds=int(auth.VALID_FOR[LinkPurpose.SIGN_IN].total_seconds())

@@ -1,0 +1,131 @@
+"""Every page that a link leads to in the demo, as each kind of person, in both languages: it is there, axe finds nothing,
+nothing scrolls sideways, and the console is silent. In English on a light desktop, in Portuguese on a dark phone."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests import servers
+from tests.e2e.conftest import Visitor
+
+PEOPLE = ("customer", "consultant", "manager", "administrator")
+OF_A_KIND = 2
+"""How many pages of one kind are opened: two customers stand for all of them."""
+LINK = re.compile(r'<a\b[^>]*\bhref="([^"]*)"')
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`portal demo`, filled and started as its readers are told to; gives its address."""
+    folder, port = tmp_path_factory.mktemp("demo"), servers.free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+    log = folder / "demo.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "portal.cli", "demo", "--port", str(port), "--data", str(folder)],
+            env=environ,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _wait_until_it_answers(f"http://localhost:{port}/healthz", process, log)
+        yield f"http://localhost:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"the demo did not start: {log.read_text(errors='replace')}")
+
+
+def kind_of(url: str) -> str:
+    """Pages that differ only in which row they show, or how a filter stands, are of one kind."""
+    parts = urlsplit(url)
+    path = re.sub(r"/[^/]*\d[^/]*", "/*", parts.path)
+    asked = sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)})
+    return f"{path}?{'&'.join(asked)}" if asked else path
+
+
+def become(page: Page, demo: str, person: str) -> None:
+    page.goto(f"{demo}/sign-in") if person == PEOPLE[0] else page.goto(demo)
+    page.locator(f"aside button[name=person][value={person}]").click()
+    page.wait_for_load_state()
+
+
+def faults(page: Page) -> list[str]:
+    """What is wrong with the page as it stands."""
+    found = [
+        f"{one['id']}: {[node['target'] for node in one['nodes']][:3]}"
+        for one in Axe().run(page).response["violations"]
+    ]
+    beyond = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [*found, *([f"scrolls sideways by {beyond} px"] if beyond > 0 else [])]
+
+
+def crawl(page: Page, demo: str, judged: set[str]) -> dict[str, object]:
+    """What is wrong, by address, on the pages that can be reached from here; one of each kind that isn't `judged` yet is
+    looked at, and then it is."""
+    wrong: dict[str, object] = {}
+    opened: Counter[str] = Counter()
+    waiting, known = deque([page.url]), {page.url}
+    while waiting:
+        url = waiting.popleft()
+        kind = kind_of(url)
+        if opened[kind] == OF_A_KIND:
+            continue
+        opened[kind] += 1
+        answer = page.request.get(url)
+        if answer.status != 200:
+            wrong[url] = answer.status
+            continue
+        if "text/html" not in answer.headers["content-type"]:
+            continue
+        for link in LINK.findall(answer.text()):
+            address = urljoin(url, unescape(link)).partition("#")[0]
+            if address.startswith(f"{demo}/") and address not in known:
+                known.add(address)
+                waiting.append(address)
+        if kind not in judged:
+            judged.add(kind)
+            page.goto(url)
+            if found := faults(page):
+                wrong[url] = found
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("locale", "width", "theme"), [("en-GB", 1280, "light"), ("pt-BR", 375, "dark")], ids=["en-1280", "pt-BR-375"]
+)
+def test_every_page_is_there_accessible_and_quiet(
+    demo: str, visitor: Callable[..., Visitor], locale: str, width: int, theme: str
+) -> None:
+    page = visitor(width=width, locale=locale, color_scheme=theme, reduced_motion="reduce")
+    judged: set[str] = set()
+    wrong = {}
+    for person in PEOPLE:
+        become(page, demo, person)
+        wrong |= {f"{person} {url.removeprefix(demo)}": what for url, what in crawl(page, demo, judged).items()}
+    assert wrong == {}
+    assert len(judged) > 30
