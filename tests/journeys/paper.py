@@ -498,7 +498,11 @@ class Paper:
             stays=tuple(self.stays),
             contacts=self.journey.follow_ups,
             open_flags=self.journey.open_flags,
-            waiting={key: Waiting(due.due_at, due.result) for key, due in sorted(self._due.items())},
+            waiting={
+                key: Waiting(due.due_at, due.result)
+                for key, due in sorted(self._due.items())
+                if due.kind != "referral_prompt"  # for the room above
+            },
             mails=tuple(self.mails),
             to_do=tuple(sorted(key for key, (_, _, done) in self._activities.items() if not done)),
             relationships=self.relationships,
