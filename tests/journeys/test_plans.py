@@ -14,4 +14,4 @@ def test_claims_and_board_columns_walk_their_indexes(database: Database) -> None
     for question in QUESTIONS:
         with database.write() as db:
             said = plan(db, question)
-        assert question.walks in said, f"{question.name}: {said}"
+        assert question.is_walked(said), f"{question.name}: {said}"
