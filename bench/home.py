@@ -8,45 +8,28 @@ Exit code 1 where one is missed.
 """
 
 import argparse
-import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from bench.filling import fill
 from bench.measuring import (
     Target,
+    empty_database,
     foreign_load,
     measured,
     median,
     page_of,
     pin,
-    postgres_pid,
     print_turns,
     ratio,
     server,
 )
-from portal.db import Database, migrate
-from tests import servers
-from tests.conftest import pg_database
+from portal.db import Database
 
 GOAL = 0.40
 JOURNEYS = 1_000
 CUSTOMERS = 200
-
-
-@contextlib.contextmanager
-def empty_database(kind: str, name: str, folder: Path) -> Iterator[tuple[str, int | None]]:
-    """A migrated database: its URL, and PostgreSQL's process."""
-    if kind == "sqlite":
-        url = f"sqlite:///{folder / name}.sqlite"
-        migrate(url)
-        yield url, None
-        return
-    with servers.postgres() as server_url, pg_database(server_url, name) as url:
-        migrate(url)
-        yield url, postgres_pid(url)
 
 
 def compare(kind: str, folder: Path) -> bool:

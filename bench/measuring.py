@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from portal.db import migrate
 from portal.web import SESSION_COOKIE
+from tests import servers
+from tests.conftest import pg_database
 
 TICKS = os.sysconf("SC_CLK_TCK")
 AT_ONCE = 8
@@ -62,6 +65,19 @@ def server(url: str, *more: str) -> Iterator[tuple[int, int]]:
         process.wait(timeout=30)
         if process.stdout:
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def empty_database(kind: str, name: str, folder: Path) -> Iterator[tuple[str, int | None]]:
+    """A migrated database: its URL, and PostgreSQL's process."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / name}.sqlite"
+        migrate(url)
+        yield url, None
+        return
+    with servers.postgres() as server_url, pg_database(server_url, name) as url:
+        migrate(url)
+        yield url, postgres_pid(url)
 
 
 def pin(pid: int, *, first: bool) -> None:
@@ -135,7 +151,7 @@ async def _ask(target: Target, first: int, until: float) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
     asked = first
     try:
-        while time.monotonic() < until:
+        while asked == first or time.monotonic() < until:
             await ask(reader, writer, target, asked)
             asked += AT_ONCE
     finally:

@@ -1,0 +1,106 @@
+"""How many statements a page takes: a number that is known, and the same with one row of everything as with three."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from portal.accounts.models import Account, Contact
+from portal.accounts.rules import Language
+from portal.db import Database
+from portal.house import House
+from portal.journeys import actions, cases
+from portal.journeys.models import Milestone, PendingIssue, Touchpoint
+from portal.journeys.rules import FlagOrigin, Whose
+from portal.shipped import load_all
+from tests.routes.conftest import NOON, Cast
+from tests.routes.staff.conftest import Road, carla, house, maria, road, statements
+
+__all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both sides
+
+More = Callable[[int], None]
+
+CUSTOMERS_PAGES = {
+    "/": 7,  # session, journey, stages reached, plan, meeting, survey, lessons
+    "/plan": 5,
+    "/learn": 3,
+    "/check-ins": 6,
+}
+STAFF_PAGES = {
+    "/staff/pipeline": 14,  # one of them for each of the seven columns
+    "/staff/customers": 4,
+    "/staff/customers/{lumen}": 20,
+    "/staff/inbox": 16,  # with the most urgent case opened beside the list
+    "/staff": 8,
+}
+
+
+@pytest.fixture
+def more(database: Database, house: House, cast: Cast, road: Road) -> More:
+    """Another company with its journey and flag, and one more of everything in Lumen's plan."""
+    with database.write() as db:
+        load_all(db, now=NOON)
+
+    def add(number: int) -> None:
+        now = NOON - timedelta(hours=number)
+        with database.write() as db:
+            plan = {"journey_id": road.lumen, "key": f"more_{number}", "title_en": f"T{number}", "title_pt": "T"}
+            db.add(Milestone(**plan, whose=Whose.YOU, due_on=date(2026, 7, number)))
+            db.add(Touchpoint(**plan, channel="phone", due_on=date(2026, 7, number)))
+            db.add(
+                PendingIssue(
+                    journey_id=road.lumen,
+                    problem=f"P{number}",
+                    whose=Whose.US,
+                    due_on=date(2026, 7, number),
+                    created_at=now,
+                    created_by="system",
+                )
+            )
+            by = f"staff:{cast.carla}"
+            actions.set_goal(
+                db, house, journey_id=road.lumen, day=30, title=f"Goal {number}", measure="", by=by, now=now
+            )
+            account = Account(
+                external_id=f"M-{number}", name=f"Company {number}", created_at=now, created_by="test", search="company"
+            )
+            db.add(account)
+            db.flush()
+            db.add(
+                Contact(
+                    account_id=account.id,
+                    name="Somebody",
+                    email=f"somebody@company{number}.example",
+                    language=Language.EN,
+                    timezone="America/Sao_Paulo",
+                    is_primary=True,
+                    created_at=now,
+                )
+            )
+            journey_id = actions.open_after_sale(
+                db, house, account_id=account.id, owner_id=cast.carla, by="test", now=now
+            )
+            for one in (journey_id, road.lumen):
+                cases.open_flag(
+                    db, house, journey_id=one, origin=FlagOrigin.CONSULTANT, by=by, words=f"W{number}", now=now
+                )
+
+    return add
+
+
+@pytest.mark.parametrize("path", [*CUSTOMERS_PAGES, *STAFF_PAGES])
+def test_a_page_takes_as_many_statements_with_three_rows_as_with_one(
+    path: str, carla: TestClient, maria: TestClient, database: Database, cast: Cast, more: More
+) -> None:
+    browser, address = (maria if path in CUSTOMERS_PAGES else carla), path.format(lumen=cast.lumen)
+    more(1)
+    assert browser.get(address).status_code == 200  # the pipeline's stages are read once a process
+    with statements(database) as with_one:
+        first = browser.get(address).text
+    more(2)
+    more(3)
+    with statements(database) as with_three:
+        assert browser.get(address).text != first or path in ("/learn", "/check-ins")
+    expected = CUSTOMERS_PAGES.get(path) or STAFF_PAGES[path]
+    assert (len(with_one), len(with_three)) == (expected, expected), "\n".join(with_three)
