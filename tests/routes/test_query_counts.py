@@ -22,7 +22,7 @@ __all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both 
 More = Callable[[int], None]
 
 CUSTOMERS_PAGES = {
-    "/": 7,  # session, journey, stages reached, plan, meeting, survey, lessons
+    "/": 8,  # session, journey, stages reached, plan, what they told us, meeting, survey, lessons
     "/plan": 5,
     "/learn": 3,
     "/check-ins": 6,
