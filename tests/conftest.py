@@ -32,7 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart() -> None:
-    compile_catalogues(LOCALE)
+    # Once, by whoever hands out the tests: two processes that write the same file read each other's halves.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        compile_catalogues(LOCALE)
 
 
 @contextmanager
