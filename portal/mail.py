@@ -49,6 +49,7 @@ class Kind(StrEnum):
     FLAG_OPENED = "flag_opened"
     FLAG_LATE = "flag_late"
     FLAG_RESOLVED = "flag_resolved"
+    STUCK = "stuck"
     STAGNATION = "stagnation"
     STAGNATION_MANAGER = "stagnation_manager"
     MEETING_INVITATION = "meeting_invitation"
@@ -101,6 +102,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_LATE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_RESOLVED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.STUCK: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.STAGNATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
     Kind.STAGNATION_MANAGER: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),

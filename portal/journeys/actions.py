@@ -32,11 +32,11 @@ from portal.journeys.models import (
     JourneyRow,
     Milestone,
     PendingIssue,
-    PipelineRow,
     StageRow,
     Touchpoint,
     Visit,
 )
+from portal.journeys.plan_templates import Agreed, lay_out
 from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome, SettledBy, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
 
@@ -59,8 +59,10 @@ def open_after_sale(
     now: datetime,
     under_way: UnderWay | None = None,
     zone: str | None = None,
+    agreed: Agreed | None = None,
 ) -> int:
-    """Opens the After-sale journey of an account, with its whole plan, and gives its id.
+    """Opens the After-sale journey of an account, with its whole plan (the one that was agreed before the sale, else the
+    one of its product), and gives its id.
 
     Without `under_way` it begins at stage 1; with it, at the stage given or the one its day of use says. Contacts whose
     day lies behind are marked missed (they have to be made good), and the current one becomes a call.
@@ -75,7 +77,7 @@ def open_after_sale(
         raise Refused(N_("This customer already has a journey under way."))
     if owner_id is not None:
         conduct.assign(db, journey_id=journey_id, staff_id=owner_id, by="rule:assign_consultant", now=now)
-    lay_out_plan(db, journey_id)
+    lay_out(db, journey_id, agreed=agreed)
     if under_way is None:
         conduct.begin(db, house, journey_id=journey_id, now=now)
     else:
@@ -119,53 +121,6 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     change.take(rules.take_in(pipeline, change.after, now, house.holidays))
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
-
-
-def lay_out_plan(db: Session, journey_id: int) -> None:
-    """Writes the plan's milestones and touchpoints onto the journey, as its pipeline's version has them."""
-    plan = db.scalar(
-        select(PipelineRow.plan)
-        .join(JourneyRow, JourneyRow.pipeline_id == PipelineRow.id)
-        .where(JourneyRow.id == journey_id)
-    )
-    milestones = [entry for entry in plan or [] if entry["is"] == "milestone"]
-    touchpoints = [entry for entry in plan or [] if entry["is"] == "touchpoint"]
-    if milestones:
-        db.execute(
-            insert(Milestone),
-            [
-                {
-                    "journey_id": journey_id,
-                    "key": m["key"],
-                    "position": n,
-                    "title_en": m["title"][0],
-                    "title_pt": m["title"][1],
-                    "help_en": m["help"][0],
-                    "help_pt": m["help"][1],
-                    "whose": Whose(m["whose"]),
-                    "day": m["day"],
-                }
-                for n, m in enumerate(milestones)
-            ],
-        )
-    if touchpoints:
-        db.execute(
-            insert(Touchpoint),
-            [
-                {
-                    "journey_id": journey_id,
-                    "key": t["key"],
-                    "position": n,
-                    "title_en": t["title"][0],
-                    "title_pt": t["title"][1],
-                    "objective_en": t["objective"][0],
-                    "objective_pt": t["objective"][1],
-                    "channel": t["channel"],
-                    "day": t["day"],
-                }
-                for n, t in enumerate(touchpoints)
-            ],
-        )
 
 
 def move_by_hand(

@@ -103,6 +103,7 @@ LETTER: dict[Kind, str] = {
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
     Kind.FLAG_LATE: N_("To us: a flag is late"),
     Kind.FLAG_RESOLVED: N_("What became of their flag"),
+    Kind.STUCK: N_("To us: a customer is stuck with a step"),
     Kind.STAGNATION: N_("To us: a customer stands still"),
     Kind.STAGNATION_MANAGER: N_("To us: a customer still stands still"),
     Kind.MEETING_INVITATION: N_("Meeting invitation"),
