@@ -51,7 +51,7 @@ from portal.routes.api import (
     messages,
     survey_invitations,
 )
-from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
+from portal.routes.customer import check_ins, current_account, details, home, learn, milestones, plan, refer
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
     calendar,
@@ -73,6 +73,7 @@ from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 CUSTOMER_PAGES: Sequence[APIRouter] = [
     home.pages,
     plan.pages,
+    milestones.pages,
     check_ins.pages,
     own_survey.pages,
     learn.pages,

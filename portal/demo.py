@@ -23,7 +23,7 @@ from portal.db import DeploymentFact, is_migrated, migrate
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
-from portal.journeys import actions, cases, intake
+from portal.journeys import actions, cases, intake, planning
 from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
 from portal.mail import LetterRow
@@ -357,7 +357,7 @@ class Life:
     def _agree_goal(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
         if db.get_one(JourneyRow, journey_id).use_started_on is None:
             return
-        goal_id = actions.set_goal(
+        goal_id = planning.set_goal(
             db,
             self.house,
             journey_id=journey_id,

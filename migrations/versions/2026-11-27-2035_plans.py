@@ -36,9 +36,9 @@ def upgrade() -> None:
     add_words("audit_events", "what", HAPPENED)
     add_words("letters", "kind", ["stuck"])
     add_words("activities", "kind", ["unstick"])
-    op.add_column("milestones", sa.Column("stage_key", sa.String(80), nullable=False, server_default=""))
-    op.add_column("milestones", sa.Column("needs", sa.String(1000), nullable=False, server_default=""))
-    op.add_column("goals", sa.Column("unit", sa.String(60), nullable=False, server_default=""))
+    op.add_column("milestones", sa.Column("stage_key", sa.String(80), nullable=False, server_default=sa.text("''")))
+    op.add_column("milestones", sa.Column("needs", sa.String(1000), nullable=False, server_default=sa.text("''")))
+    op.add_column("goals", sa.Column("unit", sa.String(60), nullable=False, server_default=sa.text("''")))
     for name in ("starts", "target", "reached"):
         op.add_column("goals", sa.Column(name, sa.Numeric(14, 2), nullable=True))
     op.create_table(
@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(20), nullable=False),
         sa.Column("day", sa.Integer(), nullable=True),
         sa.Column("after_key", sa.String(80), nullable=False),
-        sa.Column("after_days", BIG, nullable=False),
+        sa.Column("after_days", sa.Integer(), nullable=False),
         sa.Column("needs", sa.String(1000), nullable=False),
         sa.ForeignKeyConstraint(
             ["template_id"],

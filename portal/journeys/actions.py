@@ -22,7 +22,7 @@ from portal.clock import business_days_after, local_date
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
-from portal.journeys import cases, conduct, rules
+from portal.journeys import cases, conduct, rules, stuck
 from portal.journeys.models import (
     Activity,
     Conversation,
@@ -220,6 +220,25 @@ def hear_sign_of_life(
     _got_in_touch(db, journey_id, contact_id=contact_id, how=how, now=now)
     cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def hear_stuck(
+    db: Session, house: House, *, journey_id: int, milestone_id: int, contact_id: int, words: str, now: datetime
+) -> bool:
+    """A customer is stuck with a milestone: their consultant gets an activity and a mail with their words, and it is a sign
+    of life. False, and nothing more happens, where we know already (a double click). Errors: NotFound for another journey's
+    or a done one, TooMany.
+    """
+    conduct.lock(db, journey_id)
+    milestone = db.scalar(select(Milestone).where(Milestone.id == milestone_id, Milestone.journey_id == journey_id))
+    if milestone is None or milestone.done_at is not None:
+        raise NotFound
+    if not stuck.note(db, house, milestone, contact_id=contact_id, words=words, now=now):
+        return False
+    _got_in_touch(db, journey_id, contact_id=contact_id, how="stuck", now=now)
+    cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
+    return True
 
 
 def open_journeys_of(db: Session, contact_id: int) -> Sequence[int]:
@@ -536,7 +555,7 @@ def add_own_activity(
         now=now,
         title=title,
     )
-    _told(
+    tell_work(
         db,
         house,
         journey_id,
@@ -560,6 +579,8 @@ def complete_activity(db: Session, house: House, *, activity_id: int, note: str,
     values: dict[str, Any] = {"worked_at": now}
     if activity.kind is ActivityKind.ANALYSE_DEMAND:
         values["analysed_at"] = now
+    if activity.kind is ActivityKind.UNSTICK:
+        stuck.settle_by_activity(db, activity.key, by=by, now=now)
     db.flush()
     row = db.execute(
         update(JourneyRow).where(JourneyRow.id == journey_id).values(**values).returning(JourneyRow.account_id)
@@ -575,50 +596,36 @@ def complete_activity(db: Session, house: House, *, activity_id: int, note: str,
 def tick_milestone(
     db: Session, house: House, *, milestone_id: int, journey_id: int, done: bool, by: str, now: datetime
 ) -> None:
-    """Marks a milestone done, or takes that back. Errors: NotFound for another journey's."""
+    """Marks a milestone done, or takes that back. Whoever was stuck with it no longer is.
+
+    Errors: NotFound for another journey's; Refused while it waits for others.
+    """
     conduct.lock(db, journey_id)
     milestone = db.scalar(select(Milestone).where(Milestone.id == milestone_id, Milestone.journey_id == journey_id))
     if milestone is None:
         raise NotFound
     if (milestone.done_at is not None) is done:
         return
+    if done and milestone.needs:
+        _refuse_before_others(db, milestone)
+    if done:
+        stuck.settle(db, milestone_id, by=by, now=now)
     milestone.done_at, milestone.done_by = (now, by) if done else (None, "")
     db.flush()
     what = Happened.MILESTONE_DONE if done else Happened.MILESTONE_UNDONE
-    _told(db, house, journey_id, what, by=by, now=now, detail={"milestone": milestone.key, "title": milestone.title_en})
-
-
-def add_milestone(
-    db: Session, house: House, *, journey_id: int, title: str, whose: Whose, due_on: date | None, by: str, now: datetime
-) -> int:
-    """A milestone of this customer's own, written by staff."""
-    conduct.lock(db, journey_id)
-    milestone = Milestone(
-        journey_id=journey_id,
-        key=f"own:{now.timestamp()}",
-        position=100,
-        title_en=title,
-        title_pt=title,
-        whose=whose,
-        due_on=due_on,
+    tell_work(
+        db, house, journey_id, what, by=by, now=now, detail={"milestone": milestone.key, "title": milestone.title_en}
     )
-    db.add(milestone)
-    db.flush()
-    milestone.key = f"own:{milestone.id}"
-    _told(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"milestone": title})
-    return milestone.id
 
 
-def set_goal(
-    db: Session, house: House, *, journey_id: int, day: int, title: str, measure: str, by: str, now: datetime
-) -> int:
-    """A goal to be reached by day 30, 60 or 90 of use."""
-    conduct.lock(db, journey_id)
-    goal = GoalRow(journey_id=journey_id, day=day, title=title, measure=measure, created_at=now, created_by=by)
-    db.add(goal)
-    db.flush()
-    _told(db, house, journey_id, Happened.GOAL_SET, by=by, now=now, detail={"goal": title, "day": day})
-    return goal.id
+def _refuse_before_others(db: Session, milestone: Milestone) -> None:
+    first = select(Milestone.title_en, Milestone.title_pt).where(
+        Milestone.journey_id == milestone.journey_id,
+        Milestone.key.in_(milestone.needs.split()),
+        Milestone.done_at.is_(None),
+    )
+    if db.execute(first.limit(1)).first() is not None:
+        raise Refused(N_("This step waits for another one. Finish that one first."))
 
 
 def close_goal(db: Session, house: House, *, goal_id: int, journey_id: int, met: bool, by: str, now: datetime) -> None:
@@ -636,7 +643,7 @@ def close_goal(db: Session, house: House, *, goal_id: int, journey_id: int, met:
     db.flush()
     if met:
         ask_for_referral(db, journey_id=journey_id, why=f"goal_{goal_id}", now=now)
-    _told(db, house, journey_id, Happened.GOAL_MET, by=by, now=now, detail={"goal": goal.title, "met": met})
+    tell_work(db, house, journey_id, Happened.GOAL_MET, by=by, now=now, detail={"goal": goal.title, "met": met})
 
 
 def note_issue(
@@ -666,7 +673,7 @@ def note_issue(
     )
     db.add(issue)
     db.flush()
-    _told(
+    tell_work(
         db,
         house,
         journey_id,
@@ -688,16 +695,16 @@ def solve_issue(db: Session, house: House, *, issue_id: int, journey_id: int, by
         return
     issue.solved_at, issue.solved_by = now, by
     db.flush()
-    _told(db, house, journey_id, Happened.ISSUE_SOLVED, by=by, now=now, detail={"problem": issue.problem})
+    tell_work(db, house, journey_id, Happened.ISSUE_SOLVED, by=by, now=now, detail={"problem": issue.problem})
 
 
 def write_note(db: Session, house: House, *, journey_id: int, words: str, by: str, now: datetime) -> None:
     """A note by staff on the customer's timeline."""
     conduct.lock(db, journey_id)
-    _told(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"note": words})
+    tell_work(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"note": words})
 
 
-def _told(
+def tell_work(
     db: Session, house: House, journey_id: int, what: Happened, *, by: str, now: datetime, detail: dict[str, Any]
 ) -> None:
     """Work by people: noted, the limit starts anew, and the rules are asked."""

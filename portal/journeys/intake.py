@@ -18,7 +18,7 @@ from portal.audit import Event, Happened
 from portal.db import insert_for
 from portal.errors import N_, Refused
 from portal.house import House
-from portal.journeys import actions, conduct
+from portal.journeys import actions, conduct, public_plans
 from portal.journeys.actions import UnderWay
 from portal.journeys.models import JourneyRow
 from portal.journeys.rules import Status
@@ -71,11 +71,16 @@ class Deal:
     notes: str | None = None
     consultant_id: int | None = None
     under_way: UnderWay | None = None
+    public_plan_id: int | None = None
+    """The plan that they were shown before they signed."""
 
     @property
     def fingerprint(self) -> str:
         """Says whether the same deal came in again."""
-        plain = json.dumps(asdict(self), default=str, sort_keys=True, ensure_ascii=False)
+        given = asdict(self)
+        if self.public_plan_id is None:
+            del given["public_plan_id"]  # as it was before there were such plans: known deals stay known
+        plain = json.dumps(given, default=str, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -88,7 +93,8 @@ class Result:
 def take_in(db: Session, house: House, *, deal: Deal, by: str, now: datetime) -> Result:
     """Creates the account, its contacts and its journey, or brings what is known up to date.
 
-    A repeat opens nothing, and the very same deal again changes nothing. Errors: NobodyToReach.
+    A repeat opens nothing, and the very same deal again changes nothing. Errors: NobodyToReach; what `public_plans.sell`
+    refuses.
     """
     people = _distinct(deal.people)
     if not any(p.email or p.phone for p in people):
@@ -122,8 +128,18 @@ def take_in(db: Session, house: House, *, deal: Deal, by: str, now: datetime) ->
     _keep_one_primary(db, account_id, people)
     refresh_search(db, account_id)
     audit.note(db, Event(Happened.ACCOUNT_CREATED, by, now, account_id, None, None, {"name": deal.name}))
+    agreed = None
+    if deal.public_plan_id is not None:
+        agreed = public_plans.sell(db, plan_id=deal.public_plan_id, account_id=account_id, by=by, now=now)
     actions.open_after_sale(
-        db, house, account_id=account_id, owner_id=deal.consultant_id, by=by, now=now, under_way=deal.under_way
+        db,
+        house,
+        account_id=account_id,
+        owner_id=deal.consultant_id,
+        by=by,
+        now=now,
+        under_way=deal.under_way,
+        agreed=agreed,
     )
     return Result(account_id, Taken.CREATED)
 
@@ -178,6 +194,8 @@ def _update(db: Session, house: House, deal: Deal, people: Sequence[Person], *, 
             conduct.lock(db, journey_id)
             conduct.assign(db, journey_id=journey_id, staff_id=deal.consultant_id, by=by, now=now)
         db.execute(update(Account).where(Account.id == account.id).values(consultant_id=deal.consultant_id))
+    if deal.public_plan_id is not None:
+        public_plans.connect(db, house, plan_id=deal.public_plan_id, account_id=account.id, by=by, now=now)
     if changed:
         audit.note(db, Event(Happened.ACCOUNT_CHANGED, by, now, account.id, None, None, changed))
     # A plan or an address that was missing may be what the first stage waited for; a renewal date, what a later one does.

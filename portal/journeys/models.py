@@ -364,7 +364,7 @@ class GoalRow(Base):
     day: Mapped[int] = mapped_column(Integer)
     title: Mapped[Words]
     measure: Mapped[Words] = mapped_column(default="")
-    unit: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    unit: Mapped[str] = mapped_column(String(60), default="", server_default=text("''"))
     starts: Mapped[Decimal | None]
     target: Mapped[Decimal | None]
     reached: Mapped[Decimal | None]
@@ -413,8 +413,8 @@ class Milestone(Base):
     day: Mapped[int | None] = mapped_column(Integer)
     """Day of use it is planned for; None: before use starts, or on a date of its own."""
     due_on: Mapped[date | None]
-    stage_key: Mapped[Key] = mapped_column(default="", server_default="")
-    needs: Mapped[str] = mapped_column(String(1000), default="", server_default="")
+    stage_key: Mapped[Key] = mapped_column(default="", server_default=text("''"))
+    needs: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))
     """Keys of the milestones of the same journey that come first, separated by spaces."""
     done_at: Mapped[datetime | None]
     done_by: Mapped[By] = mapped_column(default="")

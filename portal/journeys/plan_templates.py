@@ -161,9 +161,19 @@ def lay_out(db: Session, journey_id: int, *, agreed: Agreed | None = None) -> No
     write_entries(db, journey_id, entries, starts_on=agreed.starts_on if agreed is not None else None)
 
 
-def write_entries(db: Session, journey_id: int, entries: Sequence[Entry], *, starts_on: date | None) -> None:
-    """Adds entries to a journey's plan as milestones and touchpoints, dated if it is known when use starts."""
-    days = planned_days(entries)
+def write_entries(
+    db: Session,
+    journey_id: int,
+    entries: Sequence[Entry],
+    *,
+    starts_on: date | None,
+    all_entries: Sequence[Entry] | None = None,
+) -> None:
+    """Adds entries to a journey's plan as milestones and touchpoints, dated if it is known when use starts.
+
+    `all_entries`: the whole plan that they are part of, where days may be reckoned from entries that aren't added.
+    """
+    days = planned_days(all_entries or entries)
 
     def shared(n: int, entry: Entry) -> dict[str, Any]:
         day = days[entry.kind, entry.key]

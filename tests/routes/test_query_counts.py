@@ -10,7 +10,7 @@ from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Language
 from portal.db import Database
 from portal.house import House
-from portal.journeys import actions, cases
+from portal.journeys import actions, cases, planning
 from portal.journeys.models import Milestone, PendingIssue, Touchpoint
 from portal.journeys.rules import FlagOrigin, Whose
 from portal.shipped import load_all
@@ -59,7 +59,7 @@ def more(database: Database, house: House, cast: Cast, road: Road) -> More:
                 )
             )
             by = f"staff:{cast.carla}"
-            actions.set_goal(
+            planning.set_goal(
                 db, house, journey_id=road.lumen, day=30, title=f"Goal {number}", measure="", by=by, now=now
             )
             account = Account(

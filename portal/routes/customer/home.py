@@ -6,10 +6,9 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from portal.clock import zone
-from portal.deps import CustomerAsk, Id, customer_pages
-from portal.errors import N_, NotFound
-from portal.journeys import actions, queries
-from portal.journeys.plans import MilestoneLine
+from portal.deps import CustomerAsk, customer_pages
+from portal.errors import N_
+from portal.journeys import queries
 from portal.learning.queries import lessons_for
 from portal.meetings.queries import next_meeting
 from portal.surveys.queries import due_survey
@@ -55,7 +54,9 @@ def home(ask: CustomerAsk) -> Response:
     journey = queries.customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
     plan = None
     if journey is not None:
-        plan = queries.plan_of(ask.db, journey.id, locale=ask.locale, zone=ask.zone, now=ask.now)
+        plan = queries.plan_of(
+            ask.db, journey.id, locale=ask.locale, zone=ask.zone, now=ask.now, use_started_on=journey.use_started_on
+        )
     told_us = queries.told_us(ask.db, ask.me.contact_id)
     on_it = next((told for told in told_us if told.closed_at is None), None)
     stage = journey.stage.key if journey else ""
@@ -71,33 +72,3 @@ def home(ask: CustomerAsk) -> Response:
         lessons=lessons_for(ask.db, ask.me.contact_id, stage, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),
     )
-
-
-@pages.post("/milestones/{milestone}/done")
-def tick_milestone(ask: CustomerAsk, milestone: Id) -> Response:
-    """Ticks, or unticks (`done=0`), one of the customer's own milestones."""
-    journey = queries.customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
-    if journey is None:
-        raise NotFound
-    line = _line(ask, journey.id, milestone)
-    if not line.can_tick:
-        raise NotFound
-    done = ask.form.get("done", "1") != "0"
-    actions.tick_milestone(
-        ask.db, ask.house, milestone_id=milestone, journey_id=journey.id, done=done, by=ask.me.by, now=ask.now
-    )
-    if ask.htmx:
-        line = _line(ask, journey.id, milestone)
-        return ask.block("customer/milestone.html", "line", milestone=line, consultant=journey.consultant)
-    back = ask.form.get("return", "/")
-    return ask.see_other(
-        back if back in ("/", "/plan") else "/", said=N_("Done. Nice work.") if done else N_("Open again.")
-    )
-
-
-def _line(ask: CustomerAsk, journey_id: int, milestone: int) -> MilestoneLine:
-    plan = queries.plan_of(ask.db, journey_id, locale=ask.locale, zone=ask.zone, now=ask.now)
-    found = next((m for m in plan.milestones if m.id == milestone), None)
-    if found is None:
-        raise NotFound
-    return found

@@ -16,7 +16,7 @@ from portal.clock import at_local, local_date
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, empty_form, read_form
-from portal.journeys import actions, cases, desk, queries
+from portal.journeys import actions, cases, desk, planning, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
 from portal.meetings.queries import meetings_of
@@ -381,7 +381,7 @@ def set_goal(ask: StaffAsk, account: Id) -> Response:
     filled = read_form(GoalForm, ask.form)
     if filled.value is None:
         return _form_page(ask, found, "goal", filled)
-    actions.set_goal(
+    planning.set_goal(
         ask.db,
         ask.house,
         journey_id=found.the_journey.id,
@@ -457,7 +457,7 @@ def add_milestone(ask: StaffAsk, account: Id) -> Response:
     filled = read_form(MilestoneForm, ask.form)
     if filled.value is None:
         return _form_page(ask, found, "milestone", filled)
-    actions.add_milestone(
+    planning.add_milestone(
         ask.db,
         ask.house,
         journey_id=found.the_journey.id,
