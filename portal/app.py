@@ -41,6 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.admin import plans as admin_plans
 from portal.routes.api import (
     accounts,
     activities,
@@ -64,8 +65,21 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.public import plan as public_plan
+from portal.routes.staff import (
+    customer,
+    customers,
+    day,
+    hours,
+    imports,
+    inbox,
+    meetings,
+    people,
+    pipeline,
+    public_plans,
+)
 from portal.routes.staff import insights as staff_insights
+from portal.routes.staff import plan as staff_plan
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -85,6 +99,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
     resolution.pages,
     friend.pages,
+    public_plan.pages,
     doubt_meeting.pages,
     sealed_meeting.pages,
     calendar.pages,
@@ -104,6 +119,8 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.flagging,
     customer.reassigning,
     customer.closing,
+    staff_plan.talks,
+    public_plans.pages,
     people.pages,
     staff_insights.pages,
     staff_referrals.pages,
@@ -112,7 +129,9 @@ STAFF_PAGES: Sequence[APIRouter] = [
     hours.pages,
     imports.pages,
 ]
-ADMIN_PAGES: Sequence[APIRouter] = []
+ADMIN_PAGES: Sequence[APIRouter] = [
+    admin_plans.pages,
+]
 API_CALLS: Sequence[APIRouter] = [
     router
     for calls in (accounts, journeys, survey_invitations, flags, activities)

@@ -10,7 +10,7 @@ from portal.house import House
 from portal.mail import Calendar, Kind, LetterRow
 
 TUESDAY_10 = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
-STAFF_KINDS = {Kind.FLAG_OPENED, Kind.FLAG_LATE, Kind.STAGNATION, Kind.STAGNATION_MANAGER, Kind.IMPORT_REPORT}
+STAFF_KINDS = {Kind.FLAG_OPENED, Kind.STUCK, Kind.FLAG_LATE, Kind.STAGNATION, Kind.STAGNATION_MANAGER, Kind.IMPORT_REPORT}
 FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
@@ -48,6 +48,11 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.FLAG_OPENED: _FLAG,
     Kind.FLAG_LATE: _FLAG | {"opened_at": datetime(2026, 6, 18, 14, 5, tzinfo=UTC), "consultant_name": "Carla Souza"},
     Kind.FLAG_RESOLVED: {"told_us": _FLAG["words"], "done": "The price file is fixed, and we counted with you on Friday."},
+    Kind.STUCK: {
+        "person_name": "Maria Lima", "person_email": "maria@moss.example", "person_phone": "+44 20 7946 0000",
+        "step": "Use it for one real task", "due_on": date(2026, 6, 24), "words": "The tablet asks for a code.\nWhich one?",
+        "path": "/staff/customers/3#ms-7",
+    },
     Kind.STAGNATION: {"stage_name": "Contact with customer", "days": 6, "limit_days": 5, "path": "/staff/journeys/3"},
     Kind.STAGNATION_MANAGER: {
         "stage_name": "Demand analysis", "days": 2, "limit_days": 1, "path": "/staff/journeys/3", "consultant_name": "Carla Souza",

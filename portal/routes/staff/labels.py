@@ -81,6 +81,14 @@ WHOSE: dict[Whose, str] = {
     Whose.TOGETHER: N_("Together"),
 }
 
+TOUCHPOINT_CHANNEL: dict[str, str] = {
+    "meeting": N_("A call"),
+    "phone": N_("By phone"),
+    "email": N_("By e-mail"),
+    "portal": N_("Here in the portal"),
+}
+"""As customers read it, too: by the keys of `plans.CHANNELS`."""
+
 CONVERTED_WHY = WHY_NOT
 
 ROLE: dict[Role, str] = {

@@ -126,6 +126,24 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.MILESTONE_UNDONE: Telling(
         Topic.WORK, "redo", N_("%(who)s took back “%(title)s”"), N_("“%(title)s” is open again")
     ),
+    Happened.STUCK: Telling(Topic.TALKS, "chat", N_("%(person)s is stuck with “%(title)s”"), "", "slow"),
+    Happened.UNSTUCK: Telling(
+        Topic.TALKS, "okc", N_("%(who)s settled it: nobody is stuck with “%(title)s” any more"), "", "ok"
+    ),
+    Happened.PLAN_CHANGED: Telling(Topic.WORK, "path", N_("%(who)s changed “%(title)s” on the plan")),
+    Happened.GOAL_PROGRESSED: Telling(Topic.WORK, "target", N_("%(who)s noted progress on “%(goal)s”: %(reached)s")),
+    Happened.PLAN_TEMPLATE_CHANGED: Telling(Topic.WORK, "path", N_("%(who)s changed the plans for new customers")),
+    Happened.PUBLIC_PLAN_MADE: Telling(Topic.WORK, "link", N_("%(who)s made a plan to show before the sale")),
+    Happened.PUBLIC_PLAN_REVOKED: Telling(
+        Topic.WORK, "link", N_("%(who)s ended the link to the plan shown before the sale")
+    ),
+    Happened.PUBLIC_PLAN_CONNECTED: Telling(
+        Topic.WORK,
+        "link",
+        N_("%(who)s connected the plan that they were shown before the sale"),
+        N_("They go by the plan that they were shown before the sale"),
+        "brand",
+    ),
     Happened.GOAL_SET: Telling(Topic.WORK, "target", N_("%(who)s set a goal for day %(day)s: %(goal)s")),
     Happened.GOAL_MET: Telling(Topic.WORK, "target", N_("Goal met: %(goal)s"), "", "ok"),
     Happened.ISSUE_NOTED: Telling(Topic.WORK, "alert", N_("%(who)s noted a pending issue: %(problem)s"), "", "slow"),
@@ -180,6 +198,12 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.STAGNATED, "stuck"): Telling(Topic.MOVES, "hour", N_("Stuck: the managers were told too"), "", "slow"),
     (Happened.STAGNATED, "error"): Telling(Topic.MOVES, "alert", N_("An alert could not be made"), "", "bad"),
     (Happened.GOAL_MET, "dropped"): Telling(Topic.WORK, "target", N_("%(who)s dropped a goal: %(goal)s")),
+    (Happened.PLAN_CHANGED, "added"): Telling(Topic.WORK, "path", N_("%(who)s put “%(title)s” on the plan")),
+    (Happened.PLAN_CHANGED, "removed"): Telling(Topic.WORK, "path", N_("%(who)s took “%(title)s” off the plan")),
+    (Happened.PLAN_CHANGED, "moved"): Telling(Topic.WORK, "path", N_("%(who)s moved “%(title)s” on the plan")),
+    (Happened.PLAN_CHANGED, "adopted"): Telling(
+        Topic.WORK, "path", N_("%(who)s put the plan that they were shown in place of the usual one")
+    ),
     (Happened.NOTE_WRITTEN, "milestone"): Telling(Topic.WORK, "path", N_("%(who)s added to the plan: %(milestone)s")),
     (Happened.NOTE_WRITTEN, "confirmed"): Telling(
         Topic.ANSWERS, "okc", N_("%(who)s confirms that it is solved"), "", "ok"
@@ -199,6 +223,7 @@ _HOW: dict[str, str] = {
     "reply": N_("a reply"),
     "message": N_("a message"),
     "booking": N_("a meeting was booked"),
+    "stuck": N_("they asked for help with a step"),
     "meeting": N_("a meeting"),
     "conversation": N_("a conversation"),
     "call": N_("a conversation"),
@@ -271,6 +296,7 @@ def tell(
         "result": say(RESULT[Outcome(detail["result"])]).lower() if detail.get("result") in RESULT else "",
         "activity": _activity(detail, say),
         "letter": say(LETTER[detail["kind"]]) if detail.get("kind") in LETTER else str(detail.get("subject", "")),
+        "reached": " ".join(filter(None, (str(detail.get("to", "")), str(detail.get("unit", ""))))),
         **{name: str(detail.get(name, "")) for name in ("title", "goal", "problem", "milestone")},
     }
     return Line(entry.id, entry.at, telling.icon, telling.tone, say(message, **places), _why(entry, say), _quote(entry))
@@ -287,6 +313,8 @@ def _variant(entry: TimelineEntry) -> str:
             return "error" if "error" in detail else str(detail.get("pace", ""))
         case Happened.GOAL_MET:
             return "" if detail.get("met", True) else "dropped"
+        case Happened.PLAN_CHANGED:
+            return str(detail.get("did", ""))
         case Happened.NOTE_WRITTEN:
             return next((name for name in ("milestone", "confirmed") if detail.get(name)), "")
         case _:

@@ -1,0 +1,1 @@
+"""The set-up: what administrators and managers decide for everybody."""
