@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,8 +24,9 @@ from portal.db import DeploymentFact, is_migrated, migrate
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
-from portal.journeys import actions, cases, intake, planning
+from portal.journeys import actions, cases, intake, planning, public_plans
 from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
+from portal.journeys.planning import GoalWords
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
 from portal.mail import LetterRow
 from portal.meetings import actions as meetings
@@ -44,6 +46,17 @@ DAYS = 155
 
 
 _VISITED = {"Moss & Rye Bakery": VISITED[0], "Padaria Flor de Trigo": VISITED[1]}
+
+
+_RECIPES = {
+    Language.EN: ("Every recipe with its cost", "recipes"),
+    Language.PT_BR: ("Todas as receitas com o custo", "receitas"),
+}
+_STUCK = {
+    Language.EN: "Two people share one tablet, and it asks for a code that nobody has. Which one is it?",
+    Language.PT_BR: "Duas pessoas usam o mesmo tablet, e ele pede um código que ninguém tem. Qual é?",
+}
+_PROSPECTS = {Language.EN: "Copperline Coffee", Language.PT_BR: "Café da Serra"}
 
 
 class NotTheDemos(Refused):
@@ -189,10 +202,54 @@ class Life:
             self._react()
         self.clock.set(self.today)
         with self.house.database.write() as db:
+            self._get_stuck(db)
+            self._show_plans(db)
             self._deliver(db)
             fact = db.get(DeploymentFact, CLOCK_OFFSET)
             if fact is not None:
                 db.delete(fact)
+
+    def _get_stuck(self, db: Session) -> None:
+        """Today somebody can't get on with a step: one customer of each language whom nobody visits."""
+        waiting = {language: words for language, words in _STUCK.items()}
+        rows = db.execute(
+            select(Milestone.id, Milestone.journey_id, JourneyRow.account_id)
+            .join(JourneyRow, JourneyRow.id == Milestone.journey_id)
+            .where(Milestone.key == "second_team", Milestone.done_at.is_(None), JourneyRow.status == Status.OPEN)
+            .order_by(JourneyRow.id.desc())
+        ).all()
+        for milestone_id, journey_id, account_id in rows:
+            customer = self.of_account[account_id]
+            words = waiting.get(customer.language)
+            contact_id = db.scalar(select(Contact.id).where(Contact.account_id == account_id).order_by(Contact.id))
+            in_use = db.get_one(JourneyRow, journey_id).use_started_on is not None
+            if words is None or contact_id is None or not in_use or customer.company in _VISITED:
+                continue
+            del waiting[customer.language]
+            actions.hear_stuck(
+                db,
+                self.house,
+                journey_id=journey_id,
+                milestone_id=milestone_id,
+                contact_id=contact_id,
+                words=words,
+                now=self.now,
+            )
+
+    def _show_plans(self, db: Session) -> None:
+        """Two prospects who are about to sign were sent their plan."""
+        for language, prospect in _PROSPECTS.items():
+            consultant = next(p for p in STAFF if p.role is Role.CONSULTANT and p.language is language)
+            public_plans.make(
+                db,
+                prospect=prospect,
+                product="",
+                language=language,
+                starts_on=next_business_day(local_date(self.now, consultant.timezone) + timedelta(days=14)),
+                staff_id=self.staff[consultant.email],
+                by=f"staff:{self.staff[consultant.email]}",
+                now=self.now,
+            )
 
     def _hour(self, first: int, last: int) -> Any:
         return (datetime.min + timedelta(hours=first, minutes=self.dice.randrange((last - first) * 60))).time()
@@ -367,9 +424,30 @@ class Life:
             by=by,
             now=self.now,
         )
+        self._count_recipes(db, journey_id, by, customer)
         self._complete(db, journey_id, ActivityKind.FILL_IN_NEEDS, by, self._say(customer.language, "demand"))
         if customer.temper is not Temper.LEAVING:
             self.at(self.now + timedelta(days=72), lambda db: self._meet_goal(db, goal_id, journey_id, by))
+
+    def _count_recipes(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
+        """A goal in numbers, which the consultant brings up to date now and then."""
+        title, unit = _RECIPES[customer.language]
+        words = GoalWords(day=60, title=title, unit=unit, starts=Decimal(0), target=Decimal(10))
+        goal_id = planning.write_goal(db, self.house, journey_id=journey_id, words=words, by=by, now=self.now)
+        for days, reached in ((3, 2), (8, 4), (15, 6), (26, 9), (33, 10)):
+            self.at(
+                self.now + timedelta(days=days),
+                lambda db, reached=reached: self._progress(db, goal_id, journey_id, reached, by),  # type: ignore[misc]
+            )
+
+    def _progress(self, db: Session, goal_id: int, journey_id: int, reached: int, by: str) -> None:
+        if db.get_one(GoalRow, goal_id).met_at is not None:
+            return
+        is_there = planning.note_progress(
+            db, self.house, goal_id=goal_id, journey_id=journey_id, reached=Decimal(reached), by=by, now=self.now
+        )
+        if is_there:
+            self._meet_goal(db, goal_id, journey_id, by)
 
     def _meet_goal(self, db: Session, goal_id: int, journey_id: int, by: str) -> None:
         if db.get_one(GoalRow, goal_id).met_at is None:
@@ -382,7 +460,7 @@ class Life:
             .order_by(Milestone.position)
             .limit(1)
         ).first()
-        if milestone is not None:
+        if milestone is not None and _may_be_ticked(db, milestone):
             who = by if milestone.whose is Whose.US else f"contact:{contact_id}"
             actions.tick_milestone(
                 db, self.house, milestone_id=milestone.id, journey_id=journey_id, done=True, by=who, now=self.now
@@ -557,6 +635,15 @@ def _scores(temper: Temper, day: int, dice: random.Random) -> tuple[int, int, st
             return None
         case _:
             return 4, dice.choice((7, 8, 8, 9)), "content", False
+
+
+def _may_be_ticked(db: Session, milestone: Milestone) -> bool:
+    first = select(Milestone.id).where(
+        Milestone.journey_id == milestone.journey_id,
+        Milestone.key.in_(milestone.needs.split()),
+        Milestone.done_at.is_(None),
+    )
+    return db.scalar(first.limit(1)) is None
 
 
 def _quietly(what: Callable[..., object], *args: Any, **values: Any) -> None:

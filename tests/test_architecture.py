@@ -377,6 +377,7 @@ def test_migrations_lean_on_no_code_of_today() -> None:
         f"{path.name}: {found.module}"
         for path in sorted((MIGRATIONS / "versions").glob("*.py"))
         for found in imports(tree(path))
-        if ours(found.module)
+        # How a CHECK is changed was written for migrations, and knows nothing of any model.
+        if ours(found.module) and found.module != "portal.closed_sets"
     ]
     assert leaning == []

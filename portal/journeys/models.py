@@ -17,10 +17,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.rules import Channel, Language
 from portal.db import Base, By, Id, Key, Prose, Words, choice
-from portal.journeys.plans import EntryKind
 from portal.journeys.rules import (
     ActivityKind,
     Ending,
+    EntryKind,
     FlagOrigin,
     FlagOutcome,
     LimitFrom,

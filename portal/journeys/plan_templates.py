@@ -15,7 +15,8 @@ from portal.accounts.rules import folded
 from portal.audit import Event, Happened
 from portal.errors import N_, NotFound, Refused
 from portal.journeys.models import JourneyRow, Milestone, PlanEntry, PlanTemplate, StageRow, Touchpoint
-from portal.journeys.plans import Entry, EntryKind, circle, of_kind, planned_days
+from portal.journeys.plans import Entry, circle, of_kind, planned_days
+from portal.journeys.rules import EntryKind
 
 FOR_ALL = ""
 """The product of the template for everything that has none of its own."""

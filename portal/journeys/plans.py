@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from portal.journeys.rules import Whose
+from portal.journeys.rules import EntryKind, Whose
 
 
 class StepState(StrEnum):
@@ -197,11 +197,6 @@ def ahead(touchpoints: Sequence[TouchpointLine], today: date) -> tuple[Touchpoin
 
 
 # What a plan is made from
-
-
-class EntryKind(StrEnum):
-    MILESTONE = "milestone"
-    TOUCHPOINT = "touchpoint"
 
 
 CHANNELS = ("meeting", "phone", "email", "portal")

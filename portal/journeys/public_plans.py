@@ -24,9 +24,9 @@ from portal.house import House
 from portal.journeys import conduct, planning
 from portal.journeys.models import JourneyRow, PublicPlan
 from portal.journeys.plan_templates import Agreed, entries_for
-from portal.journeys.plans import Entry, EntryKind, PathStep, StageWords, StepState, planned_days
+from portal.journeys.plans import Entry, PathStep, StageWords, StepState, planned_days
 from portal.journeys.queries import stage_words
-from portal.journeys.rules import Status, Whose
+from portal.journeys.rules import EntryKind, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
 
 PURPOSE = "public_plan"

@@ -159,6 +159,13 @@ class Whose(StrEnum):
     TOGETHER = "together"
 
 
+class EntryKind(StrEnum):
+    """What a plan consists of."""
+
+    MILESTONE = "milestone"
+    TOUCHPOINT = "touchpoint"
+
+
 class Pace(StrEnum):
     """How a card stands against its limit."""
 

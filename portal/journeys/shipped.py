@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from portal.journeys.models import PipelineRow, PlanTemplate, StageRow
 from portal.journeys.plan_templates import FOR_ALL, put_template
-from portal.journeys.plans import Entry, EntryKind
-from portal.journeys.rules import ActivityKind, Do, Ending, LimitFrom, Step, Whose
+from portal.journeys.plans import Entry
+from portal.journeys.rules import ActivityKind, Do, Ending, EntryKind, LimitFrom, Step, Whose
 
 AFTER_SALE = "after_sale"
 RELATIONSHIP = "relationship"

@@ -36,6 +36,7 @@ UNGUARDED = {
 demo's clock, which is there in the demo only."""
 
 PUBLIC = {
+    "/p/{token}",
     "/sign-in",
     "/sign-in/sent",
     "/sign-in/code",

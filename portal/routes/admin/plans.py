@@ -9,9 +9,9 @@ from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, empty_form, read_form
 from portal.journeys import conduct, plan_templates
 from portal.journeys.plan_templates import Circle, Dateless, EntryLine
-from portal.journeys.plans import CHANNELS, Entry, EntryKind
+from portal.journeys.plans import CHANNELS, Entry
 from portal.journeys.queries import stage_words
-from portal.journeys.rules import Whose
+from portal.journeys.rules import EntryKind, Whose
 from portal.journeys.shipped import AFTER_SALE
 from portal.policy import Permission
 from portal.routes.staff import labels
