@@ -211,28 +211,36 @@ class Life:
 
     def _get_stuck(self, db: Session) -> None:
         """Today somebody can't get on with a step: one customer of each language whom nobody visits."""
-        waiting = {language: words for language, words in _STUCK.items()}
+        waiting = dict(_STUCK)
         rows = db.execute(
-            select(Milestone.id, Milestone.journey_id, JourneyRow.account_id)
+            select(Milestone, JourneyRow.account_id)
             .join(JourneyRow, JourneyRow.id == Milestone.journey_id)
-            .where(Milestone.key == "second_team", Milestone.done_at.is_(None), JourneyRow.status == Status.OPEN)
-            .order_by(JourneyRow.id.desc())
+            .where(
+                Milestone.key.in_(("second_team", "routine")),
+                Milestone.done_at.is_(None),
+                JourneyRow.status == Status.OPEN,
+                JourneyRow.use_started_on.is_not(None),
+            )
+            .order_by(JourneyRow.id.desc(), Milestone.id)
         ).all()
-        for milestone_id, journey_id, account_id in rows:
+        for milestone, account_id in rows:
             customer = self.of_account[account_id]
-            words = waiting.get(customer.language)
             contact_id = db.scalar(select(Contact.id).where(Contact.account_id == account_id).order_by(Contact.id))
-            in_use = db.get_one(JourneyRow, journey_id).use_started_on is not None
-            if words is None or contact_id is None or not in_use or customer.company in _VISITED:
+            is_visited = customer.company in _VISITED
+            if (
+                customer.language not in waiting
+                or contact_id is None
+                or is_visited
+                or not _may_be_ticked(db, milestone)
+            ):
                 continue
-            del waiting[customer.language]
             actions.hear_stuck(
                 db,
                 self.house,
-                journey_id=journey_id,
-                milestone_id=milestone_id,
+                journey_id=milestone.journey_id,
+                milestone_id=milestone.id,
                 contact_id=contact_id,
-                words=words,
+                words=waiting.pop(customer.language),
                 now=self.now,
             )
 

@@ -111,15 +111,12 @@ def change_milestone(
     )
     needs[milestone.key] = list(words.needs)
     if found := circle(needs):
-        titles = dict(
-            db.execute(
-                select(Milestone.key, Milestone.title_en).where(
-                    Milestone.journey_id == journey_id, Milestone.key.in_(found)
-                )
+        rows = db.execute(
+            select(Milestone.key, Milestone.title_en).where(
+                Milestone.journey_id == journey_id, Milestone.key.in_(found)
             )
-            .tuples()
-            .all()
         )
+        titles = {row.key: row.title_en for row in rows}
         raise Circle([titles[key] for key in found])
     columns = _milestone_columns(words)
     if not _is_new_date(milestone, columns):

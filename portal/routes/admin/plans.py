@@ -82,9 +82,8 @@ def plan(ask: StaffAsk, template: Id) -> Response:
         product=product,
         groups=[group for group in groups if group.lines],
         touchpoints=[line for line in lines if line.entry.kind is EntryKind.TOUCHPOINT],
-        titles={line.entry.key: line.entry.title for line in milestones},
+        titles={(line.entry.kind, line.entry.key): line.entry.title for line in lines},
         pt=ask.locale == "pt-BR",
-        problem="",
     )
 
 
