@@ -140,6 +140,9 @@ def test_a_stranger_changes_no_step_of_another_customers_plan(
         ours = db.scalars(
             select(Milestone.id).where(Milestone.journey_id == road.lumen, Milestone.key == "brief")
         ).one()
+    own = re.findall(r"/milestones/(\d+)/stuck", maria.get("/plan").text)[0]
+    empty = maria.post(f"/milestones/{own}/stuck", data={"words": " "})
+    assert (empty.status_code, "Please fill this in." in empty.text) == (422, True)
     assert maria.post(f"/milestones/{theirs}/stuck", data={"words": "x"}).status_code == 404
     assert maria.get(f"/milestones/{ours}/stuck").status_code == 404
     assert carla.post(f"/staff/customers/{cast.lumen}/milestones/{theirs}/removal").status_code == 404
