@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("audience", sa.String(length=80), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("folded", sa.Text(), nullable=False),
         sa.Column("path", sa.String(length=300), nullable=False),
         sa.Column("place", sa.String(length=80), nullable=False),
         sa.Column("names", sa.String(length=500), nullable=False),
@@ -33,7 +34,6 @@ def upgrade() -> None:
             "kind", "ref", "language", "audience", name=op.f("uq_search_documents_kind_ref_language_audience")
         ),
     )
-    op.create_index("ix_search_documents_audience", "search_documents", ["audience"])
     op.create_table(
         "search_spellings",
         sa.Column("part", sa.String(length=7), nullable=False),
@@ -45,20 +45,23 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
             "CREATE VIRTUAL TABLE search_index USING fts5("
-            f"title, names, text, detail=column, prefix='2 3 4', tokenize='{WORDS_ARE_READY}')"
+            f"scope, title, names, text, prefix='2 3 4', tokenize='{WORDS_ARE_READY}')"
         )
     else:
         op.execute(
             "CREATE TABLE search_index ("
-            "document_id BIGINT PRIMARY KEY REFERENCES search_documents (id) ON DELETE CASCADE, words tsvector NOT NULL)"
+            "document_id BIGINT PRIMARY KEY REFERENCES search_documents (id) ON DELETE CASCADE, "
+            "title tsvector NOT NULL, words tsvector NOT NULL)"
         )
         # Looked into far more often than written: what waits in a pending list is read by every search.
-        op.execute("CREATE INDEX ix_search_index_words ON search_index USING gin (words) WITH (fastupdate = off)")
+        for column in ("title", "words"):
+            op.execute(
+                f"CREATE INDEX ix_search_index_{column} ON search_index USING gin ({column}) WITH (fastupdate = off)"
+            )
 
 
 def downgrade() -> None:
     op.execute("DROP TABLE search_index")
     op.drop_index("ix_search_spellings_word", table_name="search_spellings")
     op.drop_table("search_spellings")
-    op.drop_index("ix_search_documents_audience", table_name="search_documents")
     op.drop_table("search_documents")

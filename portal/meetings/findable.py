@@ -19,6 +19,4 @@ def own_meetings(lines: Iterable[MeetingLine], *, locale: str, zone: str) -> Ite
         whole_day = short_day(line.starts_at.date(), locale)
         said = " · ".join(part for part in (when, line.staff_name, line.agenda, line.place) if part)
         title = translate(locale, line.title)
-        yield Document(
-            Kind.MEETING, str(line.id), locale, title, CHECK_INS, said, names=f"{NAMES} {whole_day}"
-        )
+        yield Document(Kind.MEETING, str(line.id), locale, title, CHECK_INS, said, names=f"{NAMES} {whole_day}")

@@ -8,7 +8,16 @@ from sqlalchemy.orm import Session
 
 from portal.db import insert_for, insert_new, rows_of
 from portal.search.models import SearchDocument, SearchSpelling
-from portal.search.rules import LONGEST_TEXT, Document, Kind, can_be_misspelt, parts, words_in
+from portal.search.rules import (
+    LONGEST_TEXT,
+    Document,
+    Kind,
+    can_be_misspelt,
+    fold_in_place,
+    parts,
+    scope,
+    words_in,
+)
 
 AT_ONCE = 200
 """Documents written with one statement: SQLite takes some 32 000 values in one."""
@@ -24,10 +33,17 @@ _KNOWN = select(
     SearchDocument.fingerprint,
 ).where(SearchDocument.kind == bindparam("kind"), SearchDocument.ref.in_(bindparam("refs", expanding=True)))
 
+_SPELT = select(SearchSpelling.word).where(SearchSpelling.word.in_(bindparam("words", expanding=True))).distinct()
+
 _SQLITE_DROP = text("DELETE FROM search_index WHERE rowid = :id")
-_SQLITE_WRITE = text("INSERT INTO search_index (rowid, title, names, text) VALUES (:id, :title, :names, :text)")
+_SQLITE_WRITE = text(
+    "INSERT INTO search_index (rowid, scope, title, names, text) VALUES (:id, :scope, :title, :names, :text)"
+)
 _POSTGRESQL_DROP = text("DELETE FROM search_index WHERE document_id = :id")
-_POSTGRESQL_WRITE = text("INSERT INTO search_index (document_id, words) VALUES (:id, CAST(:words AS tsvector))")
+_POSTGRESQL_WRITE = text(
+    "INSERT INTO search_index (document_id, title, words) "
+    "VALUES (:id, CAST(:title AS tsvector), CAST(:words AS tsvector))"
+)
 
 
 def put(db: Session, documents: Iterable[Document]) -> int:
@@ -37,8 +53,9 @@ def put(db: Session, documents: Iterable[Document]) -> int:
     taken out, so that what is no longer for everybody is not found by everybody.
     """
     changed = 0
+    seen: set[str] = set()
     for some in _by_thing(documents):
-        changed += _put(db, some)
+        changed += _put(db, some, seen)
     return changed
 
 
@@ -89,7 +106,8 @@ def _by_thing(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield some
 
 
-def _put(db: Session, documents: Sequence[Document]) -> int:
+def _put(db: Session, documents: Sequence[Document], seen: set[str]) -> int:
+    """`seen` are the words whose spellings are known to be there; more are added to it."""
     known: dict[tuple[str, str, str, str], tuple[int, str]] = {}
     for kind in sorted({document.kind for document in documents}):
         refs = sorted({document.ref for document in documents if document.kind == kind})
@@ -102,7 +120,7 @@ def _put(db: Session, documents: Sequence[Document]) -> int:
     _drop(db, gone)
     if changed:
         _write(db, changed)
-        _write_spellings(db, changed)
+        _write_spellings(db, changed, seen)
     return len(changed)
 
 
@@ -128,6 +146,7 @@ def _write(db: Session, documents: Sequence[Document]) -> None:
             "audience": document.audience,
             "title": document.title,
             "text": document.text[:LONGEST_TEXT],
+            "folded": fold_in_place(document.text[:LONGEST_TEXT]),
             "path": document.path,
             "place": document.place,
             "names": document.names,
@@ -149,12 +168,20 @@ def _write(db: Session, documents: Sequence[Document]) -> None:
     entries = [(ids[_key(document)], document) for document in documents]
     if connection.dialect.name == "postgresql":
         drop, write = _POSTGRESQL_DROP, _POSTGRESQL_WRITE
-        lines = [{"id": number, "words": _vector(document)} for number, document in entries]
+        lines = [
+            {
+                "id": number,
+                "title": _vector(document, with_text=False),
+                "words": _vector(document, with_text=True),
+            }
+            for number, document in entries
+        ]
     else:
         drop, write = _SQLITE_DROP, _SQLITE_WRITE
         lines = [
             {
                 "id": number,
+                "scope": scope(document.audience, document.language),
                 "title": " ".join(words_in(document.title)),
                 "names": " ".join(words_in(document.names)),
                 "text": " ".join(words_in(document.text[:LONGEST_TEXT])),
@@ -165,12 +192,15 @@ def _write(db: Session, documents: Sequence[Document]) -> None:
     connection.execute(write, lines)
 
 
-def _vector(document: Document) -> str:
+def _vector(document: Document, *, with_text: bool) -> str:
     """The document's words as PostgreSQL writes a tsvector. Words are letters and digits alone, so nothing needs quoting
-    but the whole; and they are cut by us, so that both databases find the same."""
-    places: dict[str, list[str]] = {}
+    but the whole; and they are cut by us, so that both databases find the same. No word begins with `@`: the scope does."""
+    places: dict[str, list[str]] = {f"@{scope(document.audience, document.language)}": ["1"]}
+    parts_of_it = [("A", document.title), ("B", document.names)]
+    if with_text:
+        parts_of_it.append(("", document.text[:LONGEST_TEXT]))
     at = 0
-    for weight, said in (("A", document.title), ("B", document.names), ("", document.text[:LONGEST_TEXT])):
+    for weight, said in parts_of_it:
         for word in words_in(said):
             at += 1
             its = places.setdefault(word, [])
@@ -179,18 +209,22 @@ def _vector(document: Document) -> str:
     return " ".join(f"'{word}':{','.join(its)}" for word, its in places.items())
 
 
-def _write_spellings(db: Session, documents: Sequence[Document]) -> None:
+def _write_spellings(db: Session, documents: Sequence[Document], seen: set[str]) -> None:
     words = {
         word
         for document in documents
         for said in (document.title, document.names, document.text[:LONGEST_TEXT])
-        for word in words_in(said)
+        for word in set(words_in(said)) - seen
         if can_be_misspelt(word)
     }
-    known = set()
+    seen |= words
+    connection = db.connection()
     for some in _some(iter(sorted(words))):
-        known.update(db.scalars(select(SearchSpelling.word).where(SearchSpelling.word.in_(some)).distinct()))
-    for some in _some(iter(sorted(words - known))):
-        rows = sorted((part, word) for word in some for part in parts(word))
-        lines = [{"part": part, "word": word} for part, word in rows]
-        insert_new(db, SearchSpelling.__table__, lines, known_by=["part", "word"])
+        new = sorted(set(some) - {word for (word,) in rows_of(db, _SPELT, {"words": some})})
+        # In one order, whoever writes: two that bring the same words wait for each other once, and never in a ring.
+        rows = sorted((part, word) for word in new for part in parts(word))
+        if connection.dialect.name == "sqlite" and rows:
+            connection.exec_driver_sql("INSERT OR IGNORE INTO search_spellings (part, word) VALUES (?, ?)", rows)
+        elif rows:
+            lines = [{"part": part, "word": word} for part, word in rows]
+            insert_new(db, SearchSpelling.__table__, lines, known_by=["part", "word"])

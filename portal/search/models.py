@@ -14,10 +14,7 @@ class SearchDocument(Base):
     """One thing to be found, in one language, by one audience."""
 
     __tablename__ = "search_documents"
-    __table_args__ = (
-        UniqueConstraint("kind", "ref", "language", "audience"),
-        Index("ix_search_documents_audience", "audience"),
-    )
+    __table_args__ = (UniqueConstraint("kind", "ref", "language", "audience"),)
 
     id: Mapped[Id]
     kind: Mapped[Key]
@@ -28,6 +25,8 @@ class SearchDocument(Base):
     """`everybody`, `plan:growth`, `account:12`, `contact:7`."""
     title: Mapped[Words]
     text: Mapped[str] = mapped_column(Text)
+    folded: Mapped[str] = mapped_column(Text)
+    """The text without case and accents, each character in its place: what a page of results looks for words in."""
     path: Mapped[str] = mapped_column(String(300))
     place: Mapped[Key] = mapped_column(default="")
     names: Mapped[str] = mapped_column(String(500), default="")

@@ -1,9 +1,9 @@
 """Finding: what the reader may see that answers what was typed, best first. Each database asks its own index."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import TextClause, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from portal.db import rows_of
@@ -20,19 +20,24 @@ from portal.search.rules import (
     can_be_misspelt,
     closeness,
     excerpt,
+    fold_in_place,
     marked,
     matches,
     nearest,
     parts,
     pattern_of,
+    scope,
     with_other_forms,
     with_spellings,
     words_in,
 )
+from portal.words import LOCALES
 
+DQ, SQ = '"', "'"
 MOST = 30
 """Things on a page of results; who finds none of theirs among them types another word."""
-CANDIDATES = 80
+GUESSED_FROM = 5
+"""Among so many of the best is looked which guess was right."""
 FEW = 5
 """With fewer than this, other forms of the words are let in, too."""
 
@@ -79,31 +84,40 @@ class _Candidate(NamedTuple):
     at: int
     number: int
     text: str
+    folded: str
 
 
-# The reader's language first, then the index's own order (bm25): a word in the title weighs six times one in the text.
-_SQLITE = text(
-    """
-    SELECT d.id, d.kind, d.ref, d.language, d.title, d.path, d.place
-    FROM search_index JOIN search_documents d ON d.id = search_index.rowid
-    WHERE search_index MATCH :question AND d.audience IN :audiences
-    ORDER BY d.language = :language DESC, bm25(search_index, 6.0, 3.0, 1.0), d.id LIMIT :most
-    """
-).bindparams(bindparam("audiences", expanding=True))
-_POSTGRESQL = text(
-    """
-    SELECT d.id, d.kind, d.ref, d.language, d.title, d.path, d.place
-    FROM search_index i JOIN search_documents d ON d.id = i.document_id
-    WHERE i.words @@ CAST(:question AS tsquery) AND d.audience IN :audiences
-    ORDER BY d.language = :language DESC, ts_rank(i.words, CAST(:question AS tsquery), 1) DESC, d.id LIMIT :most
-    """
-).bindparams(bindparam("audiences", expanding=True))
-_TEXTS = select(SearchDocument.id, SearchDocument.text).where(
+# Four looks in one statement: titles before texts, in the reader's language before the other one. Each look is limited
+# before it is ranked: where more texts have the words than anybody reads, the newest are ranked, and a page stays quick.
+_SQLITE_LOOK = """
+    SELECT * FROM (
+        SELECT {n} AS look, rowid AS id, bm25(search_index, 0.0, 6.0, 3.0, 1.0) AS rank
+        FROM search_index WHERE search_index MATCH :look_{n} ORDER BY rowid DESC LIMIT {most}
+    )"""
+_POSTGRESQL_LOOK = """
+    SELECT look, id, -ts_rank(words, CAST(:terms AS tsquery), 1) AS rank FROM (
+        SELECT {n} AS look, document_id AS id, words
+        FROM search_index WHERE {column} @@ CAST(:look_{n} AS tsquery) ORDER BY document_id DESC LIMIT {most}
+    ) AS newest_{n}"""
+
+
+def _looks(look: str) -> TextClause:
+    """The statement of all four looks."""
+    four = [("title", 60), ("words", 160), ("title", 30), ("words", 60)]
+    united = " UNION ALL ".join(look.format(n=n, column=column, most=most) for n, (column, most) in enumerate(four))
+    return text(
+        f"""
+        SELECT d.id, d.kind, d.ref, d.language, d.title, d.path, d.place FROM ({united}) AS found
+        JOIN search_documents d ON d.id = found.id ORDER BY found.look, found.rank, d.id DESC
+        """  # noqa: S608 - of our own words only
+    )
+
+
+_SQLITE, _POSTGRESQL = _looks(_SQLITE_LOOK), _looks(_POSTGRESQL_LOOK)
+_TEXTS = select(SearchDocument.id, SearchDocument.text, SearchDocument.folded).where(
     SearchDocument.id.in_(bindparam("ids", expanding=True))
 )
-_SPELLINGS = (
-    select(SearchSpelling.word).where(SearchSpelling.part.in_(bindparam("parts", expanding=True))).distinct()
-)
+_SPELLINGS = select(SearchSpelling.word).where(SearchSpelling.part.in_(bindparam("parts", expanding=True))).distinct()
 
 
 def find(db: Session, typed: str, reader: Reader, *, own: Sequence[Document] = ()) -> Found:
@@ -157,33 +171,67 @@ class _Search:
 
     def _ask(self, terms: Sequence[Term], *, least: int) -> list[_Candidate]:
         own = [
-            _Candidate(d.kind, d.ref, d.language, d.title, d.path, d.place, 0, 0, d.text)
+            _Candidate(d.kind, d.ref, d.language, d.title, d.path, d.place, 0, 0, d.text, fold_in_place(d.text))
             for d, words in ((each.document, each.words) for each in self.own)
             if matches(terms, words, least=least)
         ]
         every = least == len(terms)
-        asked = {
-            "question": _tsquery(terms, every=every) if self.is_postgresql else _match(terms, every=every),
-            "audiences": list(self.reader.audiences),
-            "language": self.reader.language,
-            "most": CANDIDATES,
-        }
-        rows = rows_of(self.db, _POSTGRESQL if self.is_postgresql else _SQLITE, asked)
-        indexed = [
-            _Candidate(kind, ref, language, title, path, place, at, number, "")
-            for at, (number, kind, ref, language, title, path, place) in enumerate(rows)
+        asked = self._tsqueries(terms, every) if self.is_postgresql else self._matches(terms, every)
+        indexed: dict[int, _Candidate] = {}
+        for number, kind, ref, language, title, path, place in rows_of(
+            self.db, _POSTGRESQL if self.is_postgresql else _SQLITE, asked
+        ):
+            at = len(indexed)
+            indexed.setdefault(number, _Candidate(kind, ref, language, title, path, place, at, number, "", ""))
+        return [*own, *indexed.values()]
+
+    def _scopes(self) -> Iterator[list[str]]:
+        """The scopes of the four looks: the reader's own language twice, then the others twice."""
+        own = [scope(audience, self.reader.language) for audience in self.reader.audiences]
+        others = [
+            scope(audience, language)
+            for audience in self.reader.audiences
+            for language in LOCALES
+            if language != self.reader.language
         ]
-        return [*own, *indexed]
+        yield from (own, own, others, others)
+
+    def _matches(self, terms: Sequence[Term], every: bool) -> dict[str, str]:
+        """FTS5's way of asking. Terms are letters and digits alone, and quoted: nothing typed becomes an operator."""
+        words = (" AND " if every else " OR ").join(
+            "(" + " OR ".join([f'"{each}" *' for each in term.beginnings] + [f'"{each}"' for each in term.whole]) + ")"
+            for term in terms
+        )
+        columns = ("{title names}", "{title names text}") * 2
+        return {
+            f"look_{n}": f"scope : ({' OR '.join(f'{DQ}{each}{DQ}' for each in scopes)}) AND {column} : ({words})"
+            for n, (scopes, column) in enumerate(zip(self._scopes(), columns, strict=True))
+        }
+
+    def _tsqueries(self, terms: Sequence[Term], every: bool) -> dict[str, str]:
+        """PostgreSQL's way of asking, the same."""
+        words = (" & " if every else " | ").join(
+            "(" + " | ".join([f"'{each}':*" for each in term.beginnings] + [f"'{each}'" for each in term.whole]) + ")"
+            for term in terms
+        )
+        asked = {
+            f"look_{n}": f"({' | '.join(f'{SQ}@{each}{SQ}' for each in scopes)}) & ({words})"
+            for n, scopes in enumerate(self._scopes())
+        }
+        return {"terms": words, **asked}
 
     def spellings(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """For each word the known ones that may have been meant; from the index, and from the reader's own."""
-        unsure = [word for word in words if can_be_misspelt(word)]
-        if not unsure:
+        left = {word: parts(word) for word in words if can_be_misspelt(word)}
+        if not left:
             return {}
-        wanted = sorted(set().union(*(parts(word) for word in unsure)))
-        known = [word for (word,) in rows_of(self.db, _SPELLINGS, {"parts": wanted})]
-        known += {word for each in self.own for word in each.words if can_be_misspelt(word)}
-        return {word: nearest(word, (each for each in known if _is_like(each, word))) for word in unsure}
+        known = {word for (word,) in rows_of(self.db, _SPELLINGS, {"parts": sorted(set().union(*left.values()))})}
+        known |= {word for each in self.own for word in each.words if can_be_misspelt(word)}
+        like = {word: parts(word) for word in known}
+        return {
+            typed: nearest(typed, (word for word, its in like.items() if not its.isdisjoint(remains)))
+            for typed, remains in left.items()
+        }
 
     def shown(
         self,
@@ -196,8 +244,11 @@ class _Search:
     ) -> Found:
         ranked = self._ranked(terms, found)
         top = ranked[:MOST]
-        texts = dict(rows_of(self.db, _TEXTS, {"ids": [each.number for each in top if each.number]})) if top else {}
-        full = [each._replace(text=texts.get(each.number, each.text)) for each in top]
+        ids = [each.number for each in top if each.number]
+        texts = {number: said for number, *said in rows_of(self.db, _TEXTS, {"ids": ids})} if ids else {}
+        full = [
+            each._replace(text=said[0], folded=said[1]) if (said := texts.get(each.number)) else each for each in top
+        ]
         pattern = pattern_of(terms)
         hits = tuple(
             Hit(
@@ -206,39 +257,41 @@ class _Search:
                 each.language,
                 each.path,
                 marked(each.title, pattern),
-                marked(excerpt(each.text, pattern), pattern),
+                marked(excerpt(each.text, each.folded, pattern), pattern),
             )
             for each in full
         )
-        meant = _meant(terms, full) if is_guess else ""
+        meant = _meant(terms, full) if is_guess and full else ""
         return Found(words, hits, meant, is_loose and bool(hits), len(ranked) > MOST)
 
     def _ranked(self, terms: Sequence[Term], found: Sequence[_Candidate]) -> list[_Candidate]:
         """Best first, each thing once: in the reader's language if it is there."""
-        scored = sorted(((self._score(terms, each), n, each) for n, each in enumerate(found)), key=lambda s: (-s[0], s[1]))
+        scored = sorted(
+            ((self._score(terms, each), n, each) for n, each in enumerate(found)), key=lambda s: (-s[0], s[1])
+        )
         best: dict[tuple[str, str], _Candidate] = {}
         for _, _, each in scored:
             known = best.get((each.kind, each.ref))
             if known is None or (each.language == self.reader.language != known.language):
-                best[each.kind, each.ref] = each if known is None else each
+                best[each.kind, each.ref] = each
         return list(best.values())
 
     def _score(self, terms: Sequence[Term], each: _Candidate) -> float:
         title = closeness(terms, words_in(each.title))
-        order = 1.0 - each.at / CANDIDATES
+        order = 1.0 / (1.0 + each.at / 20)
         own_language = 1.0 if each.language == self.reader.language else 0.0
         here = 0.25 if each.place and each.place == self.reader.place else 0.0
         return 2.0 * title + order + own_language + here
 
 
-def _is_like(known: str, typed: str) -> bool:
-    return not parts(known).isdisjoint(parts(typed))
-
-
-def _meant(terms: Sequence[Term], found: Iterable[_Candidate]) -> str:
+def _meant(terms: Sequence[Term], found: Sequence[_Candidate]) -> str:
     """The words that were taken for those typed, as what was found writes them; only words that the reader can see."""
-    texts = [f"{each.title} {each.text}" for each in found]
-    there = [frozenset(words_in(each)) for each in texts[:MOST]]
+    there = [frozenset(words_in(f"{each.title} {each.folded}")) for each in found[:GUESSED_FROM]]
+    texts = [
+        pair
+        for each in found[:GUESSED_FROM]
+        for pair in ((each.title, fold_in_place(each.title)), (each.text, each.folded))
+    ]
     said = []
     for term in terms:
         taken = term.word
@@ -246,21 +299,3 @@ def _meant(terms: Sequence[Term], found: Iterable[_Candidate]) -> str:
             taken = next((word for word in term.whole if any(word in words for words in there)), term.word)
         said.append(as_written(taken, texts))
     return " ".join(said)
-
-
-def _match(terms: Sequence[Term], *, every: bool) -> str:
-    """FTS5's way of asking. Terms are letters and digits alone, and quoted: nothing typed becomes an operator."""
-    asked = [
-        "(" + " OR ".join([f'"{each}"*' for each in term.beginnings] + [f'"{each}"' for each in term.whole]) + ")"
-        for term in terms
-    ]
-    return (" AND " if every else " OR ").join(asked)
-
-
-def _tsquery(terms: Sequence[Term], *, every: bool) -> str:
-    """PostgreSQL's way of asking, the same."""
-    asked = [
-        "(" + " | ".join([f"'{each}':*" for each in term.beginnings] + [f"'{each}'" for each in term.whole]) + ")"
-        for term in terms
-    ]
-    return (" & " if every else " | ").join(asked)

@@ -40,6 +40,12 @@ def of_contact(contact_id: int) -> str:
     return f"contact:{contact_id}"
 
 
+def scope(audience: str, language: str) -> str:
+    """One word for whom and in which language, that stands in the index beside a document's own words: so the index itself
+    passes over what the reader may not see, however much of that there is."""
+    return sha256(f"{audience}\0{language}".encode()).hexdigest()[:20]
+
+
 @dataclass(frozen=True)
 class Document:
     """One thing to be found, in one language, by one audience. `text` is plain: no Markdown, no HTML.
@@ -230,7 +236,7 @@ def parts(word: str) -> set[str]:
 
 def can_be_misspelt(word: str) -> bool:
     """Short words and numbers are what they are."""
-    return allowance(word) > 0 and not any(c.isdigit() for c in word)
+    return len(word) >= 4 and word.isalpha()
 
 
 MOST_SPELLINGS = 6
@@ -316,17 +322,17 @@ def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[Piece]:
 
 
 EXCERPT = 170
-LOOKED_THROUGH = 12_000
+LOOKED_THROUGH = 20_000
 """How far into a text an excerpt is looked for: a page of results must not read books."""
 
 
-def excerpt(text: str, pattern: re.Pattern[str]) -> str:
-    """The stretch of the text around the first place that was looked for; its beginning where there is none."""
-    head = text[:LOOKED_THROUGH]
-    found = pattern.search(fold_in_place(head))
+def excerpt(text: str, folded: str, pattern: re.Pattern[str]) -> str:
+    """The stretch of the text around the first place that was looked for; its beginning where there is none. `folded` is
+    the text, folded in place."""
+    found = pattern.search(folded, 0, LOOKED_THROUGH)
     start = max(found.start() - EXCERPT // 3, 0) if found else 0
     if start:
-        start = head.find(" ", start, found.start() if found else None) + 1 or start
+        start = text.find(" ", start, found.start() if found else None) + 1 or start
     end = start + EXCERPT
     if end < len(text):
         end = max(text.rfind(" ", start + EXCERPT // 2, end), start + EXCERPT // 2)
@@ -334,12 +340,12 @@ def excerpt(text: str, pattern: re.Pattern[str]) -> str:
     return ("… " if start else "") + said + (" …" if end < len(text) else "")
 
 
-def as_written(word: str, texts: Iterable[str]) -> str:
-    """A folded word as one of the texts writes it, with its accents; itself if none has it."""
+def as_written(word: str, texts: Iterable[tuple[str, str]]) -> str:
+    """A folded word as one of the texts (each with itself folded in place) writes it, with its accents; itself if none
+    has it."""
     pattern = re.compile(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])")
-    for text in texts:
-        head = text[:LOOKED_THROUGH]
-        found = pattern.search(fold_in_place(head))
+    for text, folded in texts:
+        found = pattern.search(folded, 0, LOOKED_THROUGH)
         if found:
-            return head[found.start() : found.end()].lower()
+            return text[found.start() : found.end()].lower()
     return word

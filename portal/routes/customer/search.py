@@ -1,7 +1,7 @@
 """Search: everything that this person may see, from anywhere, as they type."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from starlette.responses import Response
@@ -113,15 +113,13 @@ def search(ask: CustomerAsk) -> Response:
     found = queries.find(ask.db, typed, _reader(ask, stage), own=[*_own(ask, journey)]) if typed else NOTHING
     in_box = ask.htmx and ask.query.get("in") == "box"
     hits = found.hits[:QUICKLY] if in_box else found.hits
-    values = {
+    values: dict[str, Any] = {
         "q": typed,
         "found": found,
         "groups": grouped(hits),
         "shelves": SHELVES,
         "consultant": journey.consultant if journey is not None else None,
-        "lessons": ()
-        if found.hits or in_box
-        else lessons_for(ask.db, me.contact_id, stage, ask.locale),
+        "lessons": () if found.hits or in_box else lessons_for(ask.db, me.contact_id, stage, ask.locale),
     }
     if in_box:
         return ask.block("customer/search.html", "quick", **values)
