@@ -117,7 +117,9 @@ _SQLITE, _POSTGRESQL = _looks(_SQLITE_LOOK), _looks(_POSTGRESQL_LOOK)
 _TEXTS = select(SearchDocument.id, SearchDocument.text, SearchDocument.folded).where(
     SearchDocument.id.in_(bindparam("ids", expanding=True))
 )
-_SPELLINGS = select(SearchSpelling.word).where(SearchSpelling.part.in_(bindparam("parts", expanding=True))).distinct()
+_SPELLINGS = select(SearchSpelling.part, SearchSpelling.word).where(
+    SearchSpelling.part.in_(bindparam("parts", expanding=True))
+)
 
 
 def find(db: Session, typed: str, reader: Reader, *, own: Sequence[Document] = ()) -> Found:
@@ -225,13 +227,16 @@ class _Search:
         left = {word: parts(word) for word in words if can_be_misspelt(word)}
         if not left:
             return {}
-        known = {word for (word,) in rows_of(self.db, _SPELLINGS, {"parts": sorted(set().union(*left.values()))})}
-        known |= {word for each in self.own for word in each.words if can_be_misspelt(word)}
-        like = {word: parts(word) for word in known}
-        return {
-            typed: nearest(typed, (word for word, its in like.items() if not its.isdisjoint(remains)))
-            for typed, remains in left.items()
-        }
+        like: dict[str, set[str]] = {typed: set() for typed in left}
+        for part, word in rows_of(self.db, _SPELLINGS, {"parts": sorted(frozenset().union(*left.values()))}):
+            for typed, remains in left.items():
+                if part in remains:
+                    like[typed].add(word)
+        for word in frozenset().union(*(each.words for each in self.own)):
+            for typed, remains in left.items():
+                if can_be_misspelt(word) and not parts(word).isdisjoint(remains):
+                    like[typed].add(word)
+        return {typed: nearest(typed, known) for typed, known in like.items()}
 
     def shown(
         self,

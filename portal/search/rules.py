@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from itertools import combinations
 from typing import NamedTuple
@@ -223,15 +224,16 @@ def distance(one: str, other: str) -> int:
     return last_row(one, other)[-1]
 
 
-def parts(word: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def parts(word: str) -> frozenset[str]:
     """What remains of a word's beginning when up to its allowance of letters are taken out. Two words within the smaller
     allowance of both share one of them, so that an index finds what a comparison with every word would."""
     beginning = word[:CUT]
-    return {
+    return frozenset(
         "".join(beginning[i] for i in range(len(beginning)) if i not in gone)
         for slips in range(min(allowance(word), len(beginning) - 1) + 1)
         for gone in combinations(range(len(beginning)), slips)
-    }
+    )
 
 
 def can_be_misspelt(word: str) -> bool:
@@ -246,9 +248,9 @@ def nearest(typed: str, known: Iterable[str]) -> tuple[str, ...]:
     """The known words that were most likely meant, the likeliest first. A word half typed may have slips, too."""
     found = []
     for word in set(known):
-        if word == typed or abs(len(word) - len(typed)) > 12:
-            continue
         most = min(allowance(typed), allowance(word))
+        if word == typed or len(word) < len(typed) - most or len(word) > len(typed) + 12:
+            continue
         row = last_row(typed, word)
         slips, begun = row[-1], min(row)
         if slips <= most:
