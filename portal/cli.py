@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--language", choices=["en", "pt-BR"], help="default: PORTAL_DEFAULT_LANGUAGE")
     one.add_argument("--timezone", help="such as America/Sao_Paulo; default: PORTAL_DEFAULT_TIMEZONE")
 
-    command("search-index", search_index, "Fill the search index anew from what there is.")
+    command("reindex", reindex, "Fill the search index anew from what there is.")
 
     command("check", check, "Whether settings, database and mail server are fit to run.")
 
@@ -507,7 +507,7 @@ def check(_given: argparse.Namespace) -> int:
     return code
 
 
-def search_index(_given: argparse.Namespace) -> int:
+def reindex(_given: argparse.Namespace) -> int:
     from portal.findable import make_anew
 
     house = _house()

@@ -10,7 +10,7 @@ call down, in their own transaction, so that what was taken back is gone the mom
 
 `audience` says who may find it: EVERYBODY, `of_plan("Growth")`, `of_account(12)` or `of_contact(7)`; what is for two plans
 is put twice. A new kind of thing is a word in `rules.Kind`, its name and picture in `routes/customer/search.py`, and one
-more line in `findable.SOURCES`, from which `portal search-index` (and `portal migrate`) fills the index anew.
+more line in `findable.SOURCES`, from which `portal reindex` (and `portal migrate`) fills the index anew.
 
 *The reader's own few dozen rows* (their plan, their meetings, their consultant, the portal's own places) are not in the
 index: the page reads them through the person who asks, as their own pages do, and hands them over as Documents to
