@@ -56,10 +56,14 @@ def _routes(app: FastAPI) -> Iterator[tuple[str, GuardedRoute]]:
 
 
 def _fields(route: GuardedRoute) -> list[str]:
-    """What the pages of the route's file read from forms: the models that the file names, and what it asks for itself."""
+    """What the route reads from its form: the models that it names and what it asks for; where it leaves the reading to
+    others, what anything in its file reads."""
     module: Any = inspect.getmodule(route.endpoint)
-    source = inspect.getsource(module)
-    models = [value for name, value in vars(module).items() if name in source and _is_form(value)]
+    return _read_in(inspect.getsource(route.endpoint), module) or _read_in(inspect.getsource(module), module)
+
+
+def _read_in(source: str, module: Any) -> list[str]:
+    models = [value for name, value in vars(module).items() if re.search(rf"\b{name}\b", source) and _is_form(value)]
     asked = re.findall(r'ask\.form(?:\.get|\.getlist)?[\[(]"(\w+)"', source)
     return sorted({*(field for model in models for field in model.model_fields), *asked})
 
