@@ -546,10 +546,7 @@ def open_activities(db: Session, *, assignee_id: int | None, most: int = 100) ->
     """
     still_to_do = or_(JourneyRow.status != Status.LOST, Activity.kind == ActivityKind.OTHER)
     query = (
-        _activities()
-        .where(Activity.done_at.is_(None), still_to_do)
-        .order_by(Activity.due_at, Activity.id)
-        .limit(most)
+        _activities().where(Activity.done_at.is_(None), still_to_do).order_by(Activity.due_at, Activity.id).limit(most)
     )
     if assignee_id is not None:
         query = query.where(Activity.assignee_id == assignee_id)

@@ -100,9 +100,7 @@ def _answer(database: Database, now: datetime, *, invitation_id: int, contact_id
     answers = Answers(csat=1, nps=2, comment="It is slow.") if unhappy else Answers(csat=5, nps=9)
     sending = surveys.Sending(Provenance.MAIL_LINK, f"contact:{contact_id}")
     with database.write() as db:
-        surveys.submit(
-            db, house(database, now), invitation_id=invitation_id, answers=answers, sending=sending, now=now
-        )
+        surveys.submit(db, house(database, now), invitation_id=invitation_id, answers=answers, sending=sending, now=now)
 
 
 def _resolve(database: Database, now: datetime, flag_id: int) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,7 @@ def test_answers_flags_and_approvals_survive_whoever_is_killed(
         while not mortal.is_over(database, now):
             people = [start(mortal.live, database_url, now, str(acknowledged)) for _ in range(2)]
             deaths += sum(
-                killed_when(database, one, done(database) + chance.randrange(1, ANSWERING), deadline)
-                for one in people
+                killed_when(database, one, done(database) + chance.randrange(1, ANSWERING), deadline) for one in people
             )
     assert deaths >= len(CONTACT_DAYS), "they were hardly ever killed at work"
 

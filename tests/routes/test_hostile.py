@@ -6,23 +6,19 @@ The walk reads the routes and the fields from the application itself, so a new p
 import inspect
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
-from sqlalchemy import JSON, String, cast, or_, select
+from sqlalchemy import JSON, String, cast, select
 from starlette.testclient import TestClient
 
-from portal.accounts.models import Account
 from portal.db import Base, Database
 from portal.deps import GuardedRoute, Who
 from portal.house import House
-from portal.journeys import cases
-from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
-from portal.journeys.rules import FlagOrigin
+from portal.journeys.models import Activity, GoalRow, Milestone, PendingIssue
 from portal.surveys.models import Invitation
 from tests.routes.conftest import NOON, Cast, SignIn
 from tests.routes.staff.conftest import Road, carla, flag, house, maria, road
@@ -124,7 +120,9 @@ def test_every_form_survives_every_abuse_of_every_field(
         names, at = _fields(route), _at(path, rows)
         known = {name: PLAUSIBLE.get(name, "1") for name in names}
         tries = [dict.fromkeys([*names, "return"], value) for value in (*HOSTILE.values(), *WRONG_TYPE, "\ud800")]
-        tries += [{**known, name: value} for name in names for value in (HOSTILE["NUL"], HOSTILE["too long"], str(2**63))]
+        tries += [
+            {**known, name: value} for name in names for value in (HOSTILE["NUL"], HOSTILE["too long"], str(2**63))
+        ]
         answers[path] = {_post(people[route.guard.who], at, fields) for fields in tries}
     assert len(answers) > 60
     assert {path: met for path, met in answers.items() if any(status >= 500 for status in met)} == {}
