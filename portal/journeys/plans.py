@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
+from portal.clock import next_business_day
 from portal.journeys.rules import EntryKind, Whose
 
 
@@ -103,7 +104,7 @@ def path(
         if n <= position:
             on = reached.get(stage.key)
         elif stage.contact_day is not None and started is not None:
-            on = started + timedelta(days=stage.contact_day)
+            on = next_business_day(started + timedelta(days=stage.contact_day))
         else:
             on = None
         steps.append(PathStep(stage.key, stage.customer_name, stage.customer_text, state, on))

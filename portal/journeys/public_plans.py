@@ -19,6 +19,7 @@ from portal import audit, links
 from portal.accounts.models import Account, Staff
 from portal.accounts.rules import Language
 from portal.audit import Event, Happened
+from portal.clock import next_business_day
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import conduct, planning
@@ -276,7 +277,8 @@ def shown(db: Session, row: PublicPlan, *, locale: str) -> Shown:
         if entry.kind is EntryKind.MILESTONE:
             by_stage.setdefault(entry.stage_key, []).append(line)
         else:
-            touchpoints.append(line)
+            # As on the live plan: the day we really write or call, not the Saturday it falls on.
+            touchpoints.append(line._replace(on=next_business_day(on) if on is not None else None))
         if day is not None:
             first_days[entry.stage_key] = min(day, first_days.get(entry.stage_key, day))
     known = {stage.key for stage in words}
@@ -302,7 +304,7 @@ def _path(stages: Sequence[StageWords], first_days: dict[str, int], starts_on: d
     steps = []
     for n, stage in enumerate(stages):
         day = stage.contact_day if stage.contact_day is not None else first_days.get(stage.key)
-        on = starts_on + timedelta(days=day) if day is not None else None
+        on = next_business_day(starts_on + timedelta(days=day)) if day is not None else None
         state = StepState.NOW if n == 0 else StepState.LATER
         steps.append(PathStep(stage.key, stage.customer_name, stage.customer_text, state, on))
     return tuple(steps)

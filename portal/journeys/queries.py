@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
-from portal.clock import local_date
+from portal.clock import local_date, next_business_day
 from portal.db import rows_of
 from portal.journeys.models import (
     Flag,
@@ -338,6 +338,8 @@ def plan_of(
                 whose, first = Whose(which), tuple(needs.split())
                 milestones.append(MilestoneLine(row_id, key, title, more, whose, due_on, on, tag, first))
             case _Part.TOUCHPOINT:
+                if on is None and due_on is not None:  # the day we really write or call, not the Saturday it falls on
+                    due_on = next_business_day(due_on)
                 touchpoints.append(TouchpointLine(row_id, key, title, more, which, due_on, on))
             case _Part.GOAL:
                 day = use_started_on + timedelta(days=place) if use_started_on is not None else None
