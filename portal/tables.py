@@ -2,6 +2,7 @@
 
 from portal import audit, auth, idempotency, mail
 from portal.accounts import models as accounts
+from portal.accounts import people_models as people
 from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.learning import models as learning
@@ -15,6 +16,7 @@ TABLES = (
     idempotency,
     mail,
     accounts,
+    people,
     journeys,
     imports,
     meetings,

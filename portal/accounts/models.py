@@ -91,6 +91,8 @@ class Contact(Base):
     birthday: Mapped[date | None]
     is_primary: Mapped[bool] = mapped_column(default=False)
     position: Mapped[int] = mapped_column(Integer, default=0)
+    job_title: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
+    """What they do there, in their own words."""
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 
