@@ -51,20 +51,22 @@ from portal.routes.api import (
     messages,
     survey_invitations,
 )
-from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
+from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer, start, team, wishes
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
     calendar,
     company_sign_in,
     doubt_meeting,
     friend,
+    joining,
     preferences,
     resolution,
     sign_in,
     survey,
+    unsubscribe,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import contacts, customer, customers, day, hours, imports, inbox, meetings, people, pipeline
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
@@ -78,6 +80,9 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     learn.pages,
     refer.pages,
     details.pages,
+    wishes.pages,
+    team.pages,
+    start.pages,
     current_account.pages,
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
@@ -88,6 +93,8 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     sealed_meeting.pages,
     calendar.pages,
     sign_in.pages,
+    joining.pages,
+    unsubscribe.pages,
     preferences.pages,
     description.pages,
 ]
@@ -103,6 +110,9 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.flagging,
     customer.reassigning,
     customer.closing,
+    contacts.pages,
+    contacts.talks,
+    contacts.privacy,
     people.pages,
     staff_insights.pages,
     staff_referrals.pages,

@@ -67,6 +67,10 @@ PUBLIC = {
     "/r/i/{token}",
     "/r/i/{token}/no-contact",
     "/r/confirm/{token}",
+    "/join/{token}",
+    "/join/{token}/no",
+    "/address/{token}",
+    "/unsubscribe/{token}",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 
