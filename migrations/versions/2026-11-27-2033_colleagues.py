@@ -251,7 +251,6 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("job_title", sa.String(length=120), server_default=sa.text("''"), nullable=False))
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.drop_column("job_title")
