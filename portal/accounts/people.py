@@ -442,8 +442,9 @@ def allow_inviting(db: Session, *, contact_id: int, account_id: int, by: str, no
         insert_for(db, ContactRight)
         .values(contact_id=contact_id, what=Right.INVITE_COLLEAGUES, granted_at=now, granted_by=by)
         .on_conflict_do_nothing()
-    )
-    if cast("CursorResult[Any]", given).rowcount:
+        .returning(ContactRight.id)
+    ).scalar_one_or_none()
+    if given is not None:
         detail = {"name": person.name, "how": "granted"}
         audit.note(db, Event(Happened.INVITING_CHANGED, by, now, account_id, None, contact_id, detail))
     return person.name
