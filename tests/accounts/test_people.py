@@ -44,7 +44,9 @@ def invite(db: Session, house: House, who: Cast, name: str = "Lia Costa", email:
 
 
 def the_invitation(db: Session) -> ColleagueInvitation:
-    return db.scalars(select(ColleagueInvitation).order_by(ColleagueInvitation.id.desc())).first() or pytest.fail("nobody was invited")
+    return db.scalars(select(ColleagueInvitation).order_by(ColleagueInvitation.id.desc())).first() or pytest.fail(
+        "nobody was invited"
+    )
 
 
 def joining(email: str, name: str = "Lia Costa") -> Joining:
