@@ -9,7 +9,7 @@ from portal.closed_sets import add_words, remove_words
 
 
 revision: str = "2611272033"
-down_revision: str | Sequence[str] | None = "2611221900"
+down_revision: str | Sequence[str] | None = "2611272030"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
