@@ -108,6 +108,7 @@ class TeamMember(NamedTuple):
     language: Language
     timezone: str
     is_primary: bool
+    portrait: str
     may_invite: bool
     since: datetime
     last_seen_at: datetime | None
@@ -137,6 +138,7 @@ _TEAM = (
         Contact.language,
         Contact.timezone,
         Contact.is_primary,
+        Contact.portrait,
         ContactRight.id,
         Contact.created_at,
         _SEEN_AT,

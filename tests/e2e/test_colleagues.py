@@ -61,12 +61,8 @@ def test_a_colleague_is_invited_on_a_phone_and_comes_in(
 
     maria.goto(f"{onward.address}/team")
     maria.get_by_label("Their name").fill("Lia Costa")
-    maria.get_by_label("Their email").fill("lia@gmail.com")
-    maria.get_by_label("Their language").select_option("pt-BR")
-    maria.get_by_role("button", name="Send invite").click()
-    expect(maria.get_by_text("ask your consultant to add them")).to_be_visible()
-    expect(maria.get_by_label("Their name")).to_have_value("Lia Costa")
     maria.get_by_label("Their email").fill(LIA)
+    maria.get_by_label("Their language").select_option("pt-BR")
     maria.get_by_role("button", name="Send invite").click()
     expect(maria.get_by_role("button", name="Send again: Lia Costa")).to_be_visible()
     if script:
@@ -81,11 +77,10 @@ def test_a_colleague_is_invited_on_a_phone_and_comes_in(
     expect(lia.get_by_role("heading", level=1)).to_have_text("Maria Lima gostaria de ter você aqui")
     if script:
         faultless(lia)
-    lia.get_by_role("button", name="Entrar").click()
-    expect(lia.get_by_text("Preencha este campo")).to_be_visible()
     lia.get_by_label("O e-mail que recebeu o convite").fill(LIA)
     lia.get_by_label("O que você faz lá").fill("Atendimento")
     lia.get_by_label("Fuso horário").select_option("America/Recife")
+    lia.context.set_default_timeout(30_000)
     lia.get_by_role("button", name="Entrar").click()
 
     expect(lia.get_by_role("heading", name="Boas-vindas. Três pequenos passos")).to_be_visible()
@@ -102,9 +97,7 @@ def test_a_colleague_is_invited_on_a_phone_and_comes_in(
 
     welcome = onward.post.letter(LIA)
     assert "Três pequenos passos" in welcome.text
-    again = visitor(width=375, java_script_enabled=script)
-    again.on("console", lambda _line: None)
-    assert again.request.get(link).status == 410
+    assert visitor().request.get(link).status == 410
 
     maria.goto(f"{onward.address}/team")
     expect(maria.get_by_text("Lia Costa", exact=True)).to_be_visible()

@@ -9,7 +9,8 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, StringConstraints
 from starlette.responses import Response
 
-from portal.accounts import people, people_queries
+from portal import words
+from portal.accounts import people, people_queries, portraits
 from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Language
 from portal.audit import Event, Happened, note
@@ -17,12 +18,14 @@ from portal.deps import AskOfCustomer, CustomerAsk, customer_pages
 from portal.errors import N_
 from portal.forms import Email, Filled, Zone, empty_form, read_form
 from portal.journeys.corrections import suggest_correction
+from portal.media import MediaRefused
 from portal.routes.customer import own_data
 from portal.routes.zones import zone_groups
 from portal.text import Line, Paragraphs, RequiredLine, clean
 
 pages = customer_pages()
 
+NO_PICTURE = N_("Please choose a picture first.")
 WRITE_WHAT = N_("Please write what should be different.")
 
 
@@ -67,7 +70,7 @@ def _own_form(person: Contact) -> Filled[Any]:
     )
 
 
-def _page(ask: AskOfCustomer, **forms: Filled[Any]) -> Response:
+def _page(ask: AskOfCustomer, *, portrait_error: str = "", **forms: Filled[Any]) -> Response:
     """The whole page; the form that came back with mistakes, if one did, in place of the empty one."""
     person = ask.db.get_one(Contact, ask.me.contact_id)
     account = ask.db.get_one(Account, ask.me.account_id)
@@ -82,7 +85,8 @@ def _page(ask: AskOfCustomer, **forms: Filled[Any]) -> Response:
         "zones": zone_groups(ask.now, ask.locale),
         "asked_to_be_forgotten": people_queries.asked_to_be_forgotten_at(ask.db, person.id),
     }
-    return ask.page("customer/details.html", 422 if forms else 200, **values)
+    status = 422 if forms or portrait_error else 200
+    return ask.page("customer/details.html", status, portrait_error=portrait_error, **values)
 
 
 @pages.get("/details")
@@ -154,9 +158,32 @@ def correct_company(ask: CustomerAsk) -> Response:
             filled = filled.with_error("correction", WRITE_WHAT)
         return _page(ask, correction_form=filled)
     me = ask.me
-    words = filled.value.correction
-    suggest_correction(ask.db, ask.house, account_id=me.account_id, contact_id=me.contact_id, words=words, now=ask.now)
+    said = filled.value.correction
+    suggest_correction(ask.db, ask.house, account_id=me.account_id, contact_id=me.contact_id, words=said, now=ask.now)
     return ask.see_other("/details#company", said=N_("Thank you. Your consultant will look at it."))
+
+
+# Their picture
+
+
+@pages.post("/details/portrait")
+def wear_portrait(ask: CustomerAsk) -> Response:
+    """A picture of theirs, for who wants one."""
+    upload = ask.files.get("portrait")
+    if upload is None:
+        return _page(ask, portrait_error=words.translate(ask.locale, NO_PICTURE))
+    person = ask.db.get_one(Contact, ask.me.contact_id)
+    try:
+        portraits.wear(ask.db, ask.house, person, upload, by=ask.me.by, now=ask.now)
+    except MediaRefused as refused:
+        return _page(ask, portrait_error=words.translate(ask.locale, refused.message, **refused.values))
+    return ask.see_other("/details#picture", said=N_("That’s your picture now."))
+
+
+@pages.post("/details/portrait/end")
+def take_portrait_off(ask: CustomerAsk) -> Response:
+    portraits.take_off(ask.db, ask.db.get_one(Contact, ask.me.contact_id), by=ask.me.by, now=ask.now)
+    return ask.see_other("/details#picture", said=N_("Your initials stand there again."))
 
 
 # What we keep of them

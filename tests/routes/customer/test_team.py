@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
@@ -371,3 +372,44 @@ def test_what_one_person_answered_or_told_us_is_on_no_page_of_a_colleague(
         assert SECRET not in answer.text, path
     packed = zipfile.ZipFile(io.BytesIO(maria.post("/details/data").content))
     assert SECRET.encode() not in b"".join(packed.read(name) for name in packed.namelist())
+
+
+# A picture
+
+
+def picture(side: int = 600) -> bytes:
+    made = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    Image.new("RGB", (side, side * 2), "teal").save(made, "JPEG", exif=exif)
+    return made.getvalue()
+
+
+def test_a_picture_becomes_a_small_square_that_colleagues_see(maria: TestClient, joao: TestClient) -> None:
+    content = picture()
+    assert b"taken at home" in content
+    answer = maria.post("/details/portrait", files={"portrait": ("me.jpg", content, "image/jpeg")})
+    assert answer.status_code == 303
+    found = re.search(r'src="(/media/[^"]+)"', joao.get("/team").text)
+    assert found is not None
+    shown = joao.get(found[1])
+    with Image.open(io.BytesIO(shown.content)) as small:
+        assert (small.size, small.format) == ((256, 256), "WEBP")
+    assert b"taken at home" not in shown.content
+    assert maria.post("/details/portrait/end").status_code == 303
+    assert "/media/" not in joao.get("/team").text
+    assert joao.get(found[1]).status_code == 404
+
+
+@pytest.mark.parametrize("content", [b"", b"<svg onload=alert(1)>", b"GIF89a but no more"])
+def test_what_is_no_picture_is_refused_in_words(maria: TestClient, content: bytes) -> None:
+    answer = maria.post("/details/portrait", files={"portrait": ("me.svg", content, "image/svg+xml")})
+    assert answer.status_code == 422
+    assert 'id="portrait-e"' in answer.text
+
+
+def test_staff_wear_pictures_too(cast: Cast, signed_in: SignIn) -> None:
+    carla = signed_in(staff_id=cast.carla)
+    answer = carla.post("/staff/settings/portrait", files={"portrait": ("me.jpg", picture(), "image/jpeg")})
+    assert answer.status_code == 303
+    assert "/media/" in carla.get("/staff/settings").text
