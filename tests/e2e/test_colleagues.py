@@ -87,7 +87,7 @@ def test_a_colleague_is_invited_on_a_phone_and_comes_in(
     lia.get_by_role("button", name="Ver o plano").click()
     lia.wait_for_url("**/plan")
     lia.goto(f"{onward.address}/preferences")
-    lia.get_by_text("Menos", exact=True).click()
+    lia.locator("label.pick", has_text="a cada duas semanas").click()
     lia.get_by_label("Ofertas").uncheck()
     lia.get_by_role("button", name="Salvar").click()
     lia.goto(onward.address)
