@@ -53,7 +53,19 @@ from portal.routes.api import (
     messages,
     survey_invitations,
 )
-from portal.routes.customer import check_ins, current_account, details, home, learn, milestones, plan, refer
+from portal.routes.customer import (
+    check_ins,
+    current_account,
+    details,
+    home,
+    learn,
+    milestones,
+    plan,
+    refer,
+    start,
+    team,
+    wishes,
+)
 from portal.routes.customer import search as own_search
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
@@ -62,14 +74,18 @@ from portal.routes.public import (
     company_sign_in,
     doubt_meeting,
     friend,
+    joining,
+    media,
     preferences,
     resolution,
     sign_in,
     survey,
+    unsubscribe,
 )
 from portal.routes.public import meeting as sealed_meeting
 from portal.routes.public import plan as public_plan
 from portal.routes.staff import (
+    contacts,
     customer,
     customers,
     day,
@@ -98,6 +114,9 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     own_search.pages,
     refer.pages,
     details.pages,
+    wishes.pages,
+    team.pages,
+    start.pages,
     current_account.pages,
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
@@ -108,7 +127,10 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     doubt_meeting.pages,
     sealed_meeting.pages,
     calendar.pages,
+    media.pages,
     sign_in.pages,
+    joining.pages,
+    unsubscribe.pages,
     preferences.pages,
     about.pages,
     description.pages,
@@ -127,6 +149,9 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.closing,
     staff_plan.talks,
     public_plans.pages,
+    contacts.pages,
+    contacts.talks,
+    contacts.privacy,
     people.pages,
     own_settings.pages,
     staff_insights.pages,

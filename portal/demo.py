@@ -7,7 +7,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +17,13 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from portal import copies, delivery, mail, shipped
+from portal.accounts import people
 from portal.accounts.models import Account, Contact, Staff
-from portal.accounts.rules import Channel, Language, Role
+from portal.accounts.people import NewColleague
+from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
 from portal.db import DeploymentFact, is_migrated, migrate
-from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
+from portal.demo_people import INVITED, STAFF, TITLES, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
 from portal.journeys import actions, cases, intake, planning, public_plans
@@ -204,6 +206,7 @@ class Life:
         with self.house.database.write() as db:
             self._get_stuck(db)
             self._show_plans(db)
+            self._gather(db)
             self._deliver(db)
             fact = db.get(DeploymentFact, CLOCK_OFFSET)
             if fact is not None:
@@ -596,6 +599,37 @@ class Life:
     def _call(self, db: Session, journey_id: int, kind: ActivityKind, by: str, note: str) -> None:
         self._talk(db, journey_id, by, None, Outcome.SATISFIED, note)
         self._complete(db, journey_id, kind, by, note)
+
+    def _gather(self, db: Session) -> None:
+        """The visited companies as teams: what each person does there, one halfway through their start, one invited."""
+        for account_id, customer in self.of_account.items():
+            if customer.company not in _VISITED:
+                continue
+            team = db.scalars(select(Contact).where(Contact.account_id == account_id).order_by(Contact.id)).all()
+            for person, title in zip(team, TITLES[customer.language], strict=False):
+                person.job_title = title
+            main, *colleagues = team
+            db.flush()
+            for person in colleagues[:1]:
+                people.allow_inviting(
+                    db, contact_id=person.id, account_id=account_id, by=f"contact:{main.id}", now=self.now
+                )
+                people.take_step(db, person.id, StartStep.PLAN, now=self.now)
+                mornings = Wishes(person.timezone, Channel.EMAIL, Frequency.LESS, time(8), time(12))
+                people.wish(db, contact_id=person.id, wishes=mornings, by=f"contact:{person.id}", now=self.now)
+                people.take_step(db, person.id, StartStep.PREFERENCES, now=self.now)
+            domain = (main.email or "").rpartition("@")[2]
+            name = INVITED[customer.language]
+            new = NewColleague(name, f"{_ascii(name.split()[0])}@{domain}", customer.language)
+            people.invite(
+                db,
+                self.house,
+                new,
+                account_id=account_id,
+                by=f"contact:{main.id}",
+                inviter_name=main.name,
+                now=self.now - timedelta(days=1),
+            )
 
     def _deliver(self, db: Session) -> None:
         """The letters of the past went out when they were due; the mailbox shows them. Only their subjects are kept."""

@@ -17,8 +17,9 @@ STAFF_KINDS = {
     Kind.STAGNATION,
     Kind.STAGNATION_MANAGER,
     Kind.IMPORT_REPORT,
+    Kind.ERASURE_ASKED,
 }
-FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION}
+FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION, Kind.COLLEAGUE_INVITATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
 
@@ -73,6 +74,14 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     },
     Kind.REFERRAL_CONFIRMATION: {"friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima"},
     Kind.IMPORT_REPORT: {"file_name": "deals.csv", "taken": 117, "updated": 12, "unchanged": 40, "refused": 3, "path": "/staff/imports/4"},
+    Kind.COLLEAGUE_INVITATION: {
+        "friend_name": "Lia Costa", "inviter_name": "Maria Lima", "company": "Moss & Rye Bakery", "until_at": TUESDAY_10,
+    },
+    Kind.ADDRESS_CONFIRMATION: {},
+    Kind.ADDRESS_NOTICE: {"new_email": "maria@home.example"},
+    Kind.ERASURE_ASKED: {
+        "person_name": "Maria Lima", "company": "Moss & Rye Bakery", "words": "I have left the company.", "path": "/staff/customers/3/people/7",
+    },
 }  # fmt: skip
 
 ICS = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
@@ -104,4 +113,6 @@ COMPOSERS = {
     Kind.MEETING_CANCELLED: _with_calendar,
     Kind.REFERRAL_INVITATION: _gives(invitation_url="/r"),
     Kind.REFERRAL_CONFIRMATION: _gives(confirm_url="/r/confirm"),
+    Kind.COLLEAGUE_INVITATION: _gives(join_url="/join"),
+    Kind.ADDRESS_CONFIRMATION: _gives(confirm_url="/address"),
 }

@@ -46,25 +46,13 @@ LAYERS = (
     Layer("the conductor", together("journeys")),
     Layer(
         "people, mail and what happened",
-        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "search"),
+        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "media", "search"),
     ),
     Layer(
         "the ground",
         together(
-            *(
-                "boundary",
-                "catalogues",
-                "charts",
-                "clock",
-                "closed_sets",
-                "copies",
-                "db",
-                "errors",
-                "house",
-                "icons",
-                "kit",
-            ),
-            *("links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
+            *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
+            *("kit", "links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
         ),
     ),
 )

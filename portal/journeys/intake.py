@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from portal import audit
 from portal.accounts.models import Account, Contact
-from portal.accounts.rules import Channel, Language, folded, normalised_email
+from portal.accounts.people import begin_starts, refresh_search
+from portal.accounts.rules import Channel, Language, normalised_email
 from portal.audit import Event, Happened
 from portal.db import insert_for
 from portal.errors import N_, Refused
@@ -128,6 +129,7 @@ def take_in(db: Session, house: House, *, deal: Deal, by: str, now: datetime) ->
     for person in people:
         _add_contact(db, account_id, person, now=now)
     _keep_one_primary(db, account_id, people)
+    begin_starts(db, account_id, now=now)
     refresh_search(db, account_id)
     audit.note(db, Event(Happened.ACCOUNT_CREATED, by, now, account_id, None, None, {"name": deal.name}))
     agreed = None
@@ -184,6 +186,7 @@ def _update(db: Session, house: House, deal: Deal, people: Sequence[Person], *, 
         if _change_contact(db, account.id, person, now=now):
             changed.setdefault("contacts", []).append(person.name)
     _keep_one_primary(db, account.id, people)
+    begin_starts(db, account.id, now=now)
     refresh_search(db, account.id)
     open_ids = db.scalars(
         select(JourneyRow.id)
@@ -261,17 +264,6 @@ def _keep_one_primary(db: Session, account_id: int, people: Sequence[Person]) ->
     if not chosen.is_primary:
         chosen.is_primary = True
         db.flush()
-
-
-def refresh_search(db: Session, account_id: int) -> None:
-    """Keeps the folded words that the customer list is searched by."""
-    account = db.get_one(Account, account_id)
-    people = db.execute(
-        select(Contact.name, Contact.email).where(Contact.account_id == account_id).order_by(Contact.id)
-    )
-    words = [account.name, account.external_id, *(part for row in people for part in row if part)]
-    account.search = folded(" ".join(words))[:2000]
-    db.flush()
 
 
 def has_journey(db: Session, account_id: int) -> bool:

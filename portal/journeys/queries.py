@@ -87,6 +87,7 @@ class ConsultantCard(NamedTuple):
     phone: str
     whatsapp: str
     meeting_url: str
+    portrait: str = ""
 
 
 class CustomerJourney(NamedTuple):
@@ -126,6 +127,7 @@ _JOURNEY = (
         Staff.phone,
         Staff.whatsapp,
         Staff.meeting_url,
+        Staff.portrait,
     )
     .select_from(JourneyRow)
     .join(Account, Account.id == JourneyRow.account_id)

@@ -55,6 +55,7 @@ PUBLIC = {
     "/m/{token}/move",
     "/m/{token}/cancel",
     "/calendar/{token}.ics",
+    "/media/{address}/{name}",
     "/s/{token}",
     "/s/{token}/thanks",
     "/s/{token}/fresh",
@@ -70,6 +71,10 @@ PUBLIC = {
     "/r/i/{token}",
     "/r/i/{token}/no-contact",
     "/r/confirm/{token}",
+    "/join/{token}",
+    "/join/{token}/no",
+    "/address/{token}",
+    "/unsubscribe/{token}",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 

@@ -22,7 +22,7 @@ __all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both 
 More = Callable[[int], None]
 
 CUSTOMERS_PAGES = {
-    "/": 8,  # session, journey, stages reached, plan, what they told us, meeting, survey, lessons
+    "/": 9,  # session, journey, stages reached, plan, what they told us, meeting, survey, lessons, one's own start
     "/plan": 5,
     "/learn": 3,
     "/check-ins": 6,
@@ -30,7 +30,7 @@ CUSTOMERS_PAGES = {
 STAFF_PAGES = {
     "/staff/pipeline": 14,  # one of them for each of the seven columns
     "/staff/customers": 4,
-    "/staff/customers/{lumen}": 20,
+    "/staff/customers/{lumen}": 24,
     "/staff/inbox": 16,  # with the most urgent case opened beside the list
     "/staff": 8,
 }

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
+from portal.accounts.people_queries import progress_of
+from portal.accounts.rules import StartStep
 from portal.clock import zone
 from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_
@@ -24,6 +26,29 @@ HEADLINES = {
     "follow_up_90": N_("The top is in sight."),
     "approved": N_("You’re up and running."),
 }
+START_WORDS: dict[StartStep, tuple[str, str, str]] = {
+    StartStep.PLAN: (
+        N_("See where things stand"),
+        N_("What has been done, what comes next, and when."),
+        N_("See the plan"),
+    ),
+    StartStep.LESSON: (
+        N_("Take your first lesson"),
+        N_("A few minutes, chosen for where your company is."),
+        N_("Open the lesson"),
+    ),
+    StartStep.PREFERENCES: (
+        N_("Say how you like to be reached"),
+        N_("Which way, at what hours and how often: we keep to it."),
+        N_("Choose"),
+    ),
+    StartStep.CALL: (
+        N_("Meet your consultant"),
+        N_("Half an hour to get to know each other, if you like."),
+        N_("Pick a time"),
+    ),
+}
+"""Each step of a colleague's start: what, why, and its button."""
 PUTTING_RIGHT = N_("We’re putting it right.")
 GREETINGS = (
     (5, N_("Hello, %(name)s.")),
@@ -71,4 +96,6 @@ def home(ask: CustomerAsk) -> Response:
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
         lessons=lessons_for(ask.db, ask.me.contact_id, stage, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),
+        start=progress_of(ask.db, ask.me.contact_id),
+        start_words=START_WORDS,
     )

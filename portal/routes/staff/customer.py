@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from portal import words
+from portal.accounts import people_queries
 from portal.accounts import queries as accounts
 from portal.clock import at_local, local_date
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
@@ -158,6 +159,9 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
         colleagues=desk.consultants(ask.db),
+        team=people_queries.team(ask.db, account),
+        wishes=people_queries.wishes_of(ask.db, [person.id for person in found.people]),
+        invitations=people_queries.pending(ask.db, account),
         forms=_empty(ask, found),
         **values,
         **_timeline(ask, found),
