@@ -64,7 +64,7 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline, set_aside
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
@@ -97,6 +97,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     pipeline.moves,
     inbox.pages,
     inbox.reassigning,
+    set_aside.pages,
     customers.pages,
     customer.pages,
     customer.talks,

@@ -30,6 +30,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
+from portal.surveys import verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -103,6 +104,7 @@ COMPOSERS: dict[Kind, Composer] = {
     Kind.SIGN_IN: auth.sign_in_words,
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
+    **verifying.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,
 }
@@ -114,6 +116,7 @@ HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     lambda db, now: due.compact_tallies(db, now=now),
     importing.forget_old,
     referrals.forget_unaccepted,
+    verifying.forget_drafts,
 )
 """What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"

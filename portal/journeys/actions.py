@@ -314,19 +314,35 @@ class HeardAnswer:
     scores: dict[str, Any] | None = None
     wants_help: bool = False
     is_promoter: bool = False
+    earlier: tuple[int, ...] = ()
+    """Earlier versions of it, oldest first: what follows an answer follows once, however often it is changed."""
+
+    @property
+    def first_id(self) -> int:
+        return self.earlier[0] if self.earlier else self.answer_id
 
 
-def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime) -> int | None:
+def hear_answer(
+    db: Session, house: House, *, answer: HeardAnswer, now: datetime, told: Sequence[Event] = ()
+) -> int | None:
     """An answer settles its contact or flags the stage; gives the flag's id if it flagged.
 
     A satisfied or neutral one settles the contact unless somebody else was dissatisfied about it, and not where it was
-    missed: that is made good by a conversation.
+    missed: that is made good by a conversation. `told`: events to write along with its own.
     """
     journey_id = answer.journey_id
     conduct.lock(db, journey_id)
+    audit.note_all(db, told)
     _got_in_touch(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
     cases.drop_reminders(db, journey_id, why="answer", now=now)
     if answer.outcome is Outcome.DISSATISFIED:
+        if answer.earlier and (
+            known := cases.take_up_change(
+                db, answer.earlier, answer.answer_id, words=answer.words, scores=answer.scores or {}
+            )
+        ):
+            conduct.advance(db, house, ids=[journey_id], now=now)
+            return known
         return cases.open_flag(
             db,
             house,
@@ -343,9 +359,9 @@ def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime
     if answer.day is not None:
         cases.settle_by_answer(db, journey_id, day=answer.day, who=answer.by, now=now)
     if answer.outcome is Outcome.NEUTRAL:
-        _ask_what_is_missing(db, house, journey_id, answer.answer_id, now=now)
+        _ask_what_is_missing(db, house, journey_id, answer.first_id, now=now)
     if answer.is_promoter:
-        ask_for_referral(db, journey_id=journey_id, why=f"answer_{answer.answer_id}", now=now)
+        ask_for_referral(db, journey_id=journey_id, why=f"answer_{answer.first_id}", now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
     return None
 

@@ -68,6 +68,20 @@ def open_flag(
     return flag.id
 
 
+def take_up_change(
+    db: Session, earlier: Sequence[int], answer_id: int, *, words: str, scores: dict[str, Any]
+) -> int | None:
+    """An unhappy answer was changed and is unhappy still: its open case goes on about the new version. Gives that case."""
+    flag: Flag | None = db.scalars(
+        select(Flag).where(Flag.answer_id.in_(earlier), Flag.closed_at.is_(None)).order_by(Flag.id.desc()).limit(1)
+    ).first()
+    if flag is None:
+        return None
+    flag.answer_id, flag.words, flag.scores = answer_id, words or flag.words, scores
+    db.flush()
+    return flag.id
+
+
 def flag_conversation(
     db: Session,
     house: House,
