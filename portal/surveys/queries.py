@@ -137,8 +137,9 @@ class SurveyPage(NamedTuple):
         return self.changeable_until is not None and now < self.changeable_until
 
 
-_FIRST_AT = select(func.min(AnswerRow.submitted_at)).where(
-    AnswerRow.invitation_id == Invitation.id, AnswerRow.quarantined_at.is_(None)
+_Version = aliased(AnswerRow)
+_FIRST_AT = select(func.min(_Version.submitted_at)).where(
+    _Version.invitation_id == Invitation.id, _Version.quarantined_at.is_(None)
 )
 _PAGE = (
     select(

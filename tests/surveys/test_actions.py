@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,10 +22,10 @@ from portal.journeys.rules import ActivityKind, FlagOrigin, FlagOutcome, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Withheld
 from portal.surveys import actions as surveys
 from portal.surveys import queries
-from portal.surveys.actions import Closed, Sending, Unanswerable
+from portal.surveys.actions import Closed, FromForm, Sending, Unanswerable
 from portal.surveys.models import AnswerRow, Invitation, Survey
 from portal.surveys.paths import sealed_path
-from portal.surveys.rules import Answers, InvitationState, Provenance
+from portal.surveys.rules import Answers, InvitationState, Provenance, Reader, Shown
 from portal.surveys.shipped import load_shipped_surveys
 from tests.surveys.conftest import DAY_30, START, Customer, Later, Town
 
@@ -483,7 +482,10 @@ def test_the_moment_of_opening_is_kept_where_it_can_be_true(
 ) -> None:
     town.house.clock.set(DAY_30 + timedelta(hours=1))  # type: ignore[attr-defined]
     opened_at = town.house.clock.now() + offset
-    answer(town.house, town.invitation(maria).id, Answers(csat=5), replace(BY_MAIL, opened_at=opened_at))
+    form = FromForm(Shown(opened_at, "n", Reader.BROWSER, "-"))
+    answer(
+        town.house, town.invitation(maria).id, Answers(csat=5), Sending(Provenance.SIGNED_IN, "contact:1", form=form)
+    )
     assert town.invitation(maria).opened_at == (opened_at if expected else None)
 
 
