@@ -38,8 +38,9 @@ _WAITS = _DUE.c.done_at.is_(None)
 _ACTIVITIES = Base.metadata.tables["activities"]
 
 
-def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime) -> None:
-    """Writes these journeys as they are after their changes, and what their effects mean but for other journeys."""
+def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime, told: Sequence[Event] = ()) -> None:
+    """Writes these journeys as they are after their changes, and what their effects mean but for other journeys; and the
+    events that led to it."""
     if not changes:
         return
     _write_journeys(db, house, changes)
@@ -52,7 +53,7 @@ def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime
     _write_letters(db, changes, now=now)
     _stop_mails_to_the_lost(db, changes, now=now)
     _write_tallies(db, changes)
-    _tell(db, changes, now=now)
+    _tell(db, changes, now=now, told=told)
 
 
 def effects_of(changes: Sequence[Change], kind: type[E]) -> list[tuple[Change, E]]:
@@ -197,20 +198,23 @@ def _lost(changes: Sequence[Change]) -> list[tuple[Change, rules.Ended]]:
 
 def drop_due(db: Session, journey_id: int, *, keys: Sequence[str], why: str, now: datetime) -> None:
     """Takes waiting actions back, with the reason on the row."""
-    db.execute(
-        update(DueAction)
-        .where(DueAction.journey_id == journey_id, DueAction.key.in_(keys), DueAction.done_at.is_(None))
-        .values(done_at=now, result=why)
-    )
+    db.flush()
+    db.connection().execute(_DROP_KEYS, {"journey": journey_id, "these": list(keys), "at": now, "why": why})
 
 
 def drop_due_of_kinds(db: Session, journey_id: int, *, kinds: Sequence[str], why: str, now: datetime) -> None:
     """The same for every waiting action of these kinds."""
-    db.execute(
-        update(DueAction)
-        .where(DueAction.journey_id == journey_id, DueAction.kind.in_(kinds), DueAction.done_at.is_(None))
-        .values(done_at=now, result=why)
-    )
+    db.flush()
+    db.connection().execute(_DROP_KINDS, {"journey": journey_id, "these": list(kinds), "at": now, "why": why})
+
+
+_DROP = (
+    update(_DUE)
+    .where(_DUE.c.journey_id == bindparam("journey"), _WAITS)
+    .values(done_at=bindparam("at"), result=bindparam("why"))
+)
+_DROP_KEYS = _DROP.where(_DUE.c.key.in_(bindparam("these", expanding=True)))
+_DROP_KINDS = _DROP.where(_DUE.c.kind.in_(bindparam("these", expanding=True)))
 
 
 # Activities and the plan
@@ -348,11 +352,20 @@ def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> 
 def finish_touchpoints(db: Session, journey_ids: Sequence[int], *, key: str, now: datetime) -> None:
     """Notes that these customers had this touchpoint of their plan."""
     if journey_ids:
-        db.execute(
-            update(Touchpoint)
-            .where(Touchpoint.journey_id.in_(journey_ids), Touchpoint.key == key, Touchpoint.done_at.is_(None))
-            .values(done_at=now)
-        )
+        db.flush()
+        db.connection().execute(_FINISH_TOUCHPOINT, {"journeys": list(journey_ids), "the_key": key, "at": now})
+
+
+_TOUCHPOINTS = Base.metadata.tables["touchpoints"]
+_FINISH_TOUCHPOINT = (
+    update(_TOUCHPOINTS)
+    .where(
+        _TOUCHPOINTS.c.journey_id.in_(bindparam("journeys", expanding=True)),
+        _TOUCHPOINTS.c.key == bindparam("the_key"),
+        _TOUCHPOINTS.c.done_at.is_(None),
+    )
+    .values(done_at=bindparam("at"))
+)
 
 
 _TO_CUSTOMERS = (mail.Kind.SURVEY_30, mail.Kind.SURVEY_60, mail.Kind.SURVEY_90, mail.Kind.SURVEY_REMINDER)
@@ -392,12 +405,12 @@ def tally(db: Session, *, stage_id: int, owner_id: int | None, journeys: int = 0
     )
 
 
-def _tell(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
-    events = []
+def _tell(db: Session, changes: Sequence[Change], *, now: datetime, told: Sequence[Event]) -> None:
+    events = list(told)
     for change in changes:
         for effect in change.effects:
-            if (told := _told(change, effect)) is not None:
-                what, by, detail = told
+            if (its := _told(change, effect)) is not None:
+                what, by, detail = its
                 events.append(Event(what, by, now, change.account_id, change.after.id, None, detail))
     audit.note_all(db, events)
 

@@ -598,15 +598,21 @@ _HELD = (
     )
     .where(Invitation.id == bindparam("id"))
 )
-_HOLD_ACCOUNT = (
+_ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("id")).scalar_subquery()
+_ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("id")).scalar_subquery()
+# One statement, and the account first all the same: rows of the inner part are locked before the outer part can join them.
+_ACCOUNT = (
     select(Account.id)
-    .where(Account.id == select(Invitation.account_id).where(Invitation.id == bindparam("id")).scalar_subquery())
+    .where(Account.id == _ITS_ACCOUNT)
     .with_for_update(read=True, key_share=True)
+    .cte("held")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
 )
-_HOLD_JOURNEY = (
+_HOLD = (
     select(JourneyRow.id)
-    .where(JourneyRow.id == select(Invitation.journey_id).where(Invitation.id == bindparam("id")).scalar_subquery())
-    .with_for_update()
+    .join(_ACCOUNT, _ACCOUNT.c.id == JourneyRow.account_id)
+    .where(JourneyRow.id == _ITS_JOURNEY)
+    .with_for_update(of=JourneyRow)
 )
 
 
@@ -617,8 +623,7 @@ def _held(db: Session, invitation_id: int, sending: Sending) -> _Held:
     """
     it = {"id": invitation_id}
     if db.get_bind().dialect.name == "postgresql":  # SQLite's transactions hold everything
-        rows_of(db, _HOLD_ACCOUNT, it)
-        rows_of(db, _HOLD_JOURNEY, it)
+        rows_of(db, _HOLD, it)
     shown = sending.form.shown if sending.form is not None else None
     found = rows_of(db, _HELD, {**it, "nonce": shown.nonce if shown is not None else ""})
     if not found:
