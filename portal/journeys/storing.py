@@ -36,6 +36,10 @@ _FOLLOW_UPS = Base.metadata.tables["follow_ups"]
 _DUE = Base.metadata.tables["due_actions"]
 _WAITS = _DUE.c.done_at.is_(None)
 _ACTIVITIES = Base.metadata.tables["activities"]
+# Parts of statements that are built once (`update_each` keeps them by what they are made of).
+_NEXT_VERSION = {"version": _JOURNEYS.c.version + 1}
+_OPEN_VISIT = (_VISITS.c.left_at.is_(None),)
+_OPEN_ACTIVITY = (_ACTIVITIES.c.done_at.is_(None),)
 
 
 def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime, told: Sequence[Event] = ()) -> None:
@@ -91,7 +95,7 @@ def _write_journeys(db: Session, house: House, changes: Sequence[Change]) -> Non
                 "alert_at": change.alert_before if (behind_at, stuck_at) == change.limits_before else behind_at,
             }
         )
-    update_each(db, _JOURNEYS, rows, by=("id",), also={"version": _JOURNEYS.c.version + 1})
+    update_each(db, _JOURNEYS, rows, by=("id",), also=_NEXT_VERSION)
 
 
 def _write_visits(db: Session, changes: Sequence[Change]) -> None:
@@ -115,7 +119,7 @@ def _write_visits(db: Session, changes: Sequence[Change]) -> None:
         }
         new.append(last[journey_id])
     closed = [{"journey_id": journey_id, "left_at": at} for journey_id, at in left.items()]
-    update_each(db, _VISITS, closed, by=("journey_id",), where=[_VISITS.c.left_at.is_(None)])
+    update_each(db, _VISITS, closed, by=("journey_id",), where=_OPEN_VISIT)
     insert_new(db, _VISITS, new, known_by=("id",))  # the same visit twice is a mistake, and fails
 
 
@@ -280,7 +284,7 @@ def _move_activities(db: Session, house: House, corrected: Sequence[tuple[Change
         for change, effect in corrected
         for kind, day in rules.activities_by_day(change.pipeline)
     ]
-    update_each(db, _ACTIVITIES, rows, by=("journey_id", "kind", "day"), where=[_ACTIVITIES.c.done_at.is_(None)])
+    update_each(db, _ACTIVITIES, rows, by=("journey_id", "kind", "day"), where=_OPEN_ACTIVITY)
 
 
 # Mails
