@@ -316,6 +316,11 @@ class Evidence:
     scores_opened: int
     """How many different scores of this mail were opened around the moment in which this form was."""
 
+    @property
+    def reacts_to_the_mail(self) -> bool:
+        """Whether the form was opened after the latest mail had been delivered."""
+        return self.delivered_at is not None and self.shown is not None and self.shown.at >= self.delivered_at
+
 
 def machine_signs(evidence: Evidence, now: datetime) -> tuple[Sign, ...]:
     """Why this looks like a machine's answer; empty: it is a person's.
@@ -326,7 +331,8 @@ def machine_signs(evidence: Evidence, now: datetime) -> tuple[Sign, ...]:
     if evidence.way is not Provenance.MAIL_LINK:
         return ()
     shown, seconds = evidence.shown, timedelta(seconds=1)
-    delivered = evidence.delivered_at
+    # A form that was open before the mail came is no reaction to it.
+    delivered = evidence.delivered_at if shown is None or evidence.reacts_to_the_mail else None
     found = {
         Sign.NO_FORM: shown is None,
         Sign.TOO_FAST: shown is not None and now - shown.at < FASTEST_SECONDS * seconds,

@@ -266,7 +266,11 @@ def shown_at(moment: datetime) -> Shown:
         ({"scores_opened": 2}, ()),
         ({"scores_opened": 3}, (Sign.SCORES_AT_ONCE,)),
         ({"delivered_at": None}, ()),
-        ({"delivered_at": DAY_30 - timedelta(seconds=9)}, (Sign.JUST_DELIVERED,)),
+        (
+            {"delivered_at": DAY_30 - timedelta(seconds=9), "shown": shown_at(DAY_30 - timedelta(seconds=5))},
+            (Sign.JUST_DELIVERED,),
+        ),
+        ({"delivered_at": DAY_30 - timedelta(seconds=9)}, ()),  # the form was open before the reminder came
         ({"untouched": True, "trap": True}, (Sign.UNTOUCHED, Sign.TRAP_FILLED)),
         ({"way": Provenance.SIGNED_IN, "untouched": True, "shown": None}, ()),
         ({"way": Provenance.PHONE, "shown": None}, ()),
