@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,8 +94,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--floor", type=Path)
+    parser.add_argument("--now", type=datetime.fromisoformat, default=NOW)
     given = parser.parse_args()
-    app = create_app(settings_for(given.url), FixedClock(NOW))
+    app = create_app(settings_for(given.url), FixedClock(given.now))
     if given.floor:
         app = floor(app, given.floor.read_text().split())
     listening = socket.create_server(("127.0.0.1", 0))

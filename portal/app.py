@@ -97,6 +97,7 @@ from portal.routes.staff import (
     people,
     pipeline,
     public_plans,
+    set_aside,
 )
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import plan as staff_plan
@@ -141,6 +142,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     pipeline.moves,
     inbox.pages,
     inbox.reassigning,
+    set_aside.pages,
     customers.pages,
     customer.pages,
     customer.talks,

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,6 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    literal,
     select,
     update,
 )
@@ -148,15 +148,20 @@ def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, kn
     """
     if not rows:
         return
-    insert = insert_for(db, table)
     connection = db.connection()
-    if connection.dialect.name != "postgresql":
-        connection.execute(insert.on_conflict_do_nothing(index_elements=known_by), list(rows))
-        return
-    names = list(rows[0])
-    new = _one_document(table, rows)
+    dialect = connection.dialect.name
+    statement = _insert_statement(dialect, table, tuple(rows[0]), tuple(known_by))
+    connection.execute(statement, _documents(rows) if dialect == "postgresql" else list(rows))
+
+
+@lru_cache(maxsize=200)
+def _insert_statement(dialect: str, table: Any, names: tuple[str, ...], known_by: tuple[str, ...]) -> Any:
+    """Built once: that, and working out its key in the cache of compiled statements, cost more than sending it."""
+    if dialect != "postgresql":
+        return sqlite.insert(table).on_conflict_do_nothing(index_elements=known_by)
+    new = _one_document(table, names)
     chosen = select(*(new.c[name] for name in names))
-    connection.execute(insert.from_select(names, chosen).on_conflict_do_nothing(index_elements=known_by))
+    return postgresql.insert(table).from_select(names, chosen).on_conflict_do_nothing(index_elements=known_by)
 
 
 def update_each(
@@ -174,24 +179,42 @@ def update_each(
     if not rows:
         return
     connection = db.connection()
-    values = [name for name in rows[0] if name not in by]
-    if connection.dialect.name != "postgresql":
+    dialect = connection.dialect.name
+    same = tuple((also or {}).items())
+    statement = _update_statement(dialect, table, tuple(rows[0]), tuple(by), tuple(where), same)
+    if dialect == "postgresql":
+        connection.execute(statement, _documents(rows))
+    else:
+        connection.execute(statement, [{f"its_{name}": value for name, value in row.items()} for row in rows])
+
+
+@lru_cache(maxsize=200)
+def _update_statement(
+    dialect: str,
+    table: Any,
+    names: tuple[str, ...],
+    by: tuple[str, ...],
+    where: tuple[ColumnElement[bool], ...],
+    also: tuple[tuple[str, Any], ...],
+) -> Any:
+    values = [name for name in names if name not in by]
+    if dialect != "postgresql":
         found = (table.c[name] == bindparam(f"its_{name}", type_=table.c[name].type) for name in by)
         new_values = {name: bindparam(f"its_{name}", type_=table.c[name].type) for name in values}
-        statement = update(table).where(*found, *where).values(new_values | dict(also or {}))
-        connection.execute(statement, [{f"its_{name}": value for name, value in row.items()} for row in rows])
-        return
-    new = _one_document(table, rows)
+        return update(table).where(*found, *where).values(new_values | dict(also))
+    new = _one_document(table, names)
     same = (table.c[name] == new.c[name] for name in by)
-    statement = update(table).where(*same, *where).values({name: new.c[name] for name in values} | dict(also or {}))
-    connection.execute(statement)
+    return update(table).where(*same, *where).values({name: new.c[name] for name in values} | dict(also))
 
 
-def _one_document(table: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
-    plain = [{name: _as_json(value) for name, value in row.items()} for row in rows]
-    columns = (column(name, table.c[name].type) for name in rows[0])
-    found = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*columns, name="new")
+def _one_document(table: Any, names: Sequence[str]) -> Any:
+    columns = (column(name, table.c[name].type) for name in names)
+    found = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns, name="new")
     return found.render_derived(name="new", with_types=True)
+
+
+def _documents(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"rows": [{name: _as_json(value) for name, value in row.items()} for row in rows]}
 
 
 def _as_json(value: Any) -> Any:

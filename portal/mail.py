@@ -45,6 +45,7 @@ class Kind(StrEnum):
     SURVEY_60 = "survey_60"
     SURVEY_90 = "survey_90"
     SURVEY_REMINDER = "survey_reminder"
+    SURVEY_CONFIRM = "survey_confirm"
     CONGRATULATIONS = "congratulations"
     FLAG_OPENED = "flag_opened"
     FLAG_LATE = "flag_late"
@@ -119,6 +120,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_60: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_90: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
+    Kind.SURVEY_CONFIRM: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.SINGLE),
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_LATE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),

@@ -13,6 +13,7 @@ from portal.auth import Allowances
 from portal.errors import N_, Refused
 from portal.house import House
 from portal.settings import Settings
+from portal.surveys.openings import Openings
 from portal.templating import render
 
 API_PREFIX = "/api/"
@@ -44,6 +45,8 @@ class Wiring:
     is_draining: bool = field(default=False)
     allowances: Allowances = field(default_factory=Allowances)
     """What this process may still call for each API token before it asks the database again."""
+    openings: Openings = field(default_factory=Openings)
+    """Which links of which survey mails this process saw opened lately."""
 
     @property
     def settings(self) -> Settings:

@@ -31,6 +31,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
+from portal.surveys import verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -105,6 +106,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **people_letters.COMPOSERS,
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
+    **verifying.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,
 }
@@ -117,6 +119,7 @@ HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     importing.forget_old,
     referrals.forget_unaccepted,
     people.forget_unanswered,
+    verifying.forget_drafts,
 )
 """What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"

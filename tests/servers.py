@@ -49,12 +49,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
+def postgres(*, durable: bool = False) -> Iterator[str]:
     """A PostgreSQL server for as long as the block lasts; gives the URL of its maintenance database.
 
     `TEST_PG_URL` names a server to use instead (its user must be allowed to create databases). Otherwise one is
     started in a temporary folder, reachable only through a unix socket in there, with the durability switched off
-    that a throwaway needs least.
+    that a throwaway needs least; `durable` leaves it on, for measuring what a server in use does.
     """
     given = os.environ.get("TEST_PG_URL")
     if given:
@@ -68,7 +68,7 @@ def postgres() -> Iterator[str]:
         if owner:
             binaries = _readable_by_others(binaries, folder)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        with _postmaster(binaries, folder, owner=owner) as url:
+        with _postmaster(binaries, folder, owner=owner, durable=durable) as url:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -144,7 +144,9 @@ def _readable_by_others(binaries: Path, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _postmaster(binaries: Path, folder: Path, *, owner: pwd.struct_passwd | None) -> Iterator[str]:
+def _postmaster(
+    binaries: Path, folder: Path, *, owner: pwd.struct_passwd | None, durable: bool = False
+) -> Iterator[str]:
     as_owner: dict[str, Any] = {"cwd": folder, "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}}
     if owner:
         as_owner |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
@@ -160,9 +162,7 @@ def _postmaster(binaries: Path, folder: Path, *, owner: pwd.struct_passwd | None
     knobs = {
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
+        **dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "on" if durable else "off"),
         "max_connections": "200",
         "shared_buffers": "64MB",
     }

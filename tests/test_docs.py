@@ -7,6 +7,7 @@ import pytest
 
 from portal.cli import _parser
 from portal.settings import Settings, UnsafeSettings, read_settings
+from portal.surveys import rules as survey_rules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +23,7 @@ def test_every_command_is_in_the_table_and_no_other() -> None:
     assert told == set(commands.choices or ())
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/security.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/security.md", "docs/answers.md"])
 def test_the_files_that_a_page_names_are_there(page: str) -> None:
     named = re.findall(
         r"`((?:portal|tests|templates|docs|bench|static|migrations)/[\w./*]*)`", (ROOT / page).read_text()
@@ -54,3 +55,17 @@ def test_unsafe_settings_are_refused_in_production(wrong: dict[str, str], word: 
     assert read_settings(safe).production
     with pytest.raises(UnsafeSettings, match=word):
         read_settings({**safe, **wrong})
+
+
+def test_the_page_about_answers_names_every_sign_and_provenance_and_the_right_numbers() -> None:
+    page = (ROOT / "docs/answers.md").read_text()
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert named == {*survey_rules.Sign, *survey_rules.Provenance}
+    for words in (
+        f"within {survey_rules.FASTEST_SECONDS} seconds of the page",
+        f"{survey_rules.SCORES_IN_A_BURST} or more scores of the mail were opened within {survey_rules.BURST_SECONDS} seconds",
+        f"within {survey_rules.SOONEST_SECONDS} seconds of the mail's delivery",
+        f"at most {survey_rules.MOST_SET_ASIDE} of them",
+        f"for {survey_rules.CHANGE_DAYS} days",
+    ):
+        assert words in page

@@ -288,19 +288,38 @@ class HeardAnswer:
     scores: dict[str, Any] | None = None
     wants_help: bool = False
     is_promoter: bool = False
+    earlier: tuple[int, ...] = ()
+    """Earlier versions of it, oldest first: what follows an answer follows once, however often it is changed."""
+
+    @property
+    def first_id(self) -> int:
+        return self.earlier[0] if self.earlier else self.answer_id
 
 
-def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime) -> int | None:
+def hear_answer(
+    db: Session, house: House, *, answer: HeardAnswer, now: datetime, told: Sequence[Event] = ()
+) -> int | None:
     """An answer settles its contact or flags the stage; gives the flag's id if it flagged.
 
     A satisfied or neutral one settles the contact unless somebody else was dissatisfied about it, and not where it was
-    missed: that is made good by a conversation.
+    missed: that is made good by a conversation. `told`: events to write along with its own.
     """
     journey_id = answer.journey_id
-    conduct.lock(db, journey_id)
-    _got_in_touch(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
-    cases.drop_reminders(db, journey_id, why="answer", now=now)
+    change = conduct.load(db, [journey_id])[journey_id]
+    if change.before.first_contact_at is None:
+        _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
+        change = conduct.load(db, [journey_id])[journey_id]
     if answer.outcome is Outcome.DISSATISFIED:
+        audit.note_all(db, told)
+        db.connection().execute(_WORKED, {"journey": journey_id, "at": now})
+        cases.drop_reminders(db, journey_id, why="answer", now=now)
+        if answer.earlier and (
+            known := cases.take_up_change(
+                db, answer.earlier, answer.answer_id, words=answer.words, scores=answer.scores or {}
+            )
+        ):
+            conduct.advance(db, house, ids=[journey_id], now=now)
+            return known
         return cases.open_flag(
             db,
             house,
@@ -314,18 +333,31 @@ def hear_answer(db: Session, house: House, *, answer: HeardAnswer, now: datetime
             words=answer.words,
             scores=answer.scores,
         )
-    if answer.day is not None:
-        cases.settle_by_answer(db, journey_id, day=answer.day, who=answer.by, now=now)
+    change.after = rules.worked(change.after, now)
+    cases.drop_reminders(db, journey_id, why="answer", now=now)
+    events = list(told)
+    if answer.day is not None and cases.settle_by_answer(db, change, day=answer.day, who=answer.by, now=now):
+        detail = {"day": answer.day, "by": SettledBy.ANSWER}
+        events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))
     if answer.outcome is Outcome.NEUTRAL:
-        _ask_what_is_missing(db, house, journey_id, answer.answer_id, now=now)
-    if answer.is_promoter:
-        ask_for_referral(db, journey_id=journey_id, why=f"answer_{answer.answer_id}", now=now)
-    conduct.advance(db, house, ids=[journey_id], now=now)
+        _ask_what_is_missing(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
+    if answer.is_promoter and change.after.status is not Status.LOST:
+        _leave_referral_prompt(db, journey_id, why=f"answer_{answer.first_id}", now=now)
+    conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=[change], now=now, told=events)
     return None
 
 
-def _ask_what_is_missing(db: Session, house: House, journey_id: int, answer_id: int, *, now: datetime) -> None:
-    zone = db.scalars(select(JourneyRow.zone).where(JourneyRow.id == journey_id)).one()
+_WORKED = (
+    update(JourneyRow.__table__)  # type: ignore[arg-type]
+    .where(JourneyRow.__table__.c.id == bindparam("journey"))
+    .values(worked_at=bindparam("at"))
+)
+
+
+def _ask_what_is_missing(
+    db: Session, house: House, journey_id: int, answer_id: int, *, zone: str, now: datetime
+) -> None:
     add_activity(
         db,
         journey_id=journey_id,
@@ -341,19 +373,20 @@ def ask_for_referral(db: Session, *, journey_id: int, why: str, now: datetime) -
     """Leaves a due action: the referrals room decides whether the consultant is prompted. Nobody who left is asked."""
     if db.scalar(select(JourneyRow.status).where(JourneyRow.id == journey_id)) is Status.LOST:
         return
-    db.execute(
-        insert_for(db, DueAction)
-        .values(
-            journey_id=journey_id,
-            kind="referral_prompt",
-            key=f"referral_prompt:{why}",
-            what=why,
-            day=0,
-            due_at=now,
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
+    _leave_referral_prompt(db, journey_id, why=why, now=now)
+
+
+def _leave_referral_prompt(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
+    row = {
+        "journey_id": journey_id,
+        "kind": "referral_prompt",
+        "key": f"referral_prompt:{why}",
+        "what": why,
+        "day": 0,
+        "due_at": now,
+        "created_at": now,
+    }
+    db.connection().execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
 
 
 def hear_surveys_sent(

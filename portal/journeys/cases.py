@@ -1,10 +1,11 @@
 """Flags: a case is opened by an answer, a request for help or a consultant, and ends only by a person's recorded outcome."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import bindparam, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from portal import audit, mail
@@ -68,6 +69,20 @@ def open_flag(
     return flag.id
 
 
+def take_up_change(
+    db: Session, earlier: Sequence[int], answer_id: int, *, words: str, scores: dict[str, Any]
+) -> int | None:
+    """An unhappy answer was changed and is unhappy still: its open case goes on about the new version. Gives that case."""
+    flag: Flag | None = db.scalars(
+        select(Flag).where(Flag.answer_id.in_(earlier), Flag.closed_at.is_(None)).order_by(Flag.id.desc()).limit(1)
+    ).first()
+    if flag is None:
+        return None
+    flag.answer_id, flag.words, flag.scores = answer_id, words or flag.words, scores
+    db.flush()
+    return flag.id
+
+
 def flag_conversation(
     db: Session,
     house: House,
@@ -109,13 +124,19 @@ def is_disputed(db: Session, journey_id: int, day: int) -> bool:
 def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
     """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent."""
     conduct.drop_due_of_kinds(db, journey_id, kinds=("reminder", "call_no_answer"), why=why, now=now)
-    mail.suppress(
-        db,
-        why=N_("They answered or got in touch before the reminder went out."),
-        now=now,
-        kinds=(mail.Kind.SURVEY_REMINDER,),
-        journey_id=journey_id,
+    db.connection().execute(_STOP_REMINDERS, {"journey": journey_id, "at": now})
+
+
+_LETTERS: Any = mail.LetterRow.__table__
+_STOP_REMINDERS = (
+    update(_LETTERS)
+    .where(
+        text(mail.WAITING),
+        _LETTERS.c.kind == mail.Kind.SURVEY_REMINDER,
+        _LETTERS.c.journey_id == bindparam("journey"),
     )
+    .values(suppressed_at=bindparam("at"), why=N_("They answered or got in touch before the reminder went out."))
+)
 
 
 def _count(db: Session, journey: JourneyRow, difference: int) -> None:
@@ -277,28 +298,66 @@ def settle(db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy
 
     The journey's row is held by the caller.
     """
-    _settle(db, journey_id, days=days, by=by, who=who, now=now, also_missed=True)
+    _settle(db, journey_id, days=days, by=by, who=who, now=now)
 
 
-def settle_by_answer(db: Session, journey_id: int, *, day: int, who: str, now: datetime) -> None:
+def settle_by_answer(db: Session, change: conduct.Change, *, day: int, who: str, now: datetime) -> bool:
     """The same for a satisfied or neutral answer: it doesn't outweigh another person's dissatisfied one, settled or not
-    by accepting the risk, nor makes it good that the contact was missed."""
-    unhappy = exists().where(
-        Flag.journey_id == journey_id,
-        Flag.day == day,
-        ~exists().where(
-            Resolution.flag_id == Flag.id,
-            Resolution.undone_at.is_(None),
-            Resolution.outcome == FlagOutcome.RESOLVED,
-        ),
+    by accepting the risk, nor makes it good that the contact was missed. Gives whether it settled the contact; the change
+    knows of it then, and the event is the caller's to tell."""
+    journey_id = change.after.id
+    contact = next((f for f in change.after.follow_ups if f.day == day), None)
+    if contact is None or contact.is_settled or contact.missed_at is not None:
+        return False
+    db.flush()
+    connection = db.connection()
+    if not connection.execute(_SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now}).rowcount:
+        return False
+    if contact.sent_at is None:  # what was sent has only reminders waiting, and those are dropped by any sign of life
+        conduct.drop_due(db, journey_id, keys=[f"survey:{day}"], why="settled", now=now)
+    calls = {"journey": journey_id, "kinds": rules.CALLS_OF_CONTACTS, "of_day": day, "at": now, "who": who}
+    connection.execute(_FINISH_CALLS, calls)
+    storing.finish_touchpoints(db, [journey_id], key=f"day{day}", now=now)
+    follow_ups = tuple(replace(f, settled_at=now) if f is contact else f for f in change.after.follow_ups)
+    change.after = replace(change.after, follow_ups=follow_ups)
+    return True
+
+
+_UNHAPPY = exists().where(
+    Flag.journey_id == bindparam("journey"),
+    Flag.day == bindparam("of_day"),
+    ~exists().where(
+        Resolution.flag_id == Flag.id,
+        Resolution.undone_at.is_(None),
+        Resolution.outcome == FlagOutcome.RESOLVED,
+    ),
+)
+_FOLLOW_UPS: Any = FollowUpRow.__table__
+_SETTLE_BY_ANSWER = (
+    update(_FOLLOW_UPS)
+    .where(
+        _FOLLOW_UPS.c.journey_id == bindparam("journey"),
+        _FOLLOW_UPS.c.day == bindparam("of_day"),
+        _FOLLOW_UPS.c.settled_at.is_(None),
+        _FOLLOW_UPS.c.missed_at.is_(None),
+        ~_UNHAPPY,
     )
-    if not db.scalar(select(unhappy)):
-        _settle(db, journey_id, days=(day,), by=SettledBy.ANSWER, who=who, now=now, also_missed=False)
+    .values(settled_at=bindparam("at"), settled_by=SettledBy.ANSWER)
+)
+_ACTIVITIES: Any = Activity.__table__
+_FINISH_CALLS = (
+    update(_ACTIVITIES)
+    .where(
+        _ACTIVITIES.c.journey_id == bindparam("journey"),
+        _ACTIVITIES.c.kind.in_(bindparam("kinds", expanding=True)),
+        _ACTIVITIES.c.day == bindparam("of_day"),
+        _ACTIVITIES.c.done_at.is_(None),
+    )
+    .values(done_at=bindparam("at"), done_by=bindparam("who"))
+)
 
 
-def _settle(
-    db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy, who: str, now: datetime, also_missed: bool
-) -> None:
+def _settle(db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy, who: str, now: datetime) -> None:
     settled = sorted(
         db.execute(
             update(FollowUpRow)
@@ -306,7 +365,6 @@ def _settle(
                 FollowUpRow.journey_id == journey_id,
                 FollowUpRow.day.in_(days),
                 FollowUpRow.settled_at.is_(None),
-                *([] if also_missed else [FollowUpRow.missed_at.is_(None)]),
             )
             .values(settled_at=now, settled_by=by)
             .returning(FollowUpRow.day)

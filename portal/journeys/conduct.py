@@ -69,9 +69,10 @@ def advance(db: Session, house: House, *, ids: Sequence[int], now: datetime) -> 
     store(db, house, changes=list(changes.values()), now=now)
 
 
-def store(db: Session, house: House, *, changes: Sequence[Change], now: datetime) -> None:
-    """Writes what changed, kind by kind, each in one statement for all journeys; then what it means for others."""
-    storing.write(db, house, changes, now=now)
+def store(db: Session, house: House, *, changes: Sequence[Change], now: datetime, told: Sequence[Event] = ()) -> None:
+    """Writes what changed, kind by kind, each in one statement for all journeys; then what it means for others. `told`:
+    events that led to it, written along with its own."""
+    storing.write(db, house, changes, now=now, told=told)
     for change, _ in storing.effects_of(changes, rules.Assign):
         owner_id = consultant_for(db, change.account_id)
         if owner_id is not None:

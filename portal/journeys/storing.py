@@ -36,10 +36,15 @@ _FOLLOW_UPS = Base.metadata.tables["follow_ups"]
 _DUE = Base.metadata.tables["due_actions"]
 _WAITS = _DUE.c.done_at.is_(None)
 _ACTIVITIES = Base.metadata.tables["activities"]
+# Parts of statements that are built once (`update_each` keeps them by what they are made of).
+_NEXT_VERSION = {"version": _JOURNEYS.c.version + 1}
+_OPEN_VISIT = (_VISITS.c.left_at.is_(None),)
+_OPEN_ACTIVITY = (_ACTIVITIES.c.done_at.is_(None),)
 
 
-def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime) -> None:
-    """Writes these journeys as they are after their changes, and what their effects mean but for other journeys."""
+def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime, told: Sequence[Event] = ()) -> None:
+    """Writes these journeys as they are after their changes, and what their effects mean but for other journeys; and the
+    events that led to it."""
     if not changes:
         return
     _write_journeys(db, house, changes)
@@ -52,7 +57,7 @@ def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime
     _write_letters(db, changes, now=now)
     _stop_mails_to_the_lost(db, changes, now=now)
     _write_tallies(db, changes)
-    _tell(db, changes, now=now)
+    _tell(db, changes, now=now, told=told)
 
 
 def effects_of(changes: Sequence[Change], kind: type[E]) -> list[tuple[Change, E]]:
@@ -90,7 +95,7 @@ def _write_journeys(db: Session, house: House, changes: Sequence[Change]) -> Non
                 "alert_at": change.alert_before if (behind_at, stuck_at) == change.limits_before else behind_at,
             }
         )
-    update_each(db, _JOURNEYS, rows, by=("id",), also={"version": _JOURNEYS.c.version + 1})
+    update_each(db, _JOURNEYS, rows, by=("id",), also=_NEXT_VERSION)
 
 
 def _write_visits(db: Session, changes: Sequence[Change]) -> None:
@@ -114,7 +119,7 @@ def _write_visits(db: Session, changes: Sequence[Change]) -> None:
         }
         new.append(last[journey_id])
     closed = [{"journey_id": journey_id, "left_at": at} for journey_id, at in left.items()]
-    update_each(db, _VISITS, closed, by=("journey_id",), where=[_VISITS.c.left_at.is_(None)])
+    update_each(db, _VISITS, closed, by=("journey_id",), where=_OPEN_VISIT)
     insert_new(db, _VISITS, new, known_by=("id",))  # the same visit twice is a mistake, and fails
 
 
@@ -197,20 +202,23 @@ def _lost(changes: Sequence[Change]) -> list[tuple[Change, rules.Ended]]:
 
 def drop_due(db: Session, journey_id: int, *, keys: Sequence[str], why: str, now: datetime) -> None:
     """Takes waiting actions back, with the reason on the row."""
-    db.execute(
-        update(DueAction)
-        .where(DueAction.journey_id == journey_id, DueAction.key.in_(keys), DueAction.done_at.is_(None))
-        .values(done_at=now, result=why)
-    )
+    db.flush()
+    db.connection().execute(_DROP_KEYS, {"journey": journey_id, "these": list(keys), "at": now, "why": why})
 
 
 def drop_due_of_kinds(db: Session, journey_id: int, *, kinds: Sequence[str], why: str, now: datetime) -> None:
     """The same for every waiting action of these kinds."""
-    db.execute(
-        update(DueAction)
-        .where(DueAction.journey_id == journey_id, DueAction.kind.in_(kinds), DueAction.done_at.is_(None))
-        .values(done_at=now, result=why)
-    )
+    db.flush()
+    db.connection().execute(_DROP_KINDS, {"journey": journey_id, "these": list(kinds), "at": now, "why": why})
+
+
+_DROP = (
+    update(_DUE)
+    .where(_DUE.c.journey_id == bindparam("journey"), _WAITS)
+    .values(done_at=bindparam("at"), result=bindparam("why"))
+)
+_DROP_KEYS = _DROP.where(_DUE.c.key.in_(bindparam("these", expanding=True)))
+_DROP_KINDS = _DROP.where(_DUE.c.kind.in_(bindparam("these", expanding=True)))
 
 
 # Activities and the plan
@@ -276,7 +284,7 @@ def _move_activities(db: Session, house: House, corrected: Sequence[tuple[Change
         for change, effect in corrected
         for kind, day in rules.activities_by_day(change.pipeline)
     ]
-    update_each(db, _ACTIVITIES, rows, by=("journey_id", "kind", "day"), where=[_ACTIVITIES.c.done_at.is_(None)])
+    update_each(db, _ACTIVITIES, rows, by=("journey_id", "kind", "day"), where=_OPEN_ACTIVITY)
 
 
 # Mails
@@ -348,11 +356,20 @@ def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> 
 def finish_touchpoints(db: Session, journey_ids: Sequence[int], *, key: str, now: datetime) -> None:
     """Notes that these customers had this touchpoint of their plan."""
     if journey_ids:
-        db.execute(
-            update(Touchpoint)
-            .where(Touchpoint.journey_id.in_(journey_ids), Touchpoint.key == key, Touchpoint.done_at.is_(None))
-            .values(done_at=now)
-        )
+        db.flush()
+        db.connection().execute(_FINISH_TOUCHPOINT, {"journeys": list(journey_ids), "the_key": key, "at": now})
+
+
+_TOUCHPOINTS = Base.metadata.tables["touchpoints"]
+_FINISH_TOUCHPOINT = (
+    update(_TOUCHPOINTS)
+    .where(
+        _TOUCHPOINTS.c.journey_id.in_(bindparam("journeys", expanding=True)),
+        _TOUCHPOINTS.c.key == bindparam("the_key"),
+        _TOUCHPOINTS.c.done_at.is_(None),
+    )
+    .values(done_at=bindparam("at"))
+)
 
 
 _TO_CUSTOMERS = (mail.Kind.SURVEY_30, mail.Kind.SURVEY_60, mail.Kind.SURVEY_90, mail.Kind.SURVEY_REMINDER)
@@ -392,12 +409,12 @@ def tally(db: Session, *, stage_id: int, owner_id: int | None, journeys: int = 0
     )
 
 
-def _tell(db: Session, changes: Sequence[Change], *, now: datetime) -> None:
-    events = []
+def _tell(db: Session, changes: Sequence[Change], *, now: datetime, told: Sequence[Event]) -> None:
+    events = list(told)
     for change in changes:
         for effect in change.effects:
-            if (told := _told(change, effect)) is not None:
-                what, by, detail = told
+            if (its := _told(change, effect)) is not None:
+                what, by, detail = its
                 events.append(Event(what, by, now, change.account_id, change.after.id, None, detail))
     audit.note_all(db, events)
 

@@ -7,15 +7,16 @@ person a contact keeps the budget of everybody else; the tables already hold sev
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy.orm import Session, aliased
 
 from portal import audit, links, mail
 from portal.accounts.models import Account, Contact
 from portal.audit import Event, Happened
-from portal.db import insert_for
+from portal.db import insert_for, rows_of
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import actions as journeys
@@ -25,13 +26,13 @@ from portal.journeys.conduct import Change
 from portal.journeys.due import Waiting
 from portal.journeys.models import JourneyRow
 from portal.journeys.rules import Outcome, Status, unremindable, unsendable
-from portal.mail import Kind, Letter, LetterRow, Purpose, Withheld
+from portal.mail import Composer, Kind, Letter, LetterRow, Purpose, Withheld
 from portal.surveys import rules
-from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.paths import sealed_path
-from portal.surveys.rules import Answers, Provenance, QuestionKind, SurveyForm
+from portal.surveys.rules import Answers, Evidence, Provenance, QuarantineEnd, QuestionKind, Shown, Sign, SurveyForm
 from portal.surveys.shipped import follow_up_key
-from portal.surveys.stored import newest_surveys, survey_form
+from portal.surveys.stored import known_form, newest_surveys, survey_form
 
 MAIL_OF_DAY = {30: Kind.SURVEY_30, 60: Kind.SURVEY_60, 90: Kind.SURVEY_90}
 
@@ -386,7 +387,7 @@ def compose_survey(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
     return {"answer_url": house.url(sealed_path(house, invitation.id, invitation.nonce))}
 
 
-COMPOSERS = dict.fromkeys((*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER), compose_survey)
+COMPOSERS: dict[Kind, Composer] = dict.fromkeys((*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER), compose_survey)
 
 
 # Answering
@@ -407,152 +408,420 @@ def counted_answer(db: Session, invitation_id: int) -> Counted | None:
     return Counted(*found) if found is not None else None
 
 
+class FromForm(NamedTuple):
+    """What came with a form besides the answers."""
+
+    shown: Shown | None
+    """None: no form of ours for this invitation."""
+    untouched: bool = False
+    trap: bool = False
+    scores_opened: int = 0
+    replaces: int | None = None
+    """The answer that the person saw when they chose to change it."""
+
+
 @dataclass(frozen=True)
 class Sending:
     """How an answer came: by which way, from whom, and what tells people from machines."""
 
     provenance: Provenance
     by: str
-    opened_at: datetime | None = None
-    """When the form was shown, as the form itself says."""
+    form: FromForm | None = None
+    """None: whoever calls vouches that a person said it (a colleague on the phone)."""
     evidence: dict[str, Any] = field(default_factory=dict)
+    replaces: int | None = None
+
+
+class What(StrEnum):
+    """What became of something that was sent."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    KNOWN = "known"
+    """The same was here already."""
+    OTHER = "other"
+    """Another answer counts already, and this one wasn't sent to replace it."""
+    SET_ASIDE = "set_aside"
+
+
+class Taken(NamedTuple):
+    """What became of it, the answer that counts (if any does), and why it was set aside (if it was)."""
+
+    what: What
+    counted: Counted | None
+    signs: tuple[Sign, ...] = ()
 
 
 def submit(
     db: Session, house: House, *, invitation_id: int, answers: Answers, sending: Sending, now: datetime
 ) -> Counted:
-    """Takes one answer, stores it, and tells the journey; gives the answer that counts.
+    """The same as `take` for callers that vouch for the person; gives the answer that counts."""
+    taken = take(db, house, invitation_id=invitation_id, answers=answers, sending=sending, now=now)
+    assert taken.counted is not None  # noqa: S101 - nothing is set aside without a form
+    return taken.counted
 
-    The same invitation again changes nothing: the first counted answer stays, however often and from wherever it is
-    sent. It may come while the journey is flagged, or after it was approved.
+
+def take(db: Session, house: House, *, invitation_id: int, answers: Answers, sending: Sending, now: datetime) -> Taken:
+    """Takes what was sent: an answer, a change of one, the same again, or something to set aside.
+
+    The first verified answer wins, however often and from wherever more is sent; only who saw it may replace it, for seven
+    days. What looks like a machine's is kept with its evidence and changes nothing else. It may come while the journey is
+    flagged, or after it was approved.
     Errors: NotFound; Closed after the last day; Unanswerable with what is wrong, by field.
     """
-    invitation = _held(db, invitation_id)
-    if (known := counted_answer(db, invitation_id)) is not None:
-        return known
-    if not rules.is_open(
+    asked = _held(db, invitation_id, sending)
+    replaces = sending.form.replaces if sending.form is not None else sending.replaces
+    counted = asked.counted
+    if counted is not None:
+        if answers == asked.answers:
+            return Taken(What.KNOWN, counted)
+        if replaces != counted.answer_id or not asked.is_changeable(now):
+            return Taken(What.OTHER, counted)
+    elif not rules.is_open(
         now,
         sending.provenance,
-        sent_at=invitation.sent_at,
-        suppressed_at=invitation.suppressed_at,
-        expires_at=invitation.expires_at,
+        sent_at=asked.sent_at,
+        suppressed_at=asked.suppressed_at,
+        expires_at=asked.expires_at,
     ):
         raise Closed
-    form = survey_form(db.get_one(Survey, invitation.survey_id))
+    form = known_form(db, asked.survey_id)
     if wrong := rules.problems(form, answers):
         raise Unanswerable(wrong)
     outcome = rules.outcome(answers, form.thresholds)
-    answer_id = _store_answer(db, invitation, answers, outcome, sending, now=now)
-    _tell_journey(db, house, invitation, answers, outcome, form=form, answer_id=answer_id, by=sending.by, now=now)
-    return Counted(answer_id, outcome)
+    signs = _signs(asked, sending, now)
+    if signs or asked.form_is_known:
+        _set_aside(db, asked, answers, outcome, sending, signs=signs, now=now)
+        return Taken(What.SET_ASIDE, counted, signs)
+    earlier = _supersede(db, asked, now=now) if counted is not None else ()
+    answer_id = _store_answer(db, asked, answers, outcome, sending, now=now)
+    _end_what_was_set_aside(db, asked, answers, by=sending.by, now=now)
+    heard = _heard(asked, answers, outcome, form=form, answer_id=answer_id, earlier=earlier, by=sending.by)
+    told = _told(asked, answers, outcome, sending, answer_id=answer_id, changed=counted, now=now)
+    if heard is None:  # only words, where no score was asked: a sign of life that settles nothing
+        audit.note(db, told)
+        journeys.hear_sign_of_life(
+            db, house, journey_id=asked.journey_id, contact_id=asked.contact_id, how="answer", now=now
+        )
+    else:
+        journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
+    return Taken(What.NEW if counted is None else What.CHANGED, Counted(answer_id, outcome))
 
 
-def _held(db: Session, invitation_id: int) -> Invitation:
-    """The invitation, with account and journey held in the order that everybody keeps: account, journey, below.
+class _Held(NamedTuple):
+    """An invitation that nobody else can answer until this unit of work ends, and what came to it so far."""
+
+    id: int
+    survey_id: int
+    account_id: int
+    journey_id: int
+    contact_id: int
+    day: int
+    planned_at: datetime
+    sent_at: datetime | None
+    suppressed_at: datetime | None
+    expires_at: datetime | None
+    opened_at: datetime | None
+    answer_id: int | None
+    outcome: Outcome | None
+    csat: int | None
+    nps: int | None
+    comment: str | None
+    wants_help: bool | None
+    first_at: datetime | None
+    """When the first version of the answer that counts came."""
+    delivered_at: datetime | None
+    """When the latest mail about it was delivered."""
+    known_form: int | None
+    set_aside: int
+    """How many answers of it are in quarantine."""
+    draft: int | None
+
+    @property
+    def counted(self) -> Counted | None:
+        return Counted(self.answer_id, self.outcome) if self.answer_id is not None else None
+
+    @property
+    def answers(self) -> Answers:
+        return Answers(self.csat, self.nps, self.comment or "", self.wants_help)
+
+    @property
+    def form_is_known(self) -> bool:
+        """Whether this very form was sent before: whatever became of it stands."""
+        return self.known_form is not None
+
+    def is_changeable(self, now: datetime) -> bool:
+        return self.first_at is not None and now < rules.changeable_until(self.first_at)
+
+
+_OF_IT = AnswerRow.invitation_id == Invitation.id
+_FIRST_AT = select(func.min(AnswerRow.submitted_at)).where(_OF_IT, AnswerRow.quarantined_at.is_(None))
+_SURVEY_MAILS = (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, Kind.SURVEY_CONFIRM)
+_DELIVERED_AT = select(func.max(LetterRow.sent_at)).where(
+    LetterRow.contact_id == Invitation.contact_id,
+    LetterRow.journey_id == Invitation.journey_id,
+    LetterRow.kind.in_(_SURVEY_MAILS),
+)
+_COUNTED_ROW = aliased(AnswerRow)
+_HELD = (
+    select(
+        Invitation.id,
+        Invitation.survey_id,
+        Invitation.account_id,
+        Invitation.journey_id,
+        Invitation.contact_id,
+        Invitation.day,
+        Invitation.planned_at,
+        Invitation.sent_at,
+        Invitation.suppressed_at,
+        Invitation.expires_at,
+        Invitation.opened_at,
+        _COUNTED_ROW.id,
+        _COUNTED_ROW.outcome,
+        _COUNTED_ROW.csat,
+        _COUNTED_ROW.nps,
+        _COUNTED_ROW.comment,
+        _COUNTED_ROW.wants_help,
+        _FIRST_AT.scalar_subquery(),
+        _DELIVERED_AT.scalar_subquery(),
+        select(AnswerRow.id).where(_OF_IT, AnswerRow.form_nonce == bindparam("nonce")).limit(1).scalar_subquery(),
+        select(func.count()).where(_OF_IT, AnswerRow.quarantined_at.is_not(None)).scalar_subquery(),
+        select(Draft.invitation_id).where(Draft.invitation_id == Invitation.id).scalar_subquery(),
+    )
+    .outerjoin(
+        _COUNTED_ROW,
+        and_(
+            _COUNTED_ROW.invitation_id == Invitation.id,
+            _COUNTED_ROW.quarantined_at.is_(None),
+            _COUNTED_ROW.superseded_at.is_(None),
+        ),
+    )
+    .where(Invitation.id == bindparam("id"))
+)
+_ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("id")).scalar_subquery()
+_ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("id")).scalar_subquery()
+# One statement, and the account first all the same: rows of the inner part are locked before the outer part can join them.
+_ACCOUNT = (
+    select(Account.id)
+    .where(Account.id == _ITS_ACCOUNT)
+    .with_for_update(read=True, key_share=True)
+    .cte("held")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_HOLD = (
+    select(JourneyRow.id)
+    .join(_ACCOUNT, _ACCOUNT.c.id == JourneyRow.account_id)
+    .where(JourneyRow.id == _ITS_JOURNEY)
+    .with_for_update(of=JourneyRow)
+)
+
+
+def _held(db: Session, invitation_id: int, sending: Sending) -> _Held:
+    """The invitation, with account and journey held in the order that everybody keeps: account, journey, below. Errors: NotFound.
 
     The account only in the mode that a foreign key takes anyway: it must not wait for its other journeys.
     """
-    known = db.execute(
-        select(Invitation.account_id, Invitation.journey_id).where(Invitation.id == invitation_id)
-    ).one_or_none()
-    if known is None:
+    it = {"id": invitation_id}
+    if db.get_bind().dialect.name == "postgresql":  # SQLite's transactions hold everything
+        rows_of(db, _HOLD, it)
+    shown = sending.form.shown if sending.form is not None else None
+    found = rows_of(db, _HELD, {**it, "nonce": shown.nonce if shown is not None else ""})
+    if not found:
         raise NotFound
-    db.execute(select(Account.id).where(Account.id == known.account_id).with_for_update(read=True, key_share=True))
-    conduct.lock(db, known.journey_id)
-    return db.get_one(Invitation, invitation_id, populate_existing=True)
+    return _Held._make(found[0])
+
+
+def _signs(asked: _Held, sending: Sending, now: datetime) -> tuple[Sign, ...]:
+    form = sending.form
+    if form is None:
+        return ()
+    evidence = Evidence(
+        way=sending.provenance,
+        shown=form.shown,
+        untouched=form.untouched,
+        trap=form.trap,
+        delivered_at=asked.delivered_at,
+        scores_opened=form.scores_opened,
+    )
+    return rules.machine_signs(evidence, now)
+
+
+def _row(
+    asked: _Held,
+    answers: Answers,
+    outcome: Outcome | None,
+    sending: Sending,
+    *,
+    provenance: Provenance,
+    set_aside: bool,
+    now: datetime,
+) -> dict[str, Any]:
+    form = sending.form
+    shown = form.shown if form is not None else None
+    evidence = dict(sending.evidence)
+    if form is not None:
+        evidence |= {"way": sending.provenance, "scores_opened": form.scores_opened}
+        evidence["delivered_at"] = asked.delivered_at.isoformat() if asked.delivered_at else None
+    if shown is not None:
+        evidence |= {"shown_at": shown.at.isoformat(), "shown_to": shown.reader}
+        evidence["open_seconds"] = round((now - shown.at).total_seconds(), 1)
+    return {
+        "invitation_id": asked.id,
+        "account_id": asked.account_id,
+        "journey_id": asked.journey_id,
+        "contact_id": asked.contact_id,
+        "day": asked.day,
+        "csat": answers.csat,
+        "nps": answers.nps,
+        "comment": answers.comment,
+        "wants_help": answers.wants_help,
+        "outcome": outcome,
+        "provenance": provenance,
+        "by": sending.by,
+        "submitted_at": now,
+        "evidence": evidence,
+        "form_nonce": shown.nonce if shown is not None else None,
+        "quarantined_at": now if set_aside else None,
+    }
+
+
+_INSERT = insert(AnswerRow.__table__).returning(AnswerRow.__table__.c.id)  # type: ignore[arg-type]
+
+
+def _set_aside(
+    db: Session,
+    asked: _Held,
+    answers: Answers,
+    outcome: Outcome | None,
+    sending: Sending,
+    *,
+    signs: tuple[Sign, ...],
+    now: datetime,
+) -> None:
+    """Keeps it with its evidence, and nothing more: it is no answer, and no sign of life."""
+    if asked.form_is_known or asked.set_aside >= rules.MOST_SET_ASIDE:
+        return
+    row = _row(asked, answers, outcome, sending, provenance=Provenance.UNVERIFIED, set_aside=True, now=now)
+    answer_id: int = db.connection().execute(_INSERT, row).scalar_one()
+    db.execute(insert(Quarantine).values(answer_id=answer_id, signs=list(signs)))
+    event = Event(Happened.SURVEY_SET_ASIDE, "system", now, asked.account_id, asked.journey_id, asked.contact_id)
+    audit.note(db, event._replace(detail={"answer": answer_id, "day": asked.day, "signs": list(signs)}))
+
+
+def _supersede(db: Session, asked: _Held, *, now: datetime) -> tuple[int, ...]:
+    """The version that counted so far counts no more; gives all earlier versions, oldest first."""
+    db.execute(update(AnswerRow).where(AnswerRow.id == asked.answer_id).values(superseded_at=now))
+    versions = select(AnswerRow.id).where(AnswerRow.invitation_id == asked.id, AnswerRow.quarantined_at.is_(None))
+    return tuple(db.scalars(versions.order_by(AnswerRow.id)))
 
 
 def _store_answer(
-    db: Session, invitation: Invitation, answers: Answers, outcome: Outcome | None, sending: Sending, *, now: datetime
+    db: Session, asked: _Held, answers: Answers, outcome: Outcome | None, sending: Sending, *, now: datetime
 ) -> int:
-    answer_id: int = db.execute(
-        insert(AnswerRow)
-        .values(
-            invitation_id=invitation.id,
-            account_id=invitation.account_id,
-            journey_id=invitation.journey_id,
-            contact_id=invitation.contact_id,
-            day=invitation.day,
-            csat=answers.csat,
-            nps=answers.nps,
-            comment=answers.comment,
-            wants_help=answers.wants_help,
-            outcome=outcome,
-            provenance=sending.provenance,
-            by=sending.by,
-            submitted_at=now,
-            evidence=sending.evidence,
+    row = _row(asked, answers, outcome, sending, provenance=sending.provenance, set_aside=False, now=now)
+    answer_id: int = db.connection().execute(_INSERT, row).scalar_one()
+    shown = sending.form.shown if sending.form is not None else None
+    if shown is not None and asked.opened_at is None and asked.planned_at <= shown.at <= now:
+        db.connection().execute(_OPENED, {"it": asked.id, "at": shown.at})
+    if asked.draft is not None:
+        db.execute(delete(Draft).where(Draft.invitation_id == asked.id))
+    return answer_id
+
+
+_OPENED = (
+    update(Invitation.__table__)  # type: ignore[arg-type]
+    .where(Invitation.__table__.c.id == bindparam("it"))
+    .values(opened_at=bindparam("at"))
+)
+
+
+def _end_what_was_set_aside(db: Session, asked: _Held, answers: Answers, *, by: str, now: datetime) -> None:
+    """The person has spoken: what waited to be asked about is over. Confirmed is what says the same as they do."""
+    if not asked.set_aside:
+        return
+    of_it = AnswerRow.invitation_id == asked.id
+    same = and_(
+        AnswerRow.csat.is_not_distinct_from(answers.csat),
+        AnswerRow.nps.is_not_distinct_from(answers.nps),
+        AnswerRow.wants_help.is_not_distinct_from(answers.wants_help),
+        AnswerRow.comment == answers.comment,
+    )
+    for how, wanted in ((QuarantineEnd.CONFIRMED, [of_it, same]), (QuarantineEnd.ANSWERED, [of_it])):
+        db.execute(
+            update(Quarantine)
+            .where(Quarantine.answer_id.in_(select(AnswerRow.id).where(*wanted)), Quarantine.ended_at.is_(None))
+            .values(ended_at=now, ended_by=by, how=how)
         )
-        .returning(AnswerRow.id)
-    ).scalar_one()
-    opened_at = sending.opened_at
-    if opened_at is not None and invitation.opened_at is None and invitation.planned_at <= opened_at <= now:
-        db.execute(update(Invitation).where(Invitation.id == invitation.id).values(opened_at=opened_at))
-    told = {
+
+
+def _told(
+    asked: _Held,
+    answers: Answers,
+    outcome: Outcome | None,
+    sending: Sending,
+    *,
+    answer_id: int,
+    changed: Counted | None,
+    now: datetime,
+) -> Event:
+    detail: dict[str, Any] = {
         "answer": answer_id,
-        "day": invitation.day,
+        "day": asked.day,
         "csat": answers.csat,
         "nps": answers.nps,
         "wants_help": answers.wants_help,
         "outcome": outcome,
         "provenance": sending.provenance,
     }
-    audit.note(
-        db,
-        Event(
-            Happened.SURVEY_ANSWERED,
-            sending.by,
-            now,
-            invitation.account_id,
-            invitation.journey_id,
-            invitation.contact_id,
-            told,
-        ),
-    )
-    return answer_id
+    if changed is None:
+        what = Happened.SURVEY_ANSWERED
+    else:
+        what = Happened.SURVEY_CHANGED
+        detail |= {"from": {"answer": changed.answer_id, "csat": asked.csat, "nps": asked.nps}}
+    return Event(what, sending.by, now, asked.account_id, asked.journey_id, asked.contact_id, detail)
 
 
-def _tell_journey(
-    db: Session,
-    house: House,
-    invitation: Invitation,
+def _heard(
+    asked: _Held,
     answers: Answers,
     outcome: Outcome | None,
     *,
     form: SurveyForm,
     answer_id: int,
+    earlier: tuple[int, ...],
     by: str,
-    now: datetime,
-) -> None:
-    journey_id, contact_id = invitation.journey_id, invitation.contact_id
-    if outcome is None:  # only words, where no score was asked: a sign of life that settles nothing
-        journeys.hear_sign_of_life(db, house, journey_id=journey_id, contact_id=contact_id, how="answer", now=now)
-        return
-    journeys.hear_answer(
-        db,
-        house,
-        answer=HeardAnswer(
-            journey_id=journey_id,
-            answer_id=answer_id,
-            contact_id=contact_id,
-            day=invitation.day,
-            outcome=outcome,
-            by=by,
-            words=answers.comment,
-            scores={"csat": answers.csat, "nps": answers.nps, "wants_help": bool(answers.wants_help)},
-            wants_help=bool(answers.wants_help),
-            is_promoter=rules.is_promoter(answers, form.thresholds),
-        ),
-        now=now,
+) -> HeardAnswer | None:
+    """The answer as the journey needs to know it; None where it says nothing either way."""
+    if outcome is None:
+        return None
+    return HeardAnswer(
+        journey_id=asked.journey_id,
+        answer_id=answer_id,
+        contact_id=asked.contact_id,
+        day=asked.day,
+        outcome=outcome,
+        by=by,
+        words=answers.comment,
+        scores={"csat": answers.csat, "nps": answers.nps, "wants_help": bool(answers.wants_help)},
+        wants_help=bool(answers.wants_help),
+        is_promoter=rules.is_promoter(answers, form.thresholds),
+        earlier=earlier,
     )
 
 
 def answer_by_phone(
-    db: Session, house: House, *, invitation_id: int, answers: Answers, by: str, now: datetime
-) -> Counted:
-    """What a customer answered on the phone, as staff or an integration wrote it down. Errors as in `submit`."""
-    sending = Sending(Provenance.PHONE, by)
-    return submit(db, house, invitation_id=invitation_id, answers=answers, sending=sending, now=now)
+    db: Session,
+    house: House,
+    *,
+    invitation_id: int,
+    answers: Answers,
+    by: str,
+    now: datetime,
+    replaces: int | None = None,
+) -> Taken:
+    """What a customer answered on the phone, as staff or an integration wrote it down. Errors as in `take`."""
+    sending = Sending(Provenance.PHONE, by, replaces=replaces)
+    return take(db, house, invitation_id=invitation_id, answers=answers, sending=sending, now=now)
 
 
 # A fresh link

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import Outcome
-from portal.surveys.rules import Provenance
+from portal.surveys.rules import Provenance, QuarantineEnd
 
 COUNTED = "quarantined_at IS NULL AND superseded_at IS NULL"
 
@@ -77,6 +77,8 @@ class AnswerRow(Base):
             sqlite_where=text(COUNTED),
             postgresql_where=text(COUNTED),
         ),
+        # The same form sent again is the same answer, whatever became of it.
+        Index("uq_answers_form", "invitation_id", "form_nonce", unique=True),
         CheckConstraint("csat BETWEEN 1 AND 5", name="csat"),
         CheckConstraint("nps BETWEEN 0 AND 10", name="nps"),
         Index("ix_answers_journey_id", "journey_id"),
@@ -100,6 +102,44 @@ class AnswerRow(Base):
     by: Mapped[By]
     submitted_at: Mapped[datetime]
     evidence: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What tells people from machines: browser, when the form was shown. Never an address."""
+    """What tells people from machines: browser, when the form was shown and to what. Never an address."""
+    form_nonce: Mapped[str | None] = mapped_column(String(40))
+    """Which form was sent; None where there was none (phone)."""
     quarantined_at: Mapped[datetime | None]
     superseded_at: Mapped[datetime | None]
+    """When the person changed it: a later version counts instead."""
+
+
+class Quarantine(Base):
+    """Why an answer was set aside, whether the person was asked, and what became of it. It has no effect on anything."""
+
+    __tablename__ = "quarantines"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (how IS NULL)", name="ended_somehow"),
+        Index(
+            "ix_quarantines_open",
+            "answer_id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    answer_id: Mapped[int] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True)
+    signs: Mapped[list[str]]
+    """Values of `rules.Sign`."""
+    asked_at: Mapped[datetime | None]
+    """When we last asked the person by mail whether it is theirs."""
+    asked_by: Mapped[By] = mapped_column(default="")
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[By] = mapped_column(default="")
+    how: Mapped[QuarantineEnd | None] = mapped_column(choice(QuarantineEnd, "how"))
+
+
+class Draft(Base):
+    """What somebody has typed into a survey's form and not sent yet. It never counts, and goes once they send."""
+
+    __tablename__ = "survey_drafts"
+
+    invitation_id: Mapped[int] = mapped_column(ForeignKey("invitations.id", ondelete="CASCADE"), primary_key=True)
+    typed: Mapped[dict[str, Any]]
+    saved_at: Mapped[datetime]

@@ -1,6 +1,6 @@
 """What pages and the API show of surveys: the one that is due, one form, invitations and what became of them, answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,16 +8,16 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal import links
-from portal.accounts.models import Contact, Staff
+from portal.accounts.models import Account, Contact, Staff
 from portal.db import rows_of
 from portal.house import House
 from portal.journeys.models import Flag, FollowUpRow, JourneyRow
 from portal.journeys.rules import Outcome, Status
 from portal.surveys import rules
-from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.paths import SURVEY, own_path, sealed_path
-from portal.surveys.rules import InvitationState, Provenance, SurveyForm
-from portal.surveys.stored import survey_form
+from portal.surveys.rules import Answers, InvitationState, Provenance, Sign, SurveyForm
+from portal.surveys.stored import known_form
 
 _COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
 _HAS_ANSWER = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, _COUNTED).exists()
@@ -87,6 +87,7 @@ class SurveyPage(NamedTuple):
     """One invitation with all that its pages show."""
 
     invitation_id: int
+    account_id: int
     contact_id: int
     nonce: str
     name: str
@@ -98,13 +99,28 @@ class SurveyPage(NamedTuple):
     sent_at: datetime | None
     suppressed_at: datetime | None
     expires_at: datetime | None
+    answer_id: int | None
     outcome: Outcome | None
-    csat: int | None
-    nps: int | None
-    is_promoter: bool
+    answers: Answers
+    """Those that count; all None while there are none."""
+    changeable_until: datetime | None
+    draft: Mapping[str, str]
+    """What was typed and not sent yet, by field."""
     form: SurveyForm
     consultant: Consultant | None
     case: Case | None
+
+    @property
+    def csat(self) -> int | None:
+        return self.answers.csat
+
+    @property
+    def nps(self) -> int | None:
+        return self.answers.nps
+
+    @property
+    def is_promoter(self) -> bool:
+        return rules.is_promoter(self.answers, self.form.thresholds)
 
     @property
     def first_name(self) -> str:
@@ -116,43 +132,89 @@ class SurveyPage(NamedTuple):
             now, provenance, sent_at=self.sent_at, suppressed_at=self.suppressed_at, expires_at=self.expires_at
         )
 
+    def is_changeable(self, now: datetime) -> bool:
+        """Whether the person can still change their answer."""
+        return self.changeable_until is not None and now < self.changeable_until
+
+
+_Version = aliased(AnswerRow)
+_FIRST_AT = select(func.min(_Version.submitted_at)).where(
+    _Version.invitation_id == Invitation.id, _Version.quarantined_at.is_(None)
+)
+_PAGE = (
+    select(
+        Invitation.id,
+        Invitation.account_id,
+        Invitation.contact_id,
+        Invitation.nonce,
+        Invitation.day,
+        Invitation.why,
+        Invitation.sent_at,
+        Invitation.suppressed_at,
+        Invitation.expires_at,
+        Invitation.survey_id,
+        Contact.name,
+        Contact.language,
+        Contact.timezone,
+        Staff.name.label("staff_name"),
+        Staff.email.label("staff_email"),
+        Staff.phone.label("staff_phone"),
+        Staff.whatsapp,
+        Staff.meeting_url,
+        Draft.typed,
+        AnswerRow.id.label("answer_id"),
+        AnswerRow.outcome,
+        AnswerRow.csat,
+        AnswerRow.nps,
+        AnswerRow.comment,
+        AnswerRow.wants_help,
+        _FIRST_AT.scalar_subquery().label("first_at"),
+    )
+    .join(Contact, Contact.id == Invitation.contact_id)
+    .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
+    .outerjoin(Staff, and_(Staff.id == JourneyRow.owner_id, Staff.disabled_at.is_(None)))
+    .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, _COUNTED))
+    .outerjoin(Draft, Draft.invitation_id == Invitation.id)
+    .where(Invitation.id == bindparam("invitation_id"))
+)
+
 
 def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | None:
     """One invitation for its form and its thank-you page; None if there is no such thing."""
-    found = db.execute(
-        select(Invitation, Survey, Contact.name, Contact.language, Contact.timezone, Staff, AnswerRow)
-        .join(Survey, Survey.id == Invitation.survey_id)
-        .join(Contact, Contact.id == Invitation.contact_id)
-        .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
-        .outerjoin(Staff, and_(Staff.id == JourneyRow.owner_id, Staff.disabled_at.is_(None)))
-        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, _COUNTED))
-        .where(Invitation.id == invitation_id)
-    ).first()
-    if found is None:
+    found = rows_of(db, _PAGE, {"invitation_id": invitation_id})
+    if not found:
         return None
-    invitation, survey, name, language, timezone, owner, answer = found
-    form = survey_form(survey)
-    given = rules.Answers(answer.csat, answer.nps, answer.comment, answer.wants_help) if answer else rules.Answers()
+    row = found[0]
+    is_answered = row.answer_id is not None
+    state = rules.state(
+        now,
+        sent_at=row.sent_at,
+        suppressed_at=row.suppressed_at,
+        expires_at=row.expires_at,
+        answered=is_answered,
+    )
     return SurveyPage(
-        invitation_id=invitation.id,
-        contact_id=invitation.contact_id,
-        nonce=invitation.nonce,
-        name=name,
-        language=language,
-        timezone=timezone,
-        day=invitation.day,
-        state=_state(invitation, answered=answer is not None, now=now),
-        why=invitation.why,
-        sent_at=invitation.sent_at,
-        suppressed_at=invitation.suppressed_at,
-        expires_at=invitation.expires_at,
-        outcome=answer.outcome if answer else None,
-        csat=given.csat,
-        nps=given.nps,
-        is_promoter=rules.is_promoter(given, form.thresholds),
-        form=form,
-        consultant=_consultant(owner),
-        case=_case(db, answer.id) if answer and answer.outcome is Outcome.DISSATISFIED else None,
+        invitation_id=row.id,
+        account_id=row.account_id,
+        contact_id=row.contact_id,
+        nonce=row.nonce,
+        name=row.name,
+        language=row.language,
+        timezone=row.timezone,
+        day=row.day,
+        state=state,
+        why=row.why,
+        sent_at=row.sent_at,
+        suppressed_at=row.suppressed_at,
+        expires_at=row.expires_at,
+        answer_id=row.answer_id,
+        outcome=row.outcome,
+        answers=Answers(row.csat, row.nps, row.comment or "", row.wants_help),
+        changeable_until=rules.changeable_until(row.first_at) if is_answered else None,
+        draft=row.typed or {},
+        form=known_form(db, row.survey_id),
+        consultant=_consultant(row),
+        case=_case(db, row.answer_id) if row.outcome is Outcome.DISSATISFIED else None,
     )
 
 
@@ -162,20 +224,10 @@ def sealed_page(db: Session, house: House, token: str, now: datetime) -> SurveyP
     return page if page is not None and links.is_sealed(token, house.secret, SURVEY, page.nonce) else None
 
 
-def _state(invitation: Invitation, *, answered: bool, now: datetime) -> InvitationState:
-    return rules.state(
-        now,
-        sent_at=invitation.sent_at,
-        suppressed_at=invitation.suppressed_at,
-        expires_at=invitation.expires_at,
-        answered=answered,
-    )
-
-
-def _consultant(owner: Staff | None) -> Consultant | None:
-    if owner is None:
+def _consultant(row: Any) -> Consultant | None:
+    if row.staff_name is None:
         return None
-    return Consultant(owner.name, owner.email, owner.phone, owner.whatsapp, owner.meeting_url)
+    return Consultant(row.staff_name, row.staff_email, row.staff_phone, row.whatsapp, row.meeting_url)
 
 
 def _case(db: Session, answer_id: int) -> Case | None:
@@ -366,3 +418,126 @@ def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Gi
         .limit(limit)
     )
     return [Given(*row) for row in found]
+
+
+# Answers that were set aside
+
+
+class SetAside(NamedTuple):
+    """An answer that looks like a machine's, as staff judge it."""
+
+    id: int
+    invitation_id: int
+    account_id: int
+    account_name: str
+    journey_id: int
+    contact_id: int
+    contact_name: str
+    contact_email: str | None
+    contact_phone: str
+    day: int
+    csat: int | None
+    nps: int | None
+    comment: str
+    wants_help: bool | None
+    outcome: Outcome | None
+    submitted_at: datetime
+    evidence: Mapping[str, Any]
+    signs: Sequence[str]
+    asked_at: datetime | None
+
+    @property
+    def answers(self) -> Answers:
+        return Answers(self.csat, self.nps, self.comment, self.wants_help)
+
+    @property
+    def why(self) -> list[str]:
+        """What makes it look so, as sentences (msgids)."""
+        return [rules.WHY_SET_ASIDE[Sign(sign)] for sign in self.signs]
+
+
+_SET_ASIDE = (
+    select(
+        AnswerRow.id,
+        AnswerRow.invitation_id,
+        AnswerRow.account_id,
+        Account.name,
+        AnswerRow.journey_id,
+        AnswerRow.contact_id,
+        Contact.name,
+        Contact.email,
+        Contact.phone,
+        AnswerRow.day,
+        AnswerRow.csat,
+        AnswerRow.nps,
+        AnswerRow.comment,
+        AnswerRow.wants_help,
+        AnswerRow.outcome,
+        AnswerRow.submitted_at,
+        AnswerRow.evidence,
+        Quarantine.signs,
+        Quarantine.asked_at,
+    )
+    .join(Quarantine, Quarantine.answer_id == AnswerRow.id)
+    .join(Account, Account.id == AnswerRow.account_id)
+    .join(Contact, Contact.id == AnswerRow.contact_id)
+    .where(Quarantine.ended_at.is_(None))
+    .order_by(AnswerRow.id.desc())
+)
+
+
+def set_aside(
+    db: Session, *, account_id: int | None = None, owner_id: int | None = None, most: int = 50
+) -> Sequence[SetAside]:
+    """Answers in quarantine that nobody has decided about, newest first; of an account, or of a consultant's customers."""
+    wanted = _SET_ASIDE
+    if account_id is not None:
+        wanted = wanted.where(AnswerRow.account_id == account_id)
+    if owner_id is not None:
+        wanted = wanted.join(JourneyRow, JourneyRow.id == AnswerRow.journey_id).where(JourneyRow.owner_id == owner_id)
+    return [SetAside(*row) for row in rows_of(db, wanted.limit(most))]
+
+
+def count_set_aside(db: Session, *, owner_id: int | None = None) -> int:
+    """How many of them wait, of everybody's or of one consultant's customers."""
+    wanted = select(func.count()).select_from(Quarantine).where(Quarantine.ended_at.is_(None))
+    if owner_id is not None:
+        wanted = (
+            wanted.join(AnswerRow, AnswerRow.id == Quarantine.answer_id)
+            .join(JourneyRow, JourneyRow.id == AnswerRow.journey_id)
+            .where(JourneyRow.owner_id == owner_id)
+        )
+    return db.scalar(wanted) or 0
+
+
+def one_set_aside(db: Session, answer_id: int) -> SetAside | None:
+    """One of them; None where there is none, or it is settled."""
+    return next((SetAside(*row) for row in rows_of(db, _SET_ASIDE.where(AnswerRow.id == answer_id))), None)
+
+
+def asked_about(db: Session, invitation_id: int) -> SetAside | None:
+    """The newest one of an invitation about which we asked its person."""
+    wanted = _SET_ASIDE.where(AnswerRow.invitation_id == invitation_id, Quarantine.asked_at.is_not(None)).limit(1)
+    return next((SetAside(*row) for row in rows_of(db, wanted)), None)
+
+
+class Askable(NamedTuple):
+    """A survey that staff may write down an answer to, while they have the person on the phone."""
+
+    invitation_id: int
+    day: int
+    contact_name: str
+    expires_at: datetime
+
+
+def askable(db: Session, account_id: int, now: datetime) -> Sequence[Askable]:
+    """The open surveys of an account that nobody has answered, newest first."""
+    wanted = (
+        select(Invitation.id, Invitation.day, Contact.name, Invitation.expires_at)
+        .join(Contact, Contact.id == Invitation.contact_id)
+        .where(Invitation.account_id == account_id, Invitation.expires_at > now, ~_HAS_ANSWER)
+        .where(or_(Invitation.sent_at.is_not(None), Invitation.suppressed_at.is_not(None)))
+        .order_by(Invitation.id.desc())
+        .limit(6)
+    )
+    return [Askable(*row) for row in rows_of(db, wanted)]

@@ -1,4 +1,4 @@
-"""What an answer says and what we ask: pure functions over questions, thresholds and answers (domain.md, "Surveys")."""
+"""What an answer says, what we ask, and what tells a person's answer from a machine's: pure functions (domain.md, "Surveys")."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +31,8 @@ class Provenance(StrEnum):
     SIGNED_IN = "signed_in"
     MAIL_LINK = "mail_link"
     PHONE = "phone"
+    UNVERIFIED = "unverified"
+    """It looks like a machine's, and is set aside."""
 
 
 class InvitationState(StrEnum):
@@ -229,3 +231,119 @@ def is_open(
     if expires_at is None or expires_at <= now:
         return False
     return sent_at is not None or (suppressed_at is not None and provenance is not Provenance.MAIL_LINK)
+
+
+# People and machines
+
+CHANGE_DAYS = 7
+"""How long a person may change an answer that counts, from the first version on."""
+FASTEST_SECONDS = 2
+"""Nobody reads a question, thinks and sends within that time of seeing it."""
+SOONEST_SECONDS = 10
+"""Nobody gets a mail, opens it, follows its link and answers within that time of its delivery; scanners do it all the time."""
+BURST_SECONDS = 10
+SCORES_IN_A_BURST = 3
+"""A person taps one score, at times two by mistake; so many within a burst are all of the mail's links being fetched."""
+MOST_SET_ASIDE = 20
+"""Answers in quarantine that one invitation keeps as evidence; more of the same tell nothing new."""
+
+
+class Sign(StrEnum):
+    """What makes an answer look like a machine's."""
+
+    NO_FORM = "no_form"
+    TOO_FAST = "too_fast"
+    SCORES_AT_ONCE = "scores_at_once"
+    JUST_DELIVERED = "just_delivered"
+    UNTOUCHED = "untouched"
+    TRAP_FILLED = "trap_filled"
+
+
+WHY_SET_ASIDE: dict[Sign, str] = {
+    Sign.NO_FORM: N_("It came without the page that we show to people."),
+    Sign.TOO_FAST: N_("It was sent within two seconds of opening the page."),
+    Sign.SCORES_AT_ONCE: N_("Several scores of the same mail were opened at once."),
+    Sign.JUST_DELIVERED: N_("It came within seconds of the mail’s delivery."),
+    Sign.UNTOUCHED: N_("Only the button was pressed: nothing on the page was chosen by hand."),
+    Sign.TRAP_FILLED: N_("A field was filled in that people can’t see."),
+}
+
+
+class QuarantineEnd(StrEnum):
+    """What became of an answer that was set aside."""
+
+    CONFIRMED = "confirmed"
+    """The person said that it is theirs; it counts from then on, as an answer of its own."""
+    ANSWERED = "answered"
+    """The person answered themselves, something else."""
+    DISCARDED = "discarded"
+    """It is nobody's."""
+
+
+class Reader(StrEnum):
+    """To which kind of request a form was shown, as far as the request tells. Evidence only: people use odd browsers."""
+
+    BROWSER = "browser"
+    PREFETCH = "prefetch"
+    HEAD = "head"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a form says of itself, sealed by us when it was shown."""
+
+    at: datetime
+    nonce: str
+    """One a form: the same form sent again is the same answer."""
+    reader: Reader
+    filled: str
+    """A digest of what was filled in already, by the link or from what was kept."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of how an answer came."""
+
+    way: Provenance
+    shown: Shown | None
+    """None: no form of ours for this invitation."""
+    untouched: bool
+    """Whether exactly that was sent which was filled in already, and nobody said that it is theirs."""
+    trap: bool
+    delivered_at: datetime | None
+    """The latest mail about this survey."""
+    scores_opened: int
+    """How many different scores of this mail were opened around the moment in which this form was."""
+
+    @property
+    def reacts_to_the_mail(self) -> bool:
+        """Whether the form was opened after the latest mail had been delivered."""
+        return self.delivered_at is not None and self.shown is not None and self.shown.at >= self.delivered_at
+
+
+def machine_signs(evidence: Evidence, now: datetime) -> tuple[Sign, ...]:
+    """Why this looks like a machine's answer; empty: it is a person's.
+
+    A session or a colleague on the phone vouches for the person. Of a link only what was done with the form tells, never
+    the browser's name: security programs send the names of people's browsers.
+    """
+    if evidence.way is not Provenance.MAIL_LINK:
+        return ()
+    shown, seconds = evidence.shown, timedelta(seconds=1)
+    # A form that was open before the mail came is no reaction to it.
+    delivered = evidence.delivered_at if shown is None or evidence.reacts_to_the_mail else None
+    found = {
+        Sign.NO_FORM: shown is None,
+        Sign.TOO_FAST: shown is not None and now - shown.at < FASTEST_SECONDS * seconds,
+        Sign.SCORES_AT_ONCE: evidence.scores_opened >= SCORES_IN_A_BURST,
+        Sign.JUST_DELIVERED: delivered is not None and now - delivered < SOONEST_SECONDS * seconds,
+        Sign.UNTOUCHED: evidence.untouched,
+        Sign.TRAP_FILLED: evidence.trap,
+    }
+    return tuple(sign for sign, is_there in found.items() if is_there)
+
+
+def changeable_until(first_sent_at: datetime) -> datetime:
+    """Until when the person may change their answer."""
+    return first_sent_at + timedelta(days=CHANGE_DAYS)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from portal.journeys.rules import Outcome
@@ -34,6 +34,23 @@ def survey_form(row: Survey) -> SurveyForm:
         thresholds=Thresholds(**row.thresholds),
         minutes=row.minutes,
     )
+
+
+_KEPT: dict[Any, SurveyForm] = {}
+
+
+def known_form(db: Session, survey_id: int) -> SurveyForm:
+    """The survey of that number; kept in memory, since a version never changes."""
+    key = (db.get_bind().engine.url, survey_id)
+    if key not in _KEPT:
+        _KEPT[key] = survey_form(db.get_one(Survey, survey_id))
+    return _KEPT[key]
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_what_never_was(_db: Session) -> None:
+    # A survey written and rolled back (a rehearsal) leaves its number to the next one, and must not live on in here.
+    _KEPT.clear()
 
 
 def _question(stored: dict[str, Any]) -> Question:

@@ -21,7 +21,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from portal.db import Database, DeploymentFact
-from portal.house import DEMO
+from portal.house import DEMO, clock_offset
 from portal.surveys.models import AnswerRow
 from tests import servers
 from tests.servers import SmtpSink
@@ -110,6 +110,13 @@ class Running:
     def live_until(self, *, day: int, hour: int = 13) -> None:
         """Lives on until so many days after the start, hours in UTC."""
         moment = self.start.replace(hour=hour) + timedelta(days=day)
+        self.run("work", "--until", moment.isoformat())
+
+    def a_minute_later(self) -> None:
+        """Somebody takes their time, as people do and machines don't: by the product's clock."""
+        database = Database(self.environ["PORTAL_DATABASE_URL"])
+        moment = datetime.now(UTC) + clock_offset(database) + timedelta(minutes=1)
+        database.close()
         self.run("work", "--until", moment.isoformat())
 
     def answers_stored(self) -> int:

@@ -224,6 +224,7 @@ class Customer:
         page.get_by_role("radio", name=face, exact=True).check()
         page.get_by_role("textbox", name=self.words.her_words).fill(words)
         assert self.house.answers_stored() == before
+        self.house.a_minute_later()
         page.get_by_role("button", name=self.words.send).click()
         expect(page.get_by_role("heading", name=thanks)).to_be_visible()
         assert self.house.answers_stored() == before + 1

@@ -105,7 +105,13 @@ BROKEN = {
         AND (SELECT count(*) FROM journeys n WHERE n.previous_journey_id = j.id) <> 1""",
     "5: a dissatisfied answer without its flag": """
         SELECT a.id FROM answers a LEFT JOIN flags f ON f.answer_id = a.id
-        WHERE a.outcome = 'dissatisfied' GROUP BY a.id HAVING count(f.id) <> 1""",
+        WHERE a.outcome = 'dissatisfied' AND a.quarantined_at IS NULL AND a.superseded_at IS NULL
+        GROUP BY a.id HAVING count(f.id) <> 1""",
+    "5: an earlier version was dissatisfied, and its case is lost": """
+        SELECT a.id FROM answers a WHERE a.outcome = 'dissatisfied' AND a.superseded_at IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM flags f JOIN answers v ON v.id = f.answer_id WHERE v.invitation_id = a.invitation_id)""",
+    "5: a flag for an answer in quarantine": """
+        SELECT f.id FROM flags f JOIN answers a ON a.id = f.answer_id WHERE a.quarantined_at IS NOT NULL""",
     "5: a flag that ended without a person's outcome": """
         SELECT f.id FROM flags f WHERE (f.closed_at IS NOT NULL) <> EXISTS (
             SELECT 1 FROM resolutions r WHERE r.flag_id = f.id AND r.undone_at IS NULL AND r.by LIKE 'staff:%')""",

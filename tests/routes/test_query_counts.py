@@ -30,8 +30,8 @@ CUSTOMERS_PAGES = {
 STAFF_PAGES = {
     "/staff/pipeline": 14,  # one of them for each of the seven columns
     "/staff/customers": 4,
-    "/staff/customers/{lumen}": 24,
-    "/staff/inbox": 16,  # with the most urgent case opened beside the list
+    "/staff/customers/{lumen}": 26,
+    "/staff/inbox": 17,  # with the most urgent case opened beside the list
     "/staff": 8,
 }
 

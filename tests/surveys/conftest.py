@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 import portal.tables  # noqa: F401 - every table
+from portal import links
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.clock import FixedClock
@@ -20,8 +21,11 @@ from portal.journeys.shipped import load_shipped
 from portal.settings import read_settings
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation
+from portal.surveys.rules import Answers, Reader, Shown
 from portal.surveys.shipped import load_shipped_surveys
+from portal.surveys.shown import digest, seal
 
+NOTHING = Answers()
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 STARTED_ON = date(2026, 6, 1)
 DAY_30 = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -155,6 +159,14 @@ def maria(town: Town) -> Customer:
     customer = town.customer()
     town.live_until(DAY_30)
     return customer
+
+
+def form_of(house: House, link: str, *, seconds: float = 20, filled: Answers = NOTHING) -> str:
+    """The seal of a form that was shown so many seconds ago, with these answers filled in already."""
+    shown = Shown(
+        house.clock.now() - timedelta(seconds=seconds), links.new_nonce()[:16], Reader.BROWSER, digest(filled)
+    )
+    return seal(house.secret, links.row_of(link.removeprefix("/s/")) or 0, shown)
 
 
 Later = Callable[[int], datetime]

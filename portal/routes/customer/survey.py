@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from portal.deps import CustomerAsk, Id, customer_pages
 from portal.errors import NotFound
-from portal.routes.public.survey import show_form, show_thanks, take_answer
+from portal.routes.public.survey import show_change, show_form, show_thanks, take_answer, take_draft
 from portal.surveys import queries
 from portal.surveys.paths import own_path
 from portal.surveys.queries import SurveyPage
@@ -34,3 +34,13 @@ def send_survey(ask: CustomerAsk, invitation: Id) -> Response:
 @pages.get("/surveys/{invitation}/thanks")
 def thanks(ask: CustomerAsk, invitation: Id) -> Response:
     return show_thanks(ask, _own(ask, invitation), at=own_path(invitation))
+
+
+@pages.get("/surveys/{invitation}/change")
+def change(ask: CustomerAsk, invitation: Id) -> Response:
+    return show_change(ask, _own(ask, invitation), at=own_path(invitation))
+
+
+@pages.post("/surveys/{invitation}/draft")
+def draft(ask: CustomerAsk, invitation: Id) -> Response:
+    return take_draft(ask, _own(ask, invitation), way=Provenance.SIGNED_IN)

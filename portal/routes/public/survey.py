@@ -1,8 +1,11 @@
 """A survey answered from a mail's link: the form, Send, thank you. Opening the link only ever shows the form: scanners
-open links, run scripts and press buttons, and nothing counts before a person's Send."""
+open links, run scripts and press buttons, and nothing counts before a person's Send. What looks like a machine's Send is
+set aside, and the form is shown again: the person finds it open, and one tap more tells them from a machine."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -11,12 +14,13 @@ from portal import auth, links
 from portal.auth import Customer, Limit
 from portal.deps import Ask, PublicAsk, Token, public_pages
 from portal.errors import N_
-from portal.forms import empty_form, read_form
+from portal.forms import Filled, FormFields, empty_form, read_form
 from portal.routes.public.doubt_meeting import doubt_offer
-from portal.surveys import actions, queries
-from portal.surveys.actions import Sending, Unanswerable
-from portal.surveys.queries import SurveyPage
-from portal.surveys.rules import Answers, InvitationState, Provenance
+from portal.surveys import actions, queries, verifying
+from portal.surveys import shown as seals
+from portal.surveys.actions import FromForm, Sending, Taken, Unanswerable, What
+from portal.surveys.queries import SetAside, SurveyPage
+from portal.surveys.rules import Answers, InvitationState, Provenance, Shown, Sign
 from portal.text import Paragraphs
 
 pages = public_pages()
@@ -29,6 +33,16 @@ class AnswerForm(BaseModel):
     nps: int | None = None
     comment: Paragraphs = ""
     wants_help: bool | None = None
+
+    @property
+    def answers(self) -> Answers:
+        return Answers(self.csat, self.nps, self.comment, self.wants_help)
+
+
+class ConfirmForm(BaseModel):
+    """Whether what came in their name is theirs."""
+
+    mine: Literal["yes", "no"]
 
 
 @pages.get("/s/{token}")
@@ -60,6 +74,38 @@ def thanks(ask: PublicAsk, token: Token) -> Response:
     return show_thanks(ask, page, at=f"/s/{token}") if page else _broken(ask, token)
 
 
+@pages.get("/s/{token}/change")
+def change(ask: PublicAsk, token: Token) -> Response:
+    """The form with the answer that counts, to replace it within a week."""
+    page = queries.sealed_page(ask.db, ask.house, token, ask.now)
+    return show_change(ask, page, at=f"/s/{token}") if page else _broken(ask, token)
+
+
+@pages.post("/s/{token}/draft")
+def draft(ask: PublicAsk, token: Token) -> Response:
+    """Keeps what is half typed."""
+    page = queries.sealed_page(ask.db, ask.house, token, ask.now)
+    return take_draft(ask, page, way=_way(ask, page)) if page else _broken(ask, token)
+
+
+@pages.get("/s/{token}/confirm")
+def confirm(ask: PublicAsk, token: Token) -> Response:
+    """What came in their name and was set aside: is it theirs? Opened with the link of a mail that a colleague sent."""
+    page = queries.sealed_page(ask.db, ask.house, token, ask.now)
+    if page is None:
+        return _broken(ask, token)
+    return _show_confirm(ask, page, at=f"/s/{token}")
+
+
+@pages.post("/s/{token}/confirm")
+def send_confirm(ask: PublicAsk, token: Token) -> Response:
+    """Yes: it counts from now on, if a person said so. No: it is discarded, and the form is open."""
+    page = queries.sealed_page(ask.db, ask.house, token, ask.now)
+    if page is None:
+        return _broken(ask, token)
+    return _take_confirm(ask, page, at=f"/s/{token}", way=_way(ask, page))
+
+
 @pages.post("/s/{token}/fresh")
 def send_fresh_link(ask: PublicAsk, token: Token) -> Response:
     """Mails the survey again to the address on file, whoever asks, and says the same whether there is one or not."""
@@ -72,7 +118,7 @@ def send_fresh_link(ask: PublicAsk, token: Token) -> Response:
 def _broken(ask: Ask, token: str) -> Response:
     """A link that was cut, or is none of ours. It names a row, so its owner can be sent a whole one."""
     fresh = f"/s/{token}/fresh" if links.row_of(token) is not None else ""
-    return ask.page("public/survey_closed.html", 404, why="broken", page=None, fresh=fresh)
+    return ask.page("public/survey_closed.html", 404, why="broken", page=None, fresh=fresh, words="")
 
 
 # The same pages for who is signed in: `at` is where they live, `way` what an answer given there proves
@@ -85,17 +131,46 @@ def show_form(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Respon
         return ask.see_other(f"{at}/thanks")
     if not page.is_open(way, ask.now):
         return _closed(ask, page)
-    chosen = empty_form({score: ask.query.get(score, "") for score in ("csat", "nps")})
-    return ask.page("public/survey.html", form=chosen, **_form_values(ask, page, at=at))
+    linked = {score: ask.query[score] for score in ("csat", "nps") if ask.query.get(score)}
+    for score, value in linked.items():
+        if ask.request.method == "GET":
+            ask.wiring.openings.note(page.invitation_id, f"{score}={value}", ask.now)
+    filled_in = {**page.draft, **linked}
+    shown = _newly_shown(ask, filled_in)
+    return ask.page(
+        "public/survey.html", form=empty_form(filled_in), **_form_values(ask, page, at=at, way=way, shown=shown)
+    )
 
 
-def _form_values(ask: Ask, page: SurveyPage, *, at: str) -> dict[str, Any]:
+def _newly_shown(ask: Ask, filled_in: Mapping[str, str]) -> Shown:
+    answers = read_form(AnswerForm, FormFields(list(filled_in.items()))).value
+    digest = seals.digest(answers.answers if answers is not None else Answers())
+    return Shown(ask.now, links.new_nonce()[:16], seals.reader_of(ask.request.method, ask.request.headers), digest)
+
+
+def _form_values(
+    ask: Ask,
+    page: SurveyPage,
+    *,
+    at: str,
+    way: Provenance,
+    shown: Shown,
+    again: Sequence[Sign] = (),
+    changes: int | None = None,
+    held: bool = False,
+) -> dict[str, Any]:
+    """What the form's page shows. `again`: why it is shown once more; `changes`: the answer that it replaces; `held`:
+    somebody sent something else where an answer counts already."""
     language, vendor = ask.locale, ask.settings.vendor_name
     return {
         "page": page,
         "at": at,
         "title": _title(ask, page),
-        "shown_at": _shown_at(ask) or ask.now,
+        "sealed": seals.seal(ask.house.secret, page.invitation_id, shown),
+        "asks_if_mine": way is Provenance.MAIL_LINK and changes is None and not seals.is_blank(shown),
+        "again": again,
+        "changes": changes,
+        "held": held,
         "questions": [
             {
                 "kind": question.kind,
@@ -112,41 +187,143 @@ def _title(ask: Ask, page: SurveyPage) -> str:
     return page.form.name.told(ask.locale, ask.settings.vendor_name)
 
 
-def _shown_at(ask: Ask) -> datetime | None:
-    """When the form was first shown, as the form says. It may say anything."""
-    try:
-        told = datetime.fromisoformat(ask.form.get("shown_at", "")[:40])
-    except ValueError:
-        return None
-    return told if told.tzinfo is not None else None
+def show_change(ask: Ask, page: SurveyPage, *, at: str) -> Response:
+    """The form with the answer that counts; the thank-you page where it can't be changed any more."""
+    ask.speak_to(language=page.language, timezone=page.timezone)
+    if page.state is not InvitationState.ANSWERED:
+        return ask.see_other(at)
+    if not page.is_changeable(ask.now):
+        return ask.see_other(f"{at}/thanks", said=TOO_LATE_TO_CHANGE)
+    return _change_form(ask, page, empty_form(_typed(page.answers)), at=at)
+
+
+TOO_LATE_TO_CHANGE = N_(
+    "Your answer is in, and its week for changes is over. Write or call if something is different now."
+)
+
+
+def _change_form(ask: Ask, page: SurveyPage, form: Filled[Any], *, at: str, held: bool = False) -> Response:
+    shown = _newly_shown(ask, _typed(page.answers))
+    values = _form_values(ask, page, at=at, way=Provenance.SIGNED_IN, shown=shown, changes=page.answer_id, held=held)
+    return ask.page("public/survey.html", 409 if held else 200, form=form, **values)
+
+
+def _typed(answers: Answers) -> dict[str, str]:
+    """Answers as a form would have sent them."""
+    help_wanted = {None: "", True: "yes", False: "no"}[answers.wants_help]
+    scores = {"csat": answers.csat, "nps": answers.nps}
+    told = {name: str(score) for name, score in scores.items() if score is not None}
+    return {**told, "comment": answers.comment, "wants_help": help_wanted}
+
+
+def take_draft(ask: Ask, page: SurveyPage, *, way: Provenance) -> Response:
+    """Keeps what is half typed, as long as it could still be sent. It counts for nothing."""
+    is_ours = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", "")) is not None
+    if is_ours and page.state is not InvitationState.ANSWERED and page.is_open(way, ask.now):
+        verifying.keep_draft(ask.db, invitation_id=page.invitation_id, typed=ask.form, now=ask.now)
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
 def take_answer(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Response:
     """Takes what was sent: on to the thank-you page, or the form again with what is wrong and all that was typed."""
     ask.speak_to(language=page.language, timezone=page.timezone)
-    if page.state is InvitationState.ANSWERED:
-        return ask.see_other(f"{at}/thanks")
-    if not page.is_open(way, ask.now):
+    is_answered = page.state is InvitationState.ANSWERED
+    if not is_answered and not page.is_open(way, ask.now):
         return _closed(ask, page)
+    shown = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", ""))
     filled = read_form(AnswerForm, ask.form)
-    if filled.value is None:
-        return ask.invalid("public/survey.html", form=filled, **_form_values(ask, page, at=at))
-    sending = Sending(
-        way,
-        f"contact:{page.contact_id}",
-        opened_at=_shown_at(ask),
-        evidence={"browser": ask.request.headers.get("user-agent", "")[:200]},
+    replaces = page.answer_id if is_answered and ask.form.get("changes") == str(page.answer_id) else None
+    taken = None
+    if filled.value is not None:
+        try:
+            taken = _take(ask, page, filled.value.answers, shown=shown, way=way, replaces=replaces)
+        except Unanswerable as wrong:
+            for field, message in wrong.problems.items():
+                filled = filled.with_error(field, message)
+    if taken is None:
+        return _mistaken(ask, page, filled, at=at, way=way, shown=shown, replaces=replaces)
+    match taken.what:
+        case What.OTHER:
+            return _something_else(ask, page, filled, at=at)
+        case What.SET_ASIDE:
+            return _once_more(ask, page, filled, taken.signs, at=at, way=way, shown=shown, replaces=replaces)
+        case What.CHANGED:
+            return ask.see_other(f"{at}/thanks", said=N_("Your new answer counts instead of the one before."))
+        case What.NEW | What.KNOWN:
+            return ask.see_other(f"{at}/thanks")
+    assert_never(taken.what)
+
+
+def _take(
+    ask: Ask,
+    page: SurveyPage,
+    answers: Answers,
+    *,
+    shown: Shown | None,
+    way: Provenance,
+    replaces: int | None,
+    is_theirs: bool = False,
+) -> Taken:
+    """`is_theirs`: they said so by a control of its own."""
+    said_so = is_theirs or ask.form.get("mine") == "yes"
+    form = FromForm(
+        shown,
+        untouched=not said_so and seals.is_untouched(shown, answers),
+        trap=bool(ask.form.get("subject")),
+        scores_opened=ask.wiring.openings.scores_around(page.invitation_id, shown.at) if shown else 0,
+        replaces=replaces,
     )
-    answers = Answers(**filled.value.model_dump())
-    try:
-        actions.submit(
-            ask.db, ask.house, invitation_id=page.invitation_id, answers=answers, sending=sending, now=ask.now
-        )
-    except Unanswerable as wrong:
-        for field, message in wrong.problems.items():
-            filled = filled.with_error(field, message)
-        return ask.invalid("public/survey.html", form=filled, **_form_values(ask, page, at=at))
-    return ask.see_other(f"{at}/thanks")
+    browser = ask.request.headers.get("user-agent", "")[:200]
+    sending = Sending(way, f"contact:{page.contact_id}", form=form, evidence={"browser": browser})
+    return actions.take(
+        ask.db, ask.house, invitation_id=page.invitation_id, answers=answers, sending=sending, now=ask.now
+    )
+
+
+def _mistaken(
+    ask: Ask,
+    page: SurveyPage,
+    filled: Filled[Any],
+    *,
+    at: str,
+    way: Provenance,
+    shown: Shown | None,
+    replaces: int | None,
+) -> Response:
+    """422: the same form with what is wrong beside it. Nonsense after an answer is only thanked for."""
+    if page.state is InvitationState.ANSWERED and replaces is None:
+        return ask.see_other(f"{at}/thanks")
+    still = shown or _newly_shown(ask, filled.typed)
+    values = _form_values(ask, page, at=at, way=way, shown=still, changes=replaces)
+    return ask.invalid("public/survey.html", form=filled, **values)
+
+
+def _something_else(ask: Ask, page: SurveyPage, filled: Filled[Any], *, at: str) -> Response:
+    """409: another tab, Back, or somebody else with the link was first. What they typed now is kept, to replace it."""
+    fresh = queries.survey_page(ask.db, page.invitation_id, ask.now) or page
+    if not fresh.is_changeable(ask.now):
+        return ask.see_other(f"{at}/thanks", said=TOO_LATE_TO_CHANGE)
+    return _change_form(ask, fresh, filled, at=at, held=True)
+
+
+def _once_more(
+    ask: Ask,
+    page: SurveyPage,
+    filled: Filled[Any],
+    signs: Sequence[Sign],
+    *,
+    at: str,
+    way: Provenance,
+    shown: Shown | None,
+    replaces: int | None,
+) -> Response:
+    """422: it looked like a machine's and was set aside; for a person the form is open with all they typed, and one tick
+    tells us that it is theirs. Its time goes on from when it was first shown."""
+    anew = _newly_shown(ask, filled.typed)
+    if shown is not None:
+        anew = replace(anew, at=shown.at)
+    values = _form_values(ask, page, at=at, way=way, shown=anew, again=signs or (Sign.UNTOUCHED,), changes=replaces)
+    return ask.page("public/survey.html", 422, form=filled, **{**values, "asks_if_mine": True})
 
 
 def show_thanks(ask: Ask, page: SurveyPage, *, at: str) -> Response:
@@ -154,9 +331,74 @@ def show_thanks(ask: Ask, page: SurveyPage, *, at: str) -> Response:
     ask.speak_to(language=page.language, timezone=page.timezone)
     if page.state is not InvitationState.ANSWERED:
         return ask.see_other(at)
-    return ask.page("public/thanks.html", page=page, at=at, doubt=doubt_offer(ask, page), title=_title(ask, page))
+    return ask.page(
+        "public/thanks.html",
+        page=page,
+        at=at,
+        doubt=doubt_offer(ask, page),
+        title=_title(ask, page),
+        change_until=page.changeable_until if page.is_changeable(ask.now) else None,
+    )
 
 
 def _closed(ask: Ask, page: SurveyPage) -> Response:
-    """410: it was theirs and is over. Whom to talk to instead is on the page."""
-    return ask.page("public/survey_closed.html", 410, why="closed", page=page, fresh="")
+    """410: it was theirs and is over. Whom to talk to instead is on the page, and so is what they had written."""
+    words = read_form(AnswerForm, ask.form).typed.get("comment", "")[:10_000]
+    return ask.page("public/survey_closed.html", 410, why="closed", page=page, fresh="", words=words)
+
+
+# Was it you?
+
+
+def _show_confirm(ask: Ask, page: SurveyPage, *, at: str) -> Response:
+    ask.speak_to(language=page.language, timezone=page.timezone)
+    waiting = queries.asked_about(ask.db, page.invitation_id)
+    if waiting is None or page.state is InvitationState.ANSWERED:
+        return ask.see_other(f"{at}/thanks" if page.state is InvitationState.ANSWERED else at)
+    return _confirm_page(ask, page, waiting, at=at, form=empty_form(), shown=_newly_shown(ask, {}))
+
+
+def _confirm_page(
+    ask: Ask,
+    page: SurveyPage,
+    waiting: SetAside,
+    *,
+    at: str,
+    form: Filled[Any],
+    shown: Shown,
+    again: bool = False,
+) -> Response:
+    values = {
+        "page": page,
+        "at": at,
+        "title": _title(ask, page),
+        "waiting": waiting,
+        "again": again,
+        "sealed": seals.seal(ask.house.secret, page.invitation_id, shown),
+    }
+    status = 422 if form.errors or again else 200
+    return ask.page("public/survey_confirm.html", status, form=form, **values)
+
+
+def _take_confirm(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Response:
+    ask.speak_to(language=page.language, timezone=page.timezone)
+    waiting = queries.asked_about(ask.db, page.invitation_id)
+    if waiting is None or page.state is InvitationState.ANSWERED:
+        return ask.see_other(f"{at}/thanks" if page.state is InvitationState.ANSWERED else at)
+    if not page.is_open(way, ask.now):
+        return _closed(ask, page)
+    shown = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", ""))
+    filled = read_form(ConfirmForm, ask.form)
+    if filled.value is None:
+        filled = filled.with_error("mine", N_("Please say whether it was you."))
+        return _confirm_page(ask, page, waiting, at=at, form=filled, shown=shown or _newly_shown(ask, {}))
+    if filled.value.mine == "no":
+        verifying.discard(ask.db, answer_id=waiting.id, by=f"contact:{page.contact_id}", now=ask.now)
+        return ask.see_other(at, said=N_("Thank you. It doesn’t count. This is the form, if you would like to answer."))
+    taken = _take(ask, page, waiting.answers, shown=shown, way=way, replaces=None, is_theirs=True)
+    if taken.what is What.SET_ASIDE:
+        anew = _newly_shown(ask, {})
+        if shown is not None:
+            anew = replace(anew, at=shown.at)
+        return _confirm_page(ask, page, waiting, at=at, form=empty_form(), shown=anew, again=True)
+    return ask.see_other(f"{at}/thanks")

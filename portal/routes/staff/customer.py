@@ -34,7 +34,7 @@ from portal.routes.staff.forms import (
     UseStartForm,
 )
 from portal.routes.staff.told import KINDS, TOPICS, Line, Topic, tell
-from portal.surveys.queries import answers_of
+from portal.surveys.queries import answers_of, askable, set_aside
 
 pages = staff_pages(Permission.SEE_CUSTOMERS)
 talks = staff_pages(Permission.TALK_TO_CUSTOMERS)
@@ -156,6 +156,8 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         done=[a for a in activities if a.done_at is not None],
         titles=ACTIVITY_TITLES,
         answers=answers_of(ask.db, account_id=account, limit=10),
+        aside=set_aside(ask.db, account_id=account, most=6),
+        askable=askable(ask.db, account, ask.now),
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
         colleagues=desk.consultants(ask.db),

@@ -18,6 +18,7 @@ from portal.routes.staff import labels
 from portal.routes.staff.clocks import flag_clock
 from portal.routes.staff.forms import AssignForm, ConversationForm, ResolutionForm
 from portal.routes.staff.whose import MINE, whose
+from portal.surveys.queries import count_set_aside
 
 pages = staff_pages(Permission.HANDLE_FLAGS)
 reassigning = staff_pages(Permission.REASSIGN_CUSTOMERS)
@@ -55,6 +56,7 @@ def _inbox(ask: AskOfStaff) -> dict[str, Any]:
         "flags": clocks,
         "late": sum(line.acted_at is None and ask.now >= line.act_by for line in flags),
         "settled": desk.settled_flags(ask.db, owner_id=shown.owner_id),
+        "aside": count_set_aside(ask.db, owner_id=shown.owner_id),
         "asked": f"?owner={shown.value}" if shown.value != MINE or ask.query.get("owner") else "",
     }
 

@@ -139,6 +139,7 @@ LETTER: dict[Kind, str] = {
     Kind.SURVEY_60: N_("60-day survey"),
     Kind.SURVEY_90: N_("90-day survey"),
     Kind.SURVEY_REMINDER: N_("Reminder of the survey"),
+    Kind.SURVEY_CONFIRM: N_("Was this answer yours?"),
     Kind.CONGRATULATIONS: N_("Congratulations"),
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
     Kind.FLAG_LATE: N_("To us: a flag is late"),
@@ -176,4 +177,5 @@ PROVENANCE: dict[Provenance, str] = {
     Provenance.SIGNED_IN: N_("signed in"),
     Provenance.MAIL_LINK: N_("by the link in the mail"),
     Provenance.PHONE: N_("by phone, written down by a colleague"),
+    Provenance.UNVERIFIED: N_("set aside, not counted"),
 }

@@ -124,6 +124,14 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.SURVEY_SENT: Telling(Topic.ANSWERS, "mail", N_("The %(day)s-day survey went out")),
     Happened.SURVEY_REMINDED: Telling(Topic.ANSWERS, "bell", N_("A reminder of the %(day)s-day survey went out")),
     Happened.SURVEY_ANSWERED: Telling(Topic.ANSWERS, "heart", N_("%(person)s answered the survey%(scores)s")),
+    Happened.SURVEY_CHANGED: Telling(Topic.ANSWERS, "edit", N_("%(person)s changed their answer%(scores)s")),
+    Happened.SURVEY_SET_ASIDE: Telling(
+        Topic.ANSWERS, "shield", N_("An answer was set aside: it looks like a machine’s"), "", "slow"
+    ),
+    Happened.SURVEY_CONFIRM_ASKED: Telling(
+        Topic.ANSWERS, "mail", N_("%(who)s asked %(person)s whether an answer is theirs")
+    ),
+    Happened.SURVEY_DISCARDED: Telling(Topic.ANSWERS, "x", N_("%(who)s discarded an answer that was set aside")),
     Happened.CONVERSATION_LOGGED: Telling(
         Topic.TALKS, "phone", N_("%(who)s talked with %(person)s (%(channel)s): %(result)s"), "", "cool"
     ),
