@@ -57,6 +57,8 @@ class Kind(StrEnum):
     REFERRAL_INVITATION = "referral_invitation"
     REFERRAL_CONFIRMATION = "referral_confirmation"
     IMPORT_REPORT = "import_report"
+    MESSAGE_TO_CUSTOMER = "message_to_customer"
+    MESSAGE_TO_STAFF = "message_to_staff"
 
 
 class Purpose(StrEnum):
@@ -109,6 +111,8 @@ MANNERS: dict[Kind, Manner] = {
     Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
     Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
+    Kind.MESSAGE_TO_CUSTOMER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.MESSAGE_TO_STAFF: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
 
 
@@ -218,6 +222,13 @@ class Calendar(NamedTuple):
 
     method: str
     ics: str
+
+
+class ReplyTo(NamedTuple):
+    """To whom an answer goes, where a letter says so itself (`reply_to` among what its composer gives)."""
+
+    name: str
+    address: str
 
 
 class Withheld(Exception):

@@ -52,7 +52,7 @@ LAYERS = (
         "the ground",
         together(
             *("boundary", "catalogues", "charts", "clock", "copies", "db", "errors", "house", "icons", "kit"),
-            *("links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
+            *("links", "logs", "places", "reply_addresses", "settings", "strict_json", "styles", "templating", "text", "words"),
         ),
     ),
 )

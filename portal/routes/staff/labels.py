@@ -111,6 +111,8 @@ LETTER: dict[Kind, str] = {
     Kind.REFERRAL_INVITATION: N_("Invitation to a friend"),
     Kind.REFERRAL_CONFIRMATION: N_("Confirmation of a referral"),
     Kind.IMPORT_REPORT: N_("Report of an import"),
+    Kind.MESSAGE_TO_CUSTOMER: N_("Our message, by mail"),
+    Kind.MESSAGE_TO_STAFF: N_("To us: they wrote a message"),
 }
 
 LETTER_STATE: dict[LetterState, str] = {
