@@ -290,7 +290,9 @@ def lmtp(given: argparse.Namespace) -> int:
 
     house = _house()
     if not house.settings.reply_domain:
-        return _say("Set PORTAL_REPLY_DOMAIN first: the domain of the addresses that our mails are answered to.", REFUSED)
+        return _say(
+            "Set PORTAL_REPLY_DOMAIN first: the domain of the addresses that our mails are answered to.", REFUSED
+        )
     start_logging()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -143,6 +143,7 @@ class LetterRow(Base):
         Index("ix_letters_journey_id", "journey_id", "id"),
         Index("ix_letters_account_id", "account_id", "id"),
         Index("ix_letters_contact_id", "contact_id", "id"),
+        Index("ix_letters_message_id", "message_id"),
     )
 
     id: Mapped[Id]

@@ -92,7 +92,10 @@ class Settings(BaseModel):
     def _refuse_unsafe(self) -> Self:
         if self.reply_domain and not re.fullmatch(r"[A-Za-z0-9.-]{1,190}", self.reply_domain):
             raise UnsafeSettings("PORTAL_REPLY_DOMAIN: set a domain only, such as reply.portal.example")
-        if self.imap_url.get_secret_value() and urlsplit(self.imap_url.get_secret_value()).scheme not in ("imap", "imaps"):
+        if self.imap_url.get_secret_value() and urlsplit(self.imap_url.get_secret_value()).scheme not in (
+            "imap",
+            "imaps",
+        ):
             raise UnsafeSettings("PORTAL_IMAP_URL: set an address such as imaps://user:password@mail.example/INBOX")
         if self.production:
             if len(self.secret_key.get_secret_value()) < 32:

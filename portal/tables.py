@@ -1,6 +1,6 @@
 """Every table there is: imported by migrations and by whoever needs the whole schema at hand."""
 
-from portal import audit, auth, idempotency, mail
+from portal import audit, auth, idempotency, mail, media
 from portal.accounts import models as accounts
 from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
@@ -15,6 +15,7 @@ TABLES = (
     auth,
     idempotency,
     mail,
+    media,
     accounts,
     journeys,
     imports,

@@ -123,9 +123,7 @@ def _thread(db: Session, account_id: int, *, now: datetime) -> Thread:
     return db.get_one(Thread, account_id, with_for_update=True, populate_existing=True)
 
 
-def _attach(
-    db: Session, house: House, message: Message, files: Sequence[Harmless], *, by: str, now: datetime
-) -> None:
+def _attach(db: Session, house: House, message: Message, files: Sequence[Harmless], *, by: str, now: datetime) -> None:
     for file in files:
         kept = media.keep(db, house, file, reach=media.Reach.THROUGH_ITS_PAGE, by=by, now=now)
         db.execute(insert(Attachment).values(message_id=message.id, medium_id=kept.id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit
@@ -19,7 +19,7 @@ from portal.house import House
 from portal.mail import LetterRow
 from portal.media import Harmless, MediaRefused, read_file
 from portal.messages import actions, queries, rules
-from portal.messages.models import IncomingMail, Message
+from portal.messages.models import IncomingMail
 from portal.messages.parsing import Parsed, Part, parse
 from portal.messages.quoting import without_history
 from portal.messages.rules import Became, Via
@@ -38,9 +38,7 @@ class Received:
     is_new: bool = True
 
 
-def receive(
-    house: House, raw: bytes, *, to: str | None, envelope_from: str | None, now: datetime
-) -> Received:
+def receive(house: House, raw: bytes, *, to: str | None, envelope_from: str | None, now: datetime) -> Received:
     """Takes in one mail for one recipient, in a unit of work of its own: what it gives is stored.
 
     `to` is the recipient as the mail server named it; None: as the headers name it. Raises what says that the database
@@ -135,9 +133,7 @@ def _who(addressee: Answering | None) -> str:
     return f"staff:{addressee.staff_id}"
 
 
-def _begin(
-    db: Session, parsed: Parsed, addressee: Answering | None, sender: str, *, now: datetime
-) -> int | Received:
+def _begin(db: Session, parsed: Parsed, addressee: Answering | None, sender: str, *, now: datetime) -> int | Received:
     """Writes the mail down; gives its number, or what became of it when it came before."""
     account_id = addressee.account_id if addressee is not None else None
     # The sender's address is part of it: nobody else can use up somebody's Message-ID.
@@ -160,9 +156,7 @@ def _begin(
     ).scalar()
     if made is not None:
         return made
-    before = db.execute(
-        select(IncomingMail.became, IncomingMail.message_id).where(IncomingMail.key == key)
-    ).one()
+    before = db.execute(select(IncomingMail.became, IncomingMail.message_id).where(IncomingMail.key == key)).one()
     return Received(before.became, before.message_id, is_new=False)
 
 
@@ -201,9 +195,11 @@ def _judge(
 
 def _is_ours(db: Session, message_id: str) -> bool:
     """Whether it carries the Message-ID of a letter of ours: one that came back as it was."""
-    return bool(message_id) and db.scalar(
-        select(LetterRow.id).where(LetterRow.message_id == message_id.strip("<> ")[:200]).limit(1)
-    ) is not None
+    return (
+        bool(message_id)
+        and db.scalar(select(LetterRow.id).where(LetterRow.message_id == message_id.strip("<> ")[:200]).limit(1))
+        is not None
+    )
 
 
 def _is_theirs(db: Session, house: House, parsed: Parsed, who: Answering) -> bool:

@@ -115,9 +115,7 @@ def _compose(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
     written = [lines[one] for one in run if one <= message_id]
     return {
         "writer_name": _name(db, written[-1]),
-        "messages": [
-            {"text": one.text, "author": _name(db, one), "files": _file_names(db, one)} for one in written
-        ],
+        "messages": [{"text": one.text, "author": _name(db, one), "files": _file_names(db, one)} for one in written],
         "path": f"/messages#m{written[0].id}" if is_ours else f"/staff/messages/{row.account_id}#m{written[0].id}",
         "reply_to": _reply_to(db, house, row, written[-1]),
     }

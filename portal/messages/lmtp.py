@@ -33,7 +33,7 @@ class Door:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def handle_RCPT(  # noqa: N802 - the library's name
+    async def handle_RCPT(
         self, _server: SMTP, _session: Connection, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Only addresses that we gave out, and the one to which reports about our mails go."""
@@ -45,7 +45,7 @@ class Door:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Connection, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Connection, envelope: Envelope) -> str:
         """One answer a recipient, in their order (RFC 2033, 4.2)."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else str(content).encode("utf-8", "surrogateescape")
@@ -93,5 +93,3 @@ class LmtpServer(Controller):
 
     def _create_server(self) -> Any:
         return self.loop.create_server(self._factory_invoker, sock=self._listener)
-
-

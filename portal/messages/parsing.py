@@ -60,7 +60,9 @@ def parse(raw: bytes, *, envelope_from: str | None) -> Parsed:
         # Two authors are nobody whom we know.
         from_address=sender[0] if len(sender) == 1 else "",
         message_id=message_id,
-        references=tuple(re.findall(r"<[^<>\s]+>", f"{headers.get('in-reply-to', '')} {headers.get('references', '')}")),
+        references=tuple(
+            re.findall(r"<[^<>\s]+>", f"{headers.get('in-reply-to', '')} {headers.get('references', '')}")
+        ),
     )
     told = f"{headers.get('date', '')}\0{headers.get('from', '')}\0{subject}\0{text}"
     return Parsed(
@@ -86,7 +88,7 @@ def _all(message: Message, name: str) -> list[str]:
         return [str(value) for value in message.get_all(name, [])]
     except (ValueError, LookupError, IndexError, AttributeError, TypeError):
         # The library's own parser stumbles over some headers: then their bytes, without structure.
-        return [str(value) for key, value in message.raw_items() if key.lower() == name]  # type: ignore[attr-defined]
+        return [str(value) for key, value in message.raw_items() if key.lower() == name]
 
 
 def _plain(words: str) -> str:
@@ -171,7 +173,12 @@ def _files(message: EmailMessage) -> Iterator[Part]:
         kind = part.get_content_type()
         if part.get_content_maintype() == "text" and not _is_file(part):
             continue
-        if kind in ("text/calendar", "application/pgp-signature", "application/pkcs7-signature", "message/delivery-status"):
+        if kind in (
+            "text/calendar",
+            "application/pgp-signature",
+            "application/pkcs7-signature",
+            "message/delivery-status",
+        ):
             continue
         try:
             name = _line(_plain(part.get_filename() or ""))
@@ -196,4 +203,6 @@ def _returned(message: EmailMessage) -> Iterator[str]:
             yield from re.findall(r"^message-id:\s*<([^<>\s]+)>", text, re.IGNORECASE | re.MULTILINE)
         elif kind == "message/rfc822" and isinstance(part.get_payload(), list):
             for inner in part.get_payload():
-                yield from re.findall(r"<([^<>\s]+)>", str(inner.get("message-id", ""))) if isinstance(inner, Message) else ()
+                yield from (
+                    re.findall(r"<([^<>\s]+)>", str(inner.get("message-id", ""))) if isinstance(inner, Message) else ()
+                )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
@@ -26,7 +26,7 @@ IMAP_TROUBLE = "imap_trouble"
 def sees_thread(account_id: Any) -> ColumnElement[bool]:
     """Which contacts may see the thread of an account: its people who have not been switched off. (What colleagues see by
     permission belongs here, and nowhere else.)"""
-    return (Contact.account_id == account_id) & Contact.disabled_at.is_(None)
+    return and_(Contact.account_id == account_id, Contact.disabled_at.is_(None))
 
 
 def may_see_thread(db: Session, *, account_id: int, contact_id: int) -> bool:
@@ -163,9 +163,9 @@ def thread(
     """The newest messages of an account's thread (of those before or after one), for who reads it. Four statements."""
     reader = ReadMark.contact_id == contact_id if contact_id is not None else ReadMark.staff_id == staff_id
     read_id = db.scalar(select(ReadMark.read_id).where(ReadMark.account_id == account_id, reader)) or 0
-    rows = rows_of(
-        db, _LATEST, {"account_id": account_id, "before": before or _FAR, "after": after, "most": most + 1}
-    )[::-1]
+    rows = rows_of(db, _LATEST, {"account_id": account_id, "before": before or _FAR, "after": after, "most": most + 1})[
+        ::-1
+    ]
     has_more = len(rows) > most
     rows = rows[1:] if has_more else rows
     if not rows:
@@ -285,16 +285,12 @@ def reachable(db: Session, *, account_id: int, contact_id: int) -> Reachable:
     return Reachable(*found[0]) if found else Reachable(0, "", "", "", "")
 
 
-_MINE_UNREAD = (
-    Account.__table__.join(Thread.__table__, Thread.account_id == Account.id).outerjoin(
-        ReadMark.__table__, (ReadMark.account_id == Account.id) & (ReadMark.staff_id == bindparam("staff_id"))
-    )
+_MINE_UNREAD = Account.__table__.join(Thread.__table__, Thread.account_id == Account.id).outerjoin(
+    ReadMark.__table__, (ReadMark.account_id == Account.id) & (ReadMark.staff_id == bindparam("staff_id"))
 )
 _IS_UNREAD = Thread.last_from_customer_id > func.coalesce(ReadMark.read_id, 0)
 _COUNT_UNREAD = (
-    select(func.count())
-    .select_from(_MINE_UNREAD)
-    .where(Account.consultant_id == bindparam("staff_id"), _IS_UNREAD)
+    select(func.count()).select_from(_MINE_UNREAD).where(Account.consultant_id == bindparam("staff_id"), _IS_UNREAD)
 )
 
 
@@ -399,5 +395,3 @@ def set_aside(db: Session, *, account_id: int | None = None, most: int = 20) -> 
 def imap_trouble(db: Session) -> str:
     """Why the mailbox of answers could not be read at the last try; empty if it could."""
     return db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == IMAP_TROUBLE)) or ""
-
-

@@ -22,7 +22,9 @@ _WROTE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _GMAIL_OLD = re.compile(r"^\W*\d{4}[-/.]\d\d?[-/.]\d\d?.{4,200}<[^>]+@[^>]+>\s?:?\s*$", re.DOTALL)
-_NAMED = re.compile(r"^\W*.{2,80}<[^>\s]+@[^>\s]+>\s+(escreveu|wrote)(\s+(em|on|no dia)\b.{0,80})?\s?:\s*$", re.DOTALL | re.IGNORECASE)
+_NAMED = re.compile(
+    r"^\W*.{2,80}<[^>\s]+@[^>\s]+>\s+(escreveu|wrote)(\s+(em|on|no dia)\b.{0,80})?\s?:\s*$", re.DOTALL | re.IGNORECASE
+)
 _ORIGINAL = re.compile(
     # Outlook: a bar and a title; "Mensagem original" in Portuguese.
     r"^\s*[-_]{2,}\s*(original message|mensagem original|mensagem encaminhada|forwarded message|ursprüngliche nachricht|"
@@ -143,10 +145,31 @@ def _without_signature(lines: list[str]) -> list[str]:
 
 
 _BLOCKS = frozenset(
-    {"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "table", "ul", "ol", "hr", "section"}
+    {
+        "p",
+        "div",
+        "br",
+        "li",
+        "tr",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "blockquote",
+        "pre",
+        "table",
+        "ul",
+        "ol",
+        "hr",
+        "section",
+    }
 )
 _SILENT = frozenset({"script", "style", "head", "title", "noscript", "template", "svg", "object", "iframe"})
-_VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "area", "base", "col", "embed", "source", "wbr", "track"})
+_VOID = frozenset(
+    {"br", "hr", "img", "meta", "link", "input", "area", "base", "col", "embed", "source", "wbr", "track"}
+)
 _QUOTES = ("gmail_quote", "gmail_attr", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote", "zmail_extra")
 _QUOTE_IDS = ("divrplyfwdmsg", "appendonsend", "mail-editor-reference-message-container", "x_divrplyfwdmsg")
 
@@ -196,7 +219,11 @@ class _Text(HTMLParser):
         if self._silent:
             return
         words = re.sub(r"[ \t\r\n\f]+", " ", data).replace("\xa0", " ").replace("\u200b", "")
-        if (self._quoted or self._rest_is_quoted) and words.strip() and (not self.parts or self.parts[-1].endswith("\n")):
+        if (
+            (self._quoted or self._rest_is_quoted)
+            and words.strip()
+            and (not self.parts or self.parts[-1].endswith("\n"))
+        ):
             self.parts.append("> ")
         self.parts.append(words)
 

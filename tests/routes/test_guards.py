@@ -52,6 +52,7 @@ PUBLIC = {
     "/m/{token}/move",
     "/m/{token}/cancel",
     "/calendar/{token}.ics",
+    "/media/{address}/{name}",
     "/s/{token}",
     "/s/{token}/thanks",
     "/s/{token}/fresh",
