@@ -52,6 +52,7 @@ from portal.routes.api import (
     survey_invitations,
 )
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
+from portal.routes.customer import messages as own_messages
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
     calendar,
@@ -67,6 +68,7 @@ from portal.routes.public import (
 from portal.routes.public import meeting as sealed_meeting
 from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
 from portal.routes.staff import insights as staff_insights
+from portal.routes.staff import messages as staff_messages
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -78,6 +80,7 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     own_survey.pages,
     learn.pages,
     refer.pages,
+    own_messages.pages,
     details.pages,
     current_account.pages,
 ]
@@ -109,6 +112,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
+    staff_messages.pages,
     meetings.pages,
     hours.pages,
     imports.pages,
@@ -120,8 +124,8 @@ API_CALLS: Sequence[APIRouter] = [
     for router in (calls.reading, calls.writing)
 ] + [messages.reading, insights.reading]
 
-CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
+CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (own_messages.shell,)
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, staff_messages.shell)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""

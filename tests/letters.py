@@ -10,7 +10,14 @@ from portal.house import House
 from portal.mail import Calendar, Kind, LetterRow
 
 TUESDAY_10 = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
-STAFF_KINDS = {Kind.FLAG_OPENED, Kind.FLAG_LATE, Kind.STAGNATION, Kind.STAGNATION_MANAGER, Kind.IMPORT_REPORT}
+STAFF_KINDS = {
+    Kind.FLAG_OPENED,
+    Kind.FLAG_LATE,
+    Kind.STAGNATION,
+    Kind.STAGNATION_MANAGER,
+    Kind.IMPORT_REPORT,
+    Kind.MESSAGE_TO_STAFF,
+}
 FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
@@ -60,6 +67,19 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
         "note": "We stopped counting flour at night. Have a look!", "reward": "If you become a customer, you both get a month free.",
     },
     Kind.REFERRAL_CONFIRMATION: {"friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima"},
+    Kind.MESSAGE_TO_CUSTOMER: {
+        "writer_name": "Carla Souza", "path": "/messages#m17",
+        "messages": [
+            {"text": "The price file is fixed.\nCould you check one order?", "author": "Carla Souza", "files": ["prices.pdf"]},
+        ],
+    },
+    Kind.MESSAGE_TO_STAFF: {
+        "writer_name": "Maria Lima", "path": "/staff/messages/3#m18", "answers_by_mail": True,
+        "messages": [
+            {"text": "It looks right now, thank you!", "author": "Maria Lima", "files": []},
+            {"text": "", "author": "Maria Lima", "files": ["till.webp"]},
+        ],
+    },
     Kind.IMPORT_REPORT: {"file_name": "deals.csv", "taken": 117, "updated": 12, "unchanged": 40, "refused": 3, "path": "/staff/imports/4"},
 }  # fmt: skip
 

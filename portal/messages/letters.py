@@ -117,6 +117,7 @@ def _compose(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
         "writer_name": _name(db, written[-1]),
         "messages": [{"text": one.text, "author": _name(db, one), "files": _file_names(db, one)} for one in written],
         "path": f"/messages#m{written[0].id}" if is_ours else f"/staff/messages/{row.account_id}#m{written[0].id}",
+        "answers_by_mail": bool(house.settings.reply_domain),
         "reply_to": _reply_to(db, house, row, written[-1]),
     }
 

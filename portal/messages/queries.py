@@ -395,3 +395,8 @@ def set_aside(db: Session, *, account_id: int | None = None, most: int = 20) -> 
 def imap_trouble(db: Session) -> str:
     """Why the mailbox of answers could not be read at the last try; empty if it could."""
     return db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == IMAP_TROUBLE)) or ""
+
+
+def moment_of(db: Session, account_id: int, message_id: int) -> datetime | None:
+    """When a message of that thread was written."""
+    return db.scalar(select(Message.at).where(Message.id == message_id, Message.account_id == account_id))

@@ -19,7 +19,9 @@ from portal.forms import Filled, empty_form, read_form
 from portal.journeys import actions, cases, desk, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
+from portal.links import new_nonce
 from portal.meetings.queries import meetings_of
+from portal.messages.queries import thread
 from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import flag_clock, span, todo
@@ -161,6 +163,8 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         answers=answers_of(ask.db, account_id=account, limit=10),
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
+        latest=thread(ask.db, account, staff_id=ask.me.staff_id, most=3),
+        message_key=new_nonce(),
         colleagues=desk.consultants(ask.db),
         forms=_empty(ask, found),
         **values,

@@ -16,6 +16,7 @@ from portal.journeys.desk import Show
 from portal.journeys.queries import stage_words
 from portal.journeys.rules import ACTIVITY_TITLES, ActivityKind, Do, Ending, LimitFrom, Stage, Step
 from portal.journeys.shipped import AFTER_SALE
+from portal.messages.queries import unread_accounts
 from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.forms import MoveForm
@@ -84,6 +85,7 @@ def _board(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
         "filter": chosen,
         "lanes": lanes,
         "count": sum(lane.column.journeys for lane in lanes),
+        "unread": unread_accounts(ask.db, ask.me.staff_id),
         "flagged": sum(lane.column.flagged for lane in lanes),
         "moving": [
             (lane.column.stage, lane.column.journeys, _what_entering_does(stage, ask.locale))
