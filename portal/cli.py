@@ -282,6 +282,7 @@ def worker(_given: argparse.Namespace) -> int:
 
 
 def lmtp(given: argparse.Namespace) -> int:
+    import logging
     import signal
     import threading
 
@@ -294,6 +295,8 @@ def lmtp(given: argparse.Namespace) -> int:
             "Set PORTAL_REPLY_DOMAIN first: the domain of the addresses that our mails are answered to.", REFUSED
         )
     start_logging()
+    # The library tells every command with its addresses; ours belong in no log.
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -134,5 +134,3 @@ def stage(database: Database) -> Iterator[Stage]:
             db, house, account_id=cast.padaria, owner_id=cast.carla, by="api:crm", now=MONDAY
         )
     yield Stage(house, clock, cast, journey)
-
-

@@ -54,7 +54,7 @@ def test_an_answer_point_by_point_keeps_the_points() -> None:
 
 def test_html_becomes_words_and_nothing_else() -> None:
     html = (
-        '<head><title>x</title><style>p{}</style></head><p>Sim &amp; <b>j\u00e1</b></p><script>alert(1)</script>'
+        "<head><title>x</title><style>p{}</style></head><p>Sim &amp; <b>j\u00e1</b></p><script>alert(1)</script>"
         '<ul><li>um<li>dois</ul><div class="gmail_quote"><div class="gmail_attr">Em 22/06/2026 Carla escreveu:<br></div>'
         "<blockquote>Ol\u00e1</blockquote></div>"
     )
