@@ -1,6 +1,5 @@
 """Maria and João at Lumen, Sofia elsewhere, Carla their consultant; answers to our mails come to reply.onward.example."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -118,7 +117,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(database: Database) -> Iterator[Stage]:
+def stage(database: Database) -> Stage:
     clock = FixedClock(MONDAY)
     settings = Settings(
         secret_key=SecretStr("s" * 40),
@@ -133,4 +132,4 @@ def stage(database: Database) -> Iterator[Stage]:
         journey = journeys.open_after_sale(
             db, house, account_id=cast.padaria, owner_id=cast.carla, by="api:crm", now=MONDAY
         )
-    yield Stage(house, clock, cast, journey)
+    return Stage(house, clock, cast, journey)

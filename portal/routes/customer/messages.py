@@ -102,7 +102,7 @@ def _page(ask: AskOfCustomer, form: Filled[Any], *, before: int = 0) -> Response
     shown = _shown(ask, before=before)
     if form.errors:
         return ask.invalid("customer/messages.html", "conversation", form=form, is_sent=False, **shown)
-    return ask.page("customer/messages.html", form=form, is_sent=False, is_earlier=bool(before), **shown)
+    return ask.page("customer/messages.html", form=form, is_sent=False, **shown)
 
 
 def _shown(ask: AskOfCustomer, *, before: int = 0, after: int = 0) -> dict[str, Any]:
