@@ -41,6 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.admin import sections
 from portal.routes.api import (
     accounts,
     activities,
@@ -55,6 +56,7 @@ from portal.routes.customer import check_ins, current_account, details, home, le
 from portal.routes.customer import messages as own_messages
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
+    about,
     calendar,
     company_sign_in,
     doubt_meeting,
@@ -66,7 +68,18 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import (
+    customer,
+    customers,
+    day,
+    hours,
+    imports,
+    inbox,
+    meetings,
+    own_settings,
+    people,
+    pipeline,
+)
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import messages as staff_messages
 from portal.routes.staff import referrals as staff_referrals
@@ -94,6 +107,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     media.pages,
     sign_in.pages,
     preferences.pages,
+    about.pages,
     description.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = [
@@ -109,6 +123,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.reassigning,
     customer.closing,
     people.pages,
+    own_settings.pages,
     staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
@@ -125,7 +140,7 @@ API_CALLS: Sequence[APIRouter] = [
 ] + [messages.reading, insights.reading]
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (own_messages.shell,)
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, staff_messages.shell)
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, sections.shell, staff_messages.shell)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -153,7 +168,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
-        *_flat([day.home]),
+        *_flat([day.home, sections.home]),
         Mount("/api/v1", api),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),
