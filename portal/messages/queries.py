@@ -400,3 +400,39 @@ def imap_trouble(db: Session) -> str:
 def moment_of(db: Session, account_id: int, message_id: int) -> datetime | None:
     """When a message of that thread was written."""
     return db.scalar(select(Message.at).where(Message.id == message_id, Message.account_id == account_id))
+
+
+class Written(NamedTuple):
+    """A message as integrations get it."""
+
+    id: int
+    at: datetime
+    journey_id: int | None
+    contact_id: int | None
+    author: str
+    via: Via
+    text: str
+    message_id: str
+
+
+def written(db: Session, *, journey_id: int | None = None, after_id: int = 0, limit: int = 50) -> list[Written]:
+    """Messages of all threads (of one journey's time), oldest first, from the one after `after_id`."""
+    wanted = [Message.journey_id == journey_id] if journey_id is not None else []
+    rows = db.execute(
+        select(
+            Message.id,
+            Message.at,
+            Message.journey_id,
+            Message.contact_id,
+            func.coalesce(Contact.name, Staff.name, ""),
+            Message.via,
+            Message.text,
+            Message.message_id,
+        )
+        .outerjoin(Contact, Contact.id == Message.contact_id)
+        .outerjoin(Staff, Staff.id == Message.staff_id)
+        .where(Message.id > after_id, *wanted)
+        .order_by(Message.id)
+        .limit(limit)
+    )
+    return [Written._make(row) for row in rows]

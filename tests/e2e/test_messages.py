@@ -1,12 +1,12 @@
 """A message and its answers, in the portal and by mail, in a real browser at a telephone's width, with script and without."""
 
 import contextlib
-import os
 import smtplib
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
@@ -15,8 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests import servers
-from tests.e2e.running import Post
+from tests.e2e.running import Post, Running, running
 from tests.servers import smtp_sink
 
 DOMAIN = "reply.larderly.example"
@@ -36,38 +35,21 @@ def process(environ: dict[str, str], *command: str) -> Iterator[subprocess.Popen
         started.stdout.close()
 
 
-def run(environ: dict[str, str], *command: str) -> None:
-    subprocess.run([sys.executable, "-m", "portal.cli", *command], env=environ, check=True, capture_output=True)
-
-
 @pytest.mark.parametrize("with_script", [False, True], ids=["without script", "with script"])
 def test_a_message_is_answered_by_mail_both_ways(
     tmp_path: Path, visitor: Callable[..., Page], with_script: bool
 ) -> None:
     """Maria writes; Carla sees it, answers in the portal; Maria answers that by mail, and Carla Maria's by mail."""
-    port = servers.free_port()
-    home = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-    with smtp_sink() as sink:
-        environ = home | {
-            "PORTAL_BASE_URL": f"http://127.0.0.1:{port}",
-            "PORTAL_DATABASE_URL": f"sqlite:///{tmp_path / 'onward.sqlite'}",
-            "PORTAL_DATA_DIR": str(tmp_path),
-            "PORTAL_MAIL_FROM": "Larderly <hello@larderly.example>",
-            "PORTAL_REPLY_DOMAIN": DOMAIN,
-            "PORTAL_SECRET_KEY": "a secret for tests that nobody needs to keep",
-            "PORTAL_SMTP_URL": sink.url,
-            "PORTAL_VENDOR_NAME": "Larderly",
-        }
-        run(environ, "migrate")
-        run(environ, "staff", "add", "carla@larderly.example", "--name", "Carla Souza", "--role", "consultant")
+    database = f"sqlite:///{tmp_path / 'onward.sqlite'}"
+    with smtp_sink() as sink, running(database, tmp_path, sink, PORTAL_REPLY_DOMAIN=DOMAIN) as house:
+        house.run("staff", "add", "carla@larderly.example", "--name", "Carla Souza", "--role", "consultant")
         deals = tmp_path / "deals.csv"
         deals.write_text(
             "Company,Contact,Email,Plan,Close date\nMoss & Rye,Maria Lima,maria@mossrye.example,Team,2026-06-01\n"
         )
-        run(environ, "import", str(deals), "--yes")
-        with process(environ, "serve", "--port", str(port)), process(environ, "worker"), door(environ) as lmtp:
-            post = Post(sink)
-            address = environ["PORTAL_BASE_URL"]
+        house.run("import", str(deals), "--yes")
+        with door(house.environ) as lmtp:
+            post, address = house.post, house.address
             maria = visitor(width=375, java_script_enabled=with_script)
             carla = visitor(width=375, java_script_enabled=with_script)
             sign_in(maria, post, address, "maria@mossrye.example")
@@ -96,6 +78,7 @@ def test_a_message_is_answered_by_mail_both_ways(
             expect(carla.locator(".mine .bubble")).to_have_text("On it. Is Tuesday good?")
             check(carla, with_script)
 
+            pass_time(house, minutes=15)
             to_maria = post.letter("maria@mossrye.example", "wrote to you")
             assert "On it. Is Tuesday good?" in to_maria.text
             by_mail(
@@ -104,6 +87,7 @@ def test_a_message_is_answered_by_mail_both_ways(
                 to_maria.message,
                 "Tuesday is fine.\n\nOn Mon, 1 Jun 2026, Carla wrote:\n> On it.\n",
             )
+            pass_time(house, minutes=30)
             to_carla = post.letter("carla@larderly.example", "Maria wrote")
             assert "Tuesday is fine." in to_carla.text
             by_mail(lmtp, "carla@larderly.example", to_carla.message, "See you then!\n")
@@ -113,6 +97,11 @@ def test_a_message_is_answered_by_mail_both_ways(
             expect(maria.locator(".bubble")).to_have_text(said)
             carla.reload()
             expect(carla.locator(".bubble")).to_have_text(said)
+
+
+def pass_time(house: Running, *, minutes: int) -> None:
+    """Mails about messages wait a minute for the next line."""
+    house.run("work", "--until", (house.start + timedelta(minutes=minutes)).isoformat())
 
 
 @contextlib.contextmanager
@@ -136,14 +125,7 @@ def by_mail(lmtp: smtplib.LMTP, sender: str, to: EmailMessage, text: str) -> Non
 
 
 def sign_in(page: Page, post: Post, address: str, email: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            page.goto(f"{address}/sign-in")
-            break
-        except Exception:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+    page.goto(f"{address}/sign-in")
     page.get_by_label("Work email").fill(email)
     page.get_by_role("button", name="Email me a link").click()
     page.goto(post.letter(email, "your sign-in link").link("/sign-in/"))
