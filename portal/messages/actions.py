@@ -198,3 +198,20 @@ def put_away(db: Session, *, mail_id: int, account_id: int, by: str, now: dateti
     if done is None:
         raise NotFound
     audit.note(db, Event(Happened.MAIL_SET_ASIDE, by, now, account_id, None, None, {"mail": mail_id, "read": True}))
+
+
+# Erasing
+
+
+def forget_files(db: Session, account_id: int) -> int:
+    """Takes away the pictures and files of an account's thread, bytes and all; the rest goes with the account's row, which
+    files don't hang on. For whoever erases an account, before they do. Gives how many those were."""
+    theirs = (
+        select(Attachment.medium_id)
+        .join(Message, Message.id == Attachment.message_id)
+        .where(Message.account_id == account_id)
+    )
+    ids = db.scalars(theirs).all()
+    for medium_id in ids:
+        media.forget(db, medium_id)
+    return len(ids)

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 import pytest
 from sqlalchemy import select
 
+from portal import media
 from portal.accounts.models import Contact
 from portal.audit import AuditEvent, Happened
 from portal.errors import NotFound
@@ -149,3 +150,17 @@ def test_many_who_write_at_once_are_all_heard_in_order(stage: Stage) -> None:
         rows = db.execute(select(Message.id, Message.at).order_by(Message.id)).all()
     assert (len(set(ids)), [row.at for row in rows]) == (18, sorted(row.at for row in rows))
     assert len(stage.to_answer()) - sum(stage.to_answer()) <= 1
+
+
+def test_files_go_with_their_account(stage: Stage) -> None:
+    file = media.Harmless("list.csv", "text/csv", b"a;b")
+    with stage.database.write() as db:
+        draft = actions.Draft(
+            account_id=stage.cast.padaria, contact_id=stage.cast.maria, text="Look", key="1", files=[file]
+        )
+        actions.post(db, stage.house, draft, now=stage.now)
+    with stage.database.write() as db:
+        assert actions.forget_files(db, stage.cast.floricultura) == 0
+        assert actions.forget_files(db, stage.cast.padaria) == 1
+    with stage.database.read() as db:
+        assert (db.scalars(select(media.MediumBytes.medium_id)).all(), stage.texts()) == ([], ["Look"])
