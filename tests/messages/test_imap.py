@@ -12,7 +12,7 @@ from portal.messages import imap, inbound, queries
 from portal.messages.imap import MailboxTrouble
 from portal.worker import TIMETABLE, Worker
 from tests import servers
-from tests.messages.conftest import DOMAIN, Stage
+from tests.messages.conftest import Stage
 from tests.servers import Mailbox
 
 
@@ -109,7 +109,7 @@ def test_one_worker_at_a_time_asks(stage: Stage, mailbox: Mailbox) -> None:
 
 @pytest.mark.parametrize("wrong", ["password", "folder", "nobody listens"])
 def test_what_is_wrong_with_the_mailbox_is_told_and_tried_again_later(
-    stage: Stage, mailbox: Mailbox, wrong: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    stage: Stage, mailbox: Mailbox, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = {
         "password": mailbox.url.replace("secret", "guess"),
@@ -129,11 +129,7 @@ def test_what_is_wrong_with_the_mailbox_is_told_and_tried_again_later(
         assert (imap.next_due(db) - stage.now).total_seconds() == 120
     with pytest.raises(MailboxTrouble):
         imap.check(house)
-    monkeypatch.setattr("os.environ", {
-        "PORTAL_DATABASE_URL": stage.house.settings.database_url, "PORTAL_SECRET_KEY": "s" * 40,
-        "PORTAL_REPLY_DOMAIN": DOMAIN, "PORTAL_IMAP_URL": url,
-    })  # fmt: skip
-    assert cli.main(["check"]) == cli.REFUSED
+    assert cli._check_answers(house) == cli.REFUSED
     assert "the mailbox can't be read" in capsys.readouterr().out
     # Set right again, the trouble is gone.
     stage.later(minutes=2)
