@@ -8,6 +8,7 @@ from portal.learning import models as learning
 from portal.meetings import models as meetings
 from portal.messages import models as messages
 from portal.referrals import models as referrals
+from portal.search import models as search
 from portal.surveys import models as surveys
 
 TABLES = (
@@ -24,4 +25,5 @@ TABLES = (
     surveys,
     learning,
     referrals,
+    search,
 )
