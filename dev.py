@@ -90,7 +90,7 @@ def test(words: list[str]) -> int:
     make_oidc_environment()
     compile_catalogues()
     browser, server = find_browser(), find_postgresql()
-    done = [browser, server]
+    done = [browser, server, find_imap_server()]
     os.environ["OIDC_VENV"] = str(OIDC_VENV)
     done += [step(*lint) for lint in LINT]
     options, plain, in_browser = divided(words)
@@ -193,6 +193,15 @@ def find_postgresql() -> Step:
     if found.returncode and not os.environ.get("TEST_PG_URL") and apt_get("postgresql"):
         found = ask_for("postgresql")
     return part("PostgreSQL", found, began)
+
+
+def find_imap_server() -> Step:
+    """An IMAP server, brought if need be: Dovecot from the distribution."""
+    began = time.monotonic()
+    found = ask_for("dovecot")
+    if found.returncode and not os.environ.get("DOVECOT_PATH") and apt_get("dovecot-imapd"):
+        found = ask_for("dovecot")
+    return part("IMAP server", found, began)
 
 
 def part(name: str, found: "subprocess.CompletedProcess[str]", began: float) -> Step:

@@ -66,6 +66,7 @@ from portal.routes.customer import (
     team,
     wishes,
 )
+from portal.routes.customer import messages as own_messages
 from portal.routes.customer import search as own_search
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
@@ -100,6 +101,7 @@ from portal.routes.staff import (
     set_aside,
 )
 from portal.routes.staff import insights as staff_insights
+from portal.routes.staff import messages as staff_messages
 from portal.routes.staff import plan as staff_plan
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
@@ -114,6 +116,7 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     learn.pages,
     own_search.pages,
     refer.pages,
+    own_messages.pages,
     details.pages,
     wishes.pages,
     team.pages,
@@ -159,6 +162,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
+    staff_messages.pages,
     meetings.pages,
     hours.pages,
     imports.pages,
@@ -172,8 +176,8 @@ API_CALLS: Sequence[APIRouter] = [
     for router in (calls.reading, calls.writing)
 ] + [messages.reading, insights.reading]
 
-CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, sections.shell)
+CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (own_messages.shell,)
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, sections.shell, staff_messages.shell)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""

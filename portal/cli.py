@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command("worker", worker, "Do what falls due, and send mail, until stopped. Any number may run.")
 
+    one = command("lmtp", lmtp, "Take answers to our mails from the mail server, over LMTP, until stopped.")
+    one.add_argument("--host", default="127.0.0.1", help="where to listen (default: only this machine)")
+    one.add_argument("--port", type=int, required=True, help="0: a free one, which is printed")
+
     one = command("work", work, "Demo only: live through the time up to a moment, and return.")
     one.add_argument("--until", required=True, type=_moment, metavar="TIME", help="2026-08-01, or 2026-08-01T09:30:00Z")
 
@@ -275,6 +279,34 @@ def worker(_given: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: one.stop())
     print("The worker runs. Ctrl-C stops it after the row in hand.", flush=True)
     one.run()
+    house.database.close()
+    return OK
+
+
+def lmtp(given: argparse.Namespace) -> int:
+    import logging
+    import signal
+    import threading
+
+    from portal.logs import start_logging
+    from portal.messages.lmtp import LmtpServer
+
+    house = _house()
+    if not house.settings.reply_domain:
+        return _say(
+            "Set PORTAL_REPLY_DOMAIN first: the domain of the addresses that our mails are answered to.", REFUSED
+        )
+    start_logging()
+    # The library tells every command with its addresses; ours belong in no log.
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server = LmtpServer(house, host=given.host, port=given.port)
+    server.start()
+    print(f"LMTP for {house.settings.reply_domain} at {given.host}:{server.port}. Ctrl-C ends it.", flush=True)
+    stop.wait()
+    server.stop()
     house.database.close()
     return OK
 
@@ -492,6 +524,7 @@ def check(_given: argparse.Namespace) -> int:
     except DBAPIError as error:
         code = REFUSED
         print(f"database  not reached: {error.orig}. Check PORTAL_DATABASE_URL, and that it runs.")
+    code = max(code, _check_answers(house))
     if not house.settings.smtp_url:
         print("mail      kept in the mailbox page (PORTAL_SMTP_URL is not set)")
         return code
@@ -505,6 +538,25 @@ def check(_given: argparse.Namespace) -> int:
     finally:
         server.close()
     return code
+
+
+def _check_answers(house: "House") -> int:
+    """Whether answers to our mails can come in."""
+    from portal.messages import imap
+
+    if not house.settings.reply_domain:
+        print("answers   go to the consultants' own mailboxes (PORTAL_REPLY_DOMAIN is not set)")
+        return OK
+    if not house.settings.imap_url.get_secret_value():
+        print(f"answers   to {house.settings.reply_domain}, over LMTP: see that portal lmtp runs")
+        return OK
+    try:
+        imap.check(house)
+        print("answers   ok, the mailbox can be read")
+    except imap.MailboxTrouble as trouble:
+        print(f"answers   the mailbox can't be read: {trouble}. Check PORTAL_IMAP_URL.")
+        return REFUSED
+    return OK
 
 
 def reindex(_given: argparse.Namespace) -> int:

@@ -36,9 +36,11 @@ from portal.mail import (
     Outgoing,
     Purpose,
     Rank,
+    ReplyTo,
     Sender,
     Withheld,
 )
+from portal.reply_addresses import Answering, reply_address
 from portal.templating import render
 
 LEASE = timedelta(minutes=3)
@@ -149,6 +151,7 @@ def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _
     composer = composers.get(row.kind)
     made = composer(db, house, row) if composer else {}
     calendar: Calendar | None = made.pop("calendar", None)
+    answered_to: ReplyTo | None = made.pop("reply_to", None)
     account = db.get(Account, row.account_id) if row.account_id is not None else None
     consultant = _card(db, account) if row.contact_id is not None else None
     context = mail.revived(row.context)
@@ -177,8 +180,21 @@ def _words(db: Session, house: House, row: LetterRow, composers: Composers) -> _
         calendar=calendar,
         reader=reader,
         signed=signed,
-        reply_to=_address(consultant.name, consultant.email) if consultant and signed == consultant.name else None,
+        reply_to=_address(*answered_to) if answered_to is not None else _reply_to(house, row, consultant, signed),
     )
+
+
+def _reply_to(house: House, row: LetterRow, consultant: _Card | None, signed: str) -> Address | None:
+    """Where an answer to a consultant's mail goes: into the customer's thread, which tells the consultant; without a domain
+    of our own for that, to the consultant's mailbox, where only they see it."""
+    if consultant is None or signed != consultant.name:
+        return None
+    domain = house.settings.reply_domain
+    if not domain or row.account_id is None or row.contact_id is None:
+        return _address(consultant.name, consultant.email)
+    who = Answering(row.account_id, contact_id=row.contact_id)
+    # From the day it was due: shown again, or sent again, the letter names the same address.
+    return _address(consultant.name, reply_address(house.secret, domain, who, now=row.due_at))
 
 
 def _reader(db: Session, house: House, row: LetterRow, context: dict[str, Any]) -> _Reader:

@@ -23,7 +23,18 @@ from portal.accounts.people import NewColleague
 from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
 from portal.db import DeploymentFact, is_migrated, migrate
-from portal.demo_people import INVITED, STAFF, TITLES, WORDS, Customer, Temper, customers
+from portal.demo_people import (
+    INVITED,
+    STAFF,
+    THREADS,
+    TITLES,
+    UNREAD,
+    WORDS,
+    Customer,
+    Said,
+    Temper,
+    customers,
+)
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
 from portal.journeys import actions, cases, intake, planning, public_plans
@@ -35,6 +46,8 @@ from portal.meetings import actions as meetings
 from portal.meetings.actions import Booking
 from portal.meetings.diary import slots
 from portal.meetings.rules import MeetingKind
+from portal.messages import actions as messages
+from portal.messages.rules import Via
 from portal.surveys import actions as surveys
 from portal.surveys.models import Invitation
 from portal.surveys.rules import Answers, Provenance
@@ -168,6 +181,7 @@ class Life:
         self.seen_flags: set[int] = set()
         self.seen_calls: set[int] = set()
         self.of_account: dict[int, Customer] = {}
+        self.wrote: set[tuple[Language, Temper]] = set()
         self.staff: dict[str, int] = {}
 
     @property
@@ -321,6 +335,7 @@ class Life:
         by = f"staff:{journey.owner_id}"
         primary = db.scalars(select(Contact).where(Contact.account_id == taken.account_id).order_by(Contact.id)).first()
         assert primary is not None  # noqa: S101 - a customer has people
+        self._converse(taken.account_id, customer)
         if customer.temper is Temper.FORGOTTEN:
             return
         hours = self.dice.choice((2, 3, 5, 24))
@@ -352,6 +367,28 @@ class Life:
         for day in (21, 35, 47, 63, 80):
             if customer.temper not in (Temper.SILENT, Temper.SLOW, Temper.LEAVING):
                 self.at(self.now + timedelta(days=day), lambda db: self._sign_in(db, primary.id))
+
+    def _converse(self, account_id: int, customer: Customer) -> None:
+        said = THREADS.get(customer.company, ())
+        kind = (customer.language, customer.temper)
+        if not said and kind not in self.wrote and customer.sold_days_ago > 2:
+            said = UNREAD[customer.language].get(customer.temper, ())
+            self.wrote.add(kind)
+        for one in said:
+            self.at(self.today - timedelta(hours=one.hours_ago), lambda db, one=one: self._write(db, account_id, one))  # type: ignore[misc]
+
+    def _write(self, db: Session, account_id: int, said: Said) -> None:
+        people = db.scalars(select(Contact.id).where(Contact.account_id == account_id).order_by(Contact.id)).all()
+        is_ours = said.by == "us"
+        draft = messages.Draft(
+            account_id=account_id,
+            contact_id=None if is_ours else people[-1 if said.by == "second" else 0],
+            staff_id=db.get_one(Account, account_id).consultant_id if is_ours else None,
+            text=said.text,
+            key=f"demo:{account_id}:{said.hours_ago}",
+            via=Via.EMAIL if said.by_mail else Via.PORTAL,
+        )
+        messages.post(db, self.house, draft, now=self.now)
 
     def _analyse(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
         self._complete(db, journey_id, ActivityKind.ANALYSE_DEMAND, by, self._say(customer.language, "demand"))

@@ -364,3 +364,57 @@ WORDS: dict[Language, dict[str, tuple[str, ...]]] = {
         ),
     },
 }
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message of a thread: how many hours before today, by whom, by mail or not."""
+
+    hours_ago: int
+    by: str
+    """`us`, or the customer's people: `first`, `second`."""
+    text: str
+    by_mail: bool = False
+
+
+THREADS: dict[str, tuple[Said, ...]] = {
+    "Moss & Rye Bakery": (
+        Said(
+            150,
+            "us",
+            "Morning! The price file from the mill is fixed.\nCould you check one order when you have a minute?",
+        ),
+        Said(147, "first", "Looks right now, thank you. The flour is still listed twice, though."),
+        Said(
+            146, "us", "Well spotted. I took the double out: https://help.larderly.example/doubles says how to see it."
+        ),
+        Said(50, "second", "Hi, Callum here. Can I add our Saturday helper myself, or do you do that?", by_mail=True),
+        Said(3, "us", "Hi Callum, you can: Team, then Add. Call me if it asks for a code, I’m here until five."),
+    ),
+    "Padaria Flor de Trigo": (
+        Said(170, "us", "Bom dia, Mariana! O arquivo de preços do moinho foi corrigido.\nConsegue conferir um pedido?"),
+        Said(168, "first", "Agora bateu certinho, obrigada! Só a farinha ainda aparece duas vezes."),
+        Said(167, "us", "Bem visto. Tirei a repetida: https://ajuda.larderly.example/repetidos mostra como conferir."),
+        Said(52, "second", "Oi, aqui é o João. Eu mesmo posso incluir a ajudante de sábado?", by_mail=True),
+        Said(2, "us", "Oi, João! Pode sim: Equipe, depois Incluir. Se pedir um código, me ligue, fico até as cinco."),
+    ),
+}
+"""What the visited customers and their consultant wrote each other; by company."""
+
+UNREAD: dict[Language, dict[Temper, tuple[Said, ...]]] = {
+    Language.EN: {
+        Temper.UNHAPPY: (
+            Said(30, "us", "I’m with the engineers on the tablet. I’ll write as soon as I know more."),
+            Said(1, "first", "It lost the count again this morning. Is there any news?", by_mail=True),
+        ),
+        Temper.HELP: (Said(2, "first", "Could we move Thursday’s call to the afternoon? The delivery comes at ten."),),
+    },
+    Language.PT_BR: {
+        Temper.UNHAPPY: (
+            Said(31, "us", "Estou com a engenharia por causa do tablet. Escrevo assim que souber mais."),
+            Said(1, "first", "Hoje cedo perdeu a contagem de novo. Alguma novidade?", by_mail=True),
+        ),
+        Temper.HELP: (Said(3, "first", "Dá para passar a conversa de quinta para a tarde? A entrega chega às dez."),),
+    },
+}
+"""What waits for the consultants: with one customer of each of these tempers, in their language."""

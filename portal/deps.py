@@ -484,8 +484,12 @@ async def _read(kind: type[SomeAsk], request: Request) -> SomeAsk:
     async with request.form(max_fields=MAX_FIELDS, max_files=MAX_FILES) as form:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
-                if value.filename and name not in files:
-                    files[name] = Upload(_text(value.filename)[:200], value.content_type or "", await value.read())
+                if value.filename:
+                    # Several files of one field: `files`, `files#2`, `files#3`.
+                    same = sum(known.partition("#")[0] == name for known in files)
+                    files[f"{name}#{same + 1}" if same else name] = Upload(
+                        _text(value.filename)[:200], value.content_type or "", await value.read()
+                    )
             else:
                 fields.append((_text(name), _text(value)))
     return kind(request, FormFields(fields), files)

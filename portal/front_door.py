@@ -26,6 +26,8 @@ ROOM_FOR_FILES = {
     "/staff/import": 21 * MEGABYTE,
     "/details/portrait": 11 * MEGABYTE,
     "/staff/settings/portrait": 11 * MEGABYTE,
+    "/messages": 52 * MEGABYTE,
+    "/staff/messages": 52 * MEGABYTE,
 }
 """Paths (and what is below them) where people upload files: the largest file, and the form around it."""
 

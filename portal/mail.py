@@ -63,6 +63,8 @@ class Kind(StrEnum):
     ADDRESS_CONFIRMATION = "address_confirmation"
     ADDRESS_NOTICE = "address_notice"
     ERASURE_ASKED = "erasure_asked"
+    MESSAGE_TO_CUSTOMER = "message_to_customer"
+    MESSAGE_TO_STAFF = "message_to_staff"
 
 
 class Purpose(StrEnum):
@@ -138,6 +140,8 @@ MANNERS: dict[Kind, Manner] = {
     Kind.ADDRESS_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.ADDRESS_NOTICE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.ERASURE_ASKED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
+    Kind.MESSAGE_TO_CUSTOMER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.MESSAGE_TO_STAFF: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
 
 
@@ -168,6 +172,7 @@ class LetterRow(Base):
         Index("ix_letters_journey_id", "journey_id", "id"),
         Index("ix_letters_account_id", "account_id", "id"),
         Index("ix_letters_contact_id", "contact_id", "id"),
+        Index("ix_letters_message_id", "message_id"),
     )
 
     id: Mapped[Id]
@@ -247,6 +252,13 @@ class Calendar(NamedTuple):
 
     method: str
     ics: str
+
+
+class ReplyTo(NamedTuple):
+    """To whom an answer goes, where a letter says so itself (`reply_to` among what its composer gives)."""
+
+    name: str
+    address: str
 
 
 class Withheld(Exception):

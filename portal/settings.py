@@ -3,6 +3,7 @@
 Outside development unsafe values are refused at start, each with a sentence that says what to set.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from enum import StrEnum
@@ -45,6 +46,12 @@ class Settings(BaseModel):
     smtp_url: str = ""
     mail_from: str = "Onward <hello@onward.example>"
     postal_address: str = ""
+    reply_domain: str = ""
+    """The domain of the addresses that our mails are answered to; empty: answers go to the consultant's own mailbox."""
+    imap_url: SecretStr = SecretStr("")
+    """A mailbox in which those answers arrive, asked by the worker."""
+    trusted_authserv: str = ""
+    """Whose Authentication-Results count (RFC 8601): the name that our own mail server signs them with."""
     allowed_hosts: Names = Field(default_factory=list)
     trusted_proxies: Names = Field(default_factory=list)
     vendor_name: str = "Onward"
@@ -87,6 +94,13 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
+        if self.reply_domain and not re.fullmatch(r"[A-Za-z0-9.-]{1,190}", self.reply_domain):
+            raise UnsafeSettings("PORTAL_REPLY_DOMAIN: set a domain only, such as reply.portal.example")
+        if self.imap_url.get_secret_value() and urlsplit(self.imap_url.get_secret_value()).scheme not in (
+            "imap",
+            "imaps",
+        ):
+            raise UnsafeSettings("PORTAL_IMAP_URL: set an address such as imaps://user:password@mail.example/INBOX")
         if self.production:
             if len(self.secret_key.get_secret_value()) < 32:
                 raise UnsafeSettings("PORTAL_SECRET_KEY: set at least 32 random characters")

@@ -7,6 +7,7 @@ from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.learning import models as learning
 from portal.meetings import models as meetings
+from portal.messages import models as messages
 from portal.referrals import models as referrals
 from portal.search import models as search
 from portal.surveys import models as surveys
@@ -22,6 +23,7 @@ TABLES = (
     journeys,
     imports,
     meetings,
+    messages,
     surveys,
     learning,
     referrals,

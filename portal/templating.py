@@ -1,6 +1,7 @@
 """One Jinja environment a language, for pages and mails alike: autoescaped (all but mails' plain text), strict, translated, dates in the reader's zone."""
 
 import hashlib
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -8,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from portal import kit, words
 from portal.clock import zone
@@ -19,6 +21,24 @@ def static(path: str) -> str:
     """The address of a static file with its content's hash, so that it can be cached for ever."""
     digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
     return f"/static/{path}?v={digest}"
+
+
+_ADDRESS = re.compile(r"(https?://[^\s<>\"']{1,500}|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5})")
+
+
+def linked(text: str) -> Markup:
+    """People's words with their links to be clicked; everything else in them stays words."""
+    made = Markup("")
+    at = 0
+    for found in _ADDRESS.finditer(text):
+        address = found[0].rstrip(".,;:!?)]}\u201d\u2019*_")
+        if address.count("(") > address.count(")") and found[0][len(address) : len(address) + 1] == ")":
+            address += ")"
+        href = address if address.startswith("http") else f"mailto:{address}"
+        made += text[at : found.start()]
+        made += Markup('<a href="{}" rel="nofollow noopener noreferrer">{}</a>').format(href, address)
+        at = found.start() + len(address)
+    return made + text[at:]
 
 
 @lru_cache(maxsize=8)
@@ -89,6 +109,7 @@ def environment(locale: str) -> Environment:
         return words.translate(locale, message, **values)
 
     made.filters.update(
+        linked=linked,
         day=day,
         short_day=short_day,
         day_time=day_time,

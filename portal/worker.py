@@ -27,6 +27,8 @@ from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
 from portal.meetings import letters as meeting_letters
+from portal.messages import imap, inbound
+from portal.messages import letters as message_letters
 from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
@@ -109,6 +111,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **verifying.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,
+    **message_letters.COMPOSERS,
 }
 """What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
 
@@ -120,6 +123,7 @@ HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     referrals.forget_unaccepted,
     people.forget_unanswered,
     verifying.forget_drafts,
+    inbound.forget_old,
 )
 """What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"
@@ -191,6 +195,7 @@ TIMETABLE: tuple[Job, ...] = (
         in_hand=importing.lines_left,
     ),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),
+    Job("incoming mail", imap.poll, imap.next_due, moves_the_clock=False),
     Job("housekeeping", _housekeep, _next_housekeeping, moves_the_clock=False),
 )
 

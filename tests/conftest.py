@@ -134,6 +134,21 @@ def smtp_sink(_mail_server: servers.SmtpSink) -> servers.SmtpSink:
 
 
 @pytest.fixture(scope="session")
+def _imap_server() -> Iterator[servers.Mailbox]:
+    with ExitStack() as stack:
+        with _or_skip():
+            mailbox = stack.enter_context(servers.dovecot())
+        yield mailbox
+
+
+@pytest.fixture
+def mailbox(_imap_server: servers.Mailbox) -> servers.Mailbox:
+    """A mailbox on a real IMAP server, with nothing in it yet; point `PORTAL_IMAP_URL` at its `url`."""
+    _imap_server.empty()
+    return _imap_server
+
+
+@pytest.fixture(scope="session")
 def oidc_provider() -> Iterator[servers.OidcProvider]:
     """A sign-in provider, started once for all tests."""
     with ExitStack() as stack:

@@ -18,6 +18,7 @@ STAFF_KINDS = {
     Kind.STAGNATION_MANAGER,
     Kind.IMPORT_REPORT,
     Kind.ERASURE_ASKED,
+    Kind.MESSAGE_TO_STAFF,
 }
 FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION, Kind.COLLEAGUE_INVITATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
@@ -73,6 +74,19 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
         "note": "We stopped counting flour at night. Have a look!", "reward": "If you become a customer, you both get a month free.",
     },
     Kind.REFERRAL_CONFIRMATION: {"friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima"},
+    Kind.MESSAGE_TO_CUSTOMER: {
+        "writer_name": "Carla Souza", "path": "/messages#m17",
+        "messages": [
+            {"text": "The price file is fixed.\nCould you check one order?", "author": "Carla Souza", "files": ["prices.pdf"]},
+        ],
+    },
+    Kind.MESSAGE_TO_STAFF: {
+        "writer_name": "Maria Lima", "path": "/staff/messages/3#m18", "answers_by_mail": True,
+        "messages": [
+            {"text": "It looks right now, thank you!", "author": "Maria Lima", "files": []},
+            {"text": "", "author": "Maria Lima", "files": ["till.webp"]},
+        ],
+    },
     Kind.IMPORT_REPORT: {"file_name": "deals.csv", "taken": 117, "updated": 12, "unchanged": 40, "refused": 3, "path": "/staff/imports/4"},
     Kind.COLLEAGUE_INVITATION: {
         "friend_name": "Lia Costa", "inviter_name": "Maria Lima", "company": "Moss & Rye Bakery", "until_at": TUESDAY_10,

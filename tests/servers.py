@@ -3,6 +3,7 @@ Each one starts on demand and ends with its block; what this machine lacks raise
 """
 
 import contextlib
+import grp
 import importlib.util
 import json
 import os
@@ -287,6 +288,137 @@ def smtp_sink(sink: SmtpSink | None = None) -> Iterator[SmtpSink]:
         controller.stop()
 
 
+# Mailbox
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """An IMAP server with one mailbox, `maria`/`secret`, whose mails are files that a test can put there."""
+
+    url: str
+    inbox: Path
+    owner: pwd.struct_passwd | None
+
+    def deliver(self, message: bytes | EmailMessage) -> None:
+        """Puts a mail into the mailbox, as a mail server does: whole, and then into sight (maildir)."""
+        content = message if isinstance(message, bytes) else message.as_bytes(policy=policy.SMTP)
+        name = f"{time.time_ns()}.{os.getpid()}.test"
+        made = self.inbox / "tmp" / name
+        made.write_bytes(content.replace(b"\r\n", b"\n"))
+        if self.owner:
+            os.chown(made, self.owner.pw_uid, self.owner.pw_gid)
+        made.rename(self.inbox / "new" / name)
+
+    def flags(self) -> list[str]:
+        """The flags of every mail that was looked at, as letters (S seen, F flagged), oldest first."""
+        return [path.name.rpartition(",")[2] for path in sorted((self.inbox / "cur").iterdir())]
+
+    def empty(self) -> None:
+        """Takes every mail away."""
+        for folder in ("new", "cur"):
+            for path in (self.inbox / folder).iterdir():
+                path.unlink()
+
+
+_DOVECOT = """
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = maildir:{folder}/mail/%u
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/home
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+def dovecot_path() -> str:
+    """The IMAP server's program. Errors: Missing."""
+    for candidate in (os.environ.get("DOVECOT_PATH"), shutil.which("dovecot"), "/usr/sbin/dovecot"):
+        if candidate and os.access(candidate, os.X_OK):
+            return candidate
+    raise Missing("no IMAP server: install dovecot-imapd, or set DOVECOT_PATH")
+
+
+@contextlib.contextmanager
+def dovecot() -> Iterator[Mailbox]:
+    """An IMAP server for as long as the block lasts, without any right of its own, in a temporary folder on a free port."""
+    program = dovecot_path()
+    folder = Path(tempfile.mkdtemp(prefix="onward-imap-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    owner = _postgres_owner()
+    person = owner or pwd.getpwuid(os.getuid())
+    port = free_port()
+    inbox = folder / "mail" / "maria"
+    for name in ("run", "home", "mail/maria/tmp", "mail/maria/new", "mail/maria/cur"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    group = grp.getgrgid(person.pw_gid).gr_name
+    words = {"user": person.pw_name, "group": group, "uid": person.pw_uid, "gid": person.pw_gid}
+    (folder / "dovecot.conf").write_text(_DOVECOT.format(folder=folder, port=port, **words))
+    as_owner: dict[str, Any] = {}
+    if owner:
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        as_owner = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    server = subprocess.Popen(
+        [program, "-F", "-c", folder / "dovecot.conf"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=folder,
+        **as_owner,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not _greets(port):
+            if server.poll() is not None or time.monotonic() > deadline:
+                log = folder / "log"
+                told = log.read_text(errors="replace")[-2000:] if log.exists() else "it left no log"
+                raise Missing(f"the IMAP server did not start: {told}")
+            time.sleep(0.05)
+        yield Mailbox(f"imap://maria:secret@127.0.0.1:{port}/INBOX?starttls=off", inbox, owner)
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _greets(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            return connection.recv(100).startswith(b"* OK")
+    except OSError:
+        return False
+
+
 # Sign-in provider
 
 
@@ -373,13 +505,16 @@ def _playwrights_own() -> str:
 
 
 def main(part: str) -> int:
-    """`python -m tests.servers chromium` (or postgresql, oidc): says what would be used, or why nothing can be."""
+    """`python -m tests.servers chromium` (or postgresql, oidc, dovecot): says what would be used, or why nothing can be."""
     try:
         if part == "chromium":
             print(chromium_path())
         elif part == "postgresql":
             with postgres() as url, psycopg.connect(dsn(url)) as connection:
                 print("PostgreSQL", connection.info.parameter_status("server_version"))
+        elif part == "dovecot":
+            with dovecot() as mailbox:
+                print(dovecot_path(), mailbox.url.partition("@")[2])
         elif part == "oidc":
             with oidc_provider() as provider:
                 print(provider.issuer)

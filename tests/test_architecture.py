@@ -53,6 +53,21 @@ LAYERS = (
         together(
             *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
             *("kit", "links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
+            *(
+                "boundary",
+                "catalogues",
+                "charts",
+                "clock",
+                "closed_sets",
+                "copies",
+                "db",
+                "errors",
+                "house",
+                "icons",
+                "kit",
+            ),
+            *("links", "logs", "places", "reply_addresses", "settings", "strict_json", "styles", "templating"),
+            *("text", "words"),
         ),
     ),
 )

@@ -27,6 +27,7 @@ from portal.journeys.models import (
     Activity,
     Conversation,
     DueAction,
+    Flag,
     FollowUpRow,
     GoalRow,
     JourneyRow,
@@ -239,6 +240,40 @@ def hear_stuck(
     cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
     return True
+
+
+def hear_message(
+    db: Session, house: House, *, journey_id: int, contact_id: int, message_id: int, how: str, now: datetime
+) -> None:
+    """The customer wrote (`message`, or `reply` by mail): a sign of life, and something to answer unless one waits already."""
+    hear_sign_of_life(db, house, journey_id=journey_id, contact_id=contact_id, how=how, now=now)
+    waiting = select(Activity.id).where(
+        Activity.journey_id == journey_id,
+        Activity.kind == ActivityKind.ANSWER_MESSAGE,
+        Activity.done_at.is_(None),
+    )
+    if db.scalar(waiting.limit(1)) is None:
+        zone = db.scalars(select(JourneyRow.zone).where(JourneyRow.id == journey_id)).one()
+        add_activity(
+            db,
+            journey_id=journey_id,
+            kind=ActivityKind.ANSWER_MESSAGE,
+            key=f"{ActivityKind.ANSWER_MESSAGE}:{message_id}",
+            due_at=business_days_after(now, 1, zone, house.holidays),
+            by=f"contact:{contact_id}",
+            now=now,
+        )
+
+
+def hear_our_message(db: Session, house: House, *, journey_id: int, by: str, now: datetime) -> None:
+    """We wrote to the customer: what waited for an answer is done, flags are acted on, and it is work by people."""
+    conduct.lock(db, journey_id)
+    db.execute(update(JourneyRow).where(JourneyRow.id == journey_id).values(worked_at=now))
+    cases.finish_activities(db, journey_id, kinds=(ActivityKind.ANSWER_MESSAGE,), by=by, now=now)
+    new_flags = select(Flag.id).where(Flag.journey_id == journey_id, Flag.closed_at.is_(None), Flag.acted_at.is_(None))
+    for flag_id in db.scalars(new_flags.order_by(Flag.id)).all():
+        cases.act_on_flag(db, flag_id=flag_id, how="reply", by=by, now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
 
 
 def open_journeys_of(db: Session, contact_id: int) -> Sequence[int]:

@@ -97,6 +97,7 @@ class ActivityKind(StrEnum):
     FIND_NEW_TIME = "find_new_time"
     UNSTICK = "unstick"
     CHECK_CORRECTION = "check_correction"
+    ANSWER_MESSAGE = "answer_message"
     OTHER = "other"
 
 
@@ -115,6 +116,7 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.FIND_NEW_TIME: N_("Find a new time: they cancelled the doubt meeting"),
     ActivityKind.UNSTICK: N_("Help: they are stuck with a step"),
     ActivityKind.CHECK_CORRECTION: N_("Check what they say is wrong in their details"),
+    ActivityKind.ANSWER_MESSAGE: N_("Answer the message"),
     ActivityKind.OTHER: N_("Something else"),
 }
 

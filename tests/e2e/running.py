@@ -128,8 +128,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(database_url: str, folder: Path, sink: SmtpSink) -> Iterator[Running]:
-    """Everything started for as long as the block lasts, on an empty database; the clock stands on a Monday morning."""
+def running(database_url: str, folder: Path, sink: SmtpSink, **more: str) -> Iterator[Running]:
+    """Everything started for as long as the block lasts, on an empty database; the clock stands on a Monday morning.
+    `more`: further settings."""
     port = servers.free_port()
     home = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
     environ = home | {
@@ -141,6 +142,7 @@ def running(database_url: str, folder: Path, sink: SmtpSink) -> Iterator[Running
         "PORTAL_SECRET_KEY": "a secret for tests that nobody needs to keep",
         "PORTAL_SMTP_URL": sink.url,
         "PORTAL_VENDOR_NAME": "Larderly",
+        **more,
     }
     house = Running(environ["PORTAL_BASE_URL"], Post(sink), environ, folder, _next_monday())
     house.run("migrate")

@@ -20,7 +20,9 @@ from portal.forms import Filled, empty_form, read_form
 from portal.journeys import actions, cases, desk, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
+from portal.links import new_nonce
 from portal.meetings.queries import meetings_of
+from portal.messages.queries import thread
 from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import flag_clock, span, todo
@@ -160,6 +162,8 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         askable=askable(ask.db, account, ask.now),
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
+        latest=thread(ask.db, account, staff_id=ask.me.staff_id, most=3),
+        message_key=new_nonce(),
         colleagues=desk.consultants(ask.db),
         team=people_queries.team(ask.db, account),
         wishes=people_queries.wishes_of(ask.db, [person.id for person in found.people]),

@@ -15,6 +15,7 @@ from portal.forms import Filled, empty_form, read_form
 from portal.journeys import desk, intake, public_plans
 from portal.journeys.queries import stage_words
 from portal.journeys.rules import pace
+from portal.messages.queries import unread_accounts
 from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.forms import CustomerForm
@@ -44,6 +45,7 @@ def customers(ask: StaffAsk) -> Response:
         whose=shown,
         search=q,
         lines=[(line, _stage(ask, line), pace(ask.now, line.behind_at, line.stuck_at)) for line in page],
+        unread=unread_accounts(ask.db, ask.me.staff_id, [line.id for line in page]),
         is_first="after" not in ask.query,
         older=older,
         first="/staff/customers" + (f"?{urlencode(told)}" if told else ""),

@@ -12,6 +12,7 @@ from portal.forms import read_form
 from portal.journeys import actions, desk
 from portal.journeys.rules import ACTIVITY_TITLES
 from portal.meetings.queries import MeetingLine, agenda
+from portal.messages.queries import threads
 from portal.referrals.queries import open_prompts
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import WHEN, flag_clock, todo, when
@@ -48,6 +49,7 @@ def day(ask: StaffAsk) -> Response:
         prompts=open_prompts(ask.db, owner_id)[:5],
         late=desk.late_cards(ask.db, owner_id=owner_id, locale=ask.locale, now=ask.now),
         meetings_today=_meetings_today(ask),
+        unread=threads(ask.db, ask.me.staff_id, owner_id=owner_id, unread_only=True, most=6),
     )
 
 

@@ -157,6 +157,8 @@ LETTER: dict[Kind, str] = {
     Kind.ADDRESS_CONFIRMATION: N_("Confirmation of a new address"),
     Kind.ADDRESS_NOTICE: N_("Notice of a new address"),
     Kind.ERASURE_ASKED: N_("To us: somebody asks to be forgotten"),
+    Kind.MESSAGE_TO_CUSTOMER: N_("Our message, by mail"),
+    Kind.MESSAGE_TO_STAFF: N_("To us: they wrote a message"),
 }
 
 LETTER_STATE: dict[LetterState, str] = {

@@ -18,6 +18,7 @@ from portal.journeys.desk import Show
 from portal.journeys.queries import stage_words
 from portal.journeys.rules import ACTIVITY_TITLES, ActivityKind, Do, Ending, LimitFrom, Stage, Step
 from portal.journeys.shipped import AFTER_SALE
+from portal.messages.queries import unread_accounts
 from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.forms import MoveForm
@@ -78,8 +79,13 @@ def _board(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
         owner_id=chosen.whose.owner_id,
         show=chosen.show,
     )
+    unread = unread_accounts(ask.db, ask.me.staff_id)
     lanes = [
-        Lane(column, stage.limit_days, [_drawn(card, stage, ask.locale) for card in column.cards])
+        Lane(
+            column,
+            stage.limit_days,
+            [_drawn(card, stage, ask.locale, is_unread=card.account_id in unread) for card in column.cards],
+        )
         for column, stage in zip(columns, stages, strict=True)
     ]
     return {
@@ -95,12 +101,15 @@ def _board(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
     }
 
 
-def _drawn(card: desk.Card, stage: Stage, locale: str) -> Markup:
-    return _card_html(card, stage.key, stage.limit_days, stage.limit_from is LimitFrom.ENTERED, locale)
+def _drawn(card: desk.Card, stage: Stage, locale: str, *, is_unread: bool) -> Markup:
+    """`is_unread`: they wrote something that the reader hasn't seen."""
+    return _card_html(card, stage.key, stage.limit_days, stage.limit_from is LimitFrom.ENTERED, locale, is_unread)
 
 
 @lru_cache(maxsize=4096)
-def _card_html(card: desk.Card, stage: str, alert_days: int | None, counts_from_entering: bool, locale: str) -> Markup:
+def _card_html(
+    card: desk.Card, stage: str, alert_days: int | None, counts_from_entering: bool, locale: str, is_unread: bool
+) -> Markup:
     """A card as everybody sees it. Staff open the board all day while few cards change, and drawing them is most of its
     cost: each is drawn when something on it has changed. 4 096 take some 4 MB."""
     values = {
@@ -109,6 +118,7 @@ def _card_html(card: desk.Card, stage: str, alert_days: int | None, counts_from_
         "stage": stage,
         "alert_days": alert_days,
         "counts_from_entering": counts_from_entering,
+        "is_unread": is_unread,
     }
     return Markup(render("staff/_card.html", locale, values))  # noqa: S704 - what our own escaping template gave
 

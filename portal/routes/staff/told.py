@@ -196,6 +196,9 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.MAIL_SENT: Telling(Topic.MAILS, "mail", N_("Mail sent: %(letter)s")),
     Happened.MAIL_FAILED: Telling(Topic.MAILS, "alert", N_("A mail could not be delivered: %(letter)s"), "", "bad"),
     Happened.NOTE_WRITTEN: Telling(Topic.WORK, "note", N_("%(who)s wrote a note"), N_("A note")),
+    Happened.MESSAGE_RECEIVED: Telling(Topic.TALKS, "chat", N_("%(who)s wrote a message"), "", "cool"),
+    Happened.MESSAGE_SENT: Telling(Topic.TALKS, "reply", N_("%(who)s wrote to them"), N_("We wrote to them")),
+    Happened.MAIL_SET_ASIDE: Telling(Topic.TALKS, "alert", N_("A mail to their thread was set aside"), "", "slow"),
     Happened.REFERRAL_PROMPTED: Telling(Topic.WORK, "gift", N_("A good moment to ask for a referral"), "", "ok"),
     Happened.REFERRAL_PROMPT_CLOSED: Telling(
         Topic.WORK, "gift", N_("%(who)s settled the referral prompt"), N_("The referral prompt was settled")

@@ -1,0 +1,1 @@
+"""The thread between a customer and their consultant, in the portal and by mail."""
