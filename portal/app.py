@@ -41,6 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.admin import lessons
 from portal.routes.api import (
     accounts,
     activities,
@@ -113,7 +114,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     hours.pages,
     imports.pages,
 ]
-ADMIN_PAGES: Sequence[APIRouter] = []
+ADMIN_PAGES: Sequence[APIRouter] = [lessons.pages]
 API_CALLS: Sequence[APIRouter] = [
     router
     for calls in (accounts, journeys, survey_invitations, flags, activities)

@@ -20,6 +20,7 @@ from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Channel, Language, Role
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
 from portal.db import DeploymentFact, is_migrated, migrate
+from portal.demo_lessons import read_lessons, write_lessons
 from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
@@ -189,6 +190,8 @@ class Life:
             self._react()
         self.clock.set(self.today)
         with self.house.database.write() as db:
+            write_lessons(db, self.house, by=f"staff:{self.staff['ana@larderly.example']}", now=self.today)
+            read_lessons(db, visited=VISITED, now=self.today)
             self._deliver(db)
             fact = db.get(DeploymentFact, CLOCK_OFFSET)
             if fact is not None:

@@ -19,6 +19,7 @@ from portal.forms import Filled, empty_form, read_form
 from portal.journeys import actions, cases, desk, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
+from portal.learning.desk import learners
 from portal.meetings.queries import meetings_of
 from portal.policy import Permission
 from portal.routes.staff import labels
@@ -162,6 +163,7 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
         colleagues=desk.consultants(ask.db),
+        learners=learners(ask.db, ask.locale, account_id=account),
         forms=_empty(ask, found),
         **values,
         **_timeline(ask, found),

@@ -1,0 +1,1 @@
+"""Set-up, each page by its permission."""
