@@ -251,7 +251,9 @@ def _number(ask: AskOfStaff) -> int | None:
 
 @pages.get("/lessons/{lesson}")
 def lesson(ask: StaffAsk, lesson: Id) -> Response:
-    return _editor(ask, lesson, empty_form(_typed(ask, lesson)))
+    draft = writing.draft_of(ask.db, lesson)
+    shown = [Preview(language, text, parts(text.body, language)) for language, text in draft.texts.items()]
+    return _editor(ask, lesson, empty_form(_typed(ask, lesson)), previews=shown)
 
 
 def _typed(ask: AskOfStaff, lesson: int) -> dict[str, object]:
