@@ -41,7 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
-from portal.routes.admin import lessons
+from portal.routes.admin import lessons, sections
 from portal.routes.api import (
     accounts,
     activities,
@@ -55,6 +55,7 @@ from portal.routes.api import (
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
+    about,
     calendar,
     company_sign_in,
     doubt_meeting,
@@ -66,7 +67,18 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import (
+    customer,
+    customers,
+    day,
+    hours,
+    imports,
+    inbox,
+    meetings,
+    own_settings,
+    people,
+    pipeline,
+)
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
@@ -92,6 +104,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     media.pages,
     sign_in.pages,
     preferences.pages,
+    about.pages,
     description.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = [
@@ -107,6 +120,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.reassigning,
     customer.closing,
     people.pages,
+    own_settings.pages,
     staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
@@ -122,7 +136,7 @@ API_CALLS: Sequence[APIRouter] = [
 ] + [messages.reading, insights.reading]
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, sections.shell)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -150,7 +164,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
-        *_flat([day.home]),
+        *_flat([day.home, sections.home]),
         Mount("/api/v1", api),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),

@@ -51,8 +51,20 @@ LAYERS = (
     Layer(
         "the ground",
         together(
-            *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
-            *("kit", "links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
+            *(
+                "boundary",
+                "catalogues",
+                "charts",
+                "clock",
+                "closed_sets",
+                "copies",
+                "db",
+                "errors",
+                "house",
+                "icons",
+                "kit",
+            ),
+            *("links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -213,6 +214,7 @@ def said_in(path: Path) -> Iterator[Said]:
             yield Said(context, singular, plural)
 
 
+@cache
 def house_sentences() -> dict[Said, str]:
     """Every sentence for people in code and templates, with a place where it is said."""
     files = [*PACKAGE.rglob("*.py"), *(path for path in TEMPLATES.rglob("*") if path.suffix in (".html", ".txt"))]

@@ -1,1 +1,1 @@
-"""Set-up, each page by its permission."""
+"""The set-up: what administrators, and for some of it managers, decide for the whole portal."""
