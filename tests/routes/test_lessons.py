@@ -8,6 +8,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from portal.accounts.rules import Language
+from portal.clock import FixedClock
 from portal.db import Database
 from portal.journeys.shipped import load_shipped
 from portal.learning import actions, writing
@@ -103,15 +104,17 @@ def test_how_far_one_has_read_is_kept_and_gone_on_from(maria: TestClient) -> Non
 
 
 def test_news_and_examples_have_their_pages_and_looking_alone_changes_nothing(
-    maria: TestClient, database: Database, cast: Cast
+    maria: TestClient, database: Database, clock: FixedClock
 ) -> None:
     def add(kind: Kind, title: str, **more: str) -> None:
         on = NOON.date() if kind is Kind.NEWS else None
         texts = {Language.EN: Text(title, "In short.", "Long.", **more)}
         draft = Draft(kind, "", 1, 1, Audience.EVERYONE, (), on, texts)
         with database.write() as db:
-            later = NOON + timedelta(minutes=1)
-            writing.publish(db, writing.create(db, draft, by="staff:1", now=later), by="staff:1", now=later)
+            now = clock.now()
+            writing.publish(db, writing.create(db, draft, by="staff:1", now=now), by="staff:1", now=now)
+
+    clock.set(NOON + timedelta(minutes=1))
 
     add(Kind.NEWS, "Order lists suggest quantities")
     add(Kind.EXAMPLE, "Half the waste", who="Brightwater Bakery", achieved="From 9% to 4%")
