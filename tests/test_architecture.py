@@ -39,14 +39,14 @@ LAYERS = (
         "what serves the web, and what puts rooms together without it",
         (
             frozenset({"deps", "front_door", "web", "forms"}),
-            frozenset({"worker", "demo", "demo_lessons", "demo_people", "shipped", "tables"}),
+            frozenset({"worker", "demo", "demo_lessons", "demo_people", "findable", "shipped", "tables"}),
         ),
     ),
     Layer("rooms", strangers("surveys", "meetings", "learning", "messages", "referrals", "insights")),
     Layer("the conductor", together("journeys")),
     Layer(
         "people, mail and what happened",
-        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "media"),
+        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "media", "search"),
     ),
     Layer(
         "the ground",

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "2611272030"
-down_revision: str | Sequence[str] | None = "2611221900"
+down_revision: str | Sequence[str] | None = "2611272045"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -62,6 +62,25 @@ class Part(NamedTuple):
     html: Markup
 
 
+def as_plain(text: str) -> str:
+    """The words of the text alone, as they are read; for searching."""
+    return "\n".join(_said(token) for token in _reader.parse(text) if token.type in _SPEAKING)
+
+
+_SPEAKING = ("inline", "fence", "code_block", "video")
+
+
+def _said(token: Token) -> str:
+    if token.type == "video":
+        inside = _of_transcripts.parse(token.meta["transcript"])
+        return "\n".join([token.meta["title"], *(_said(each) for each in inside if each.type in _SPEAKING)])
+    if token.type != "inline":
+        return token.content.strip()
+    # A line's end inside a paragraph is a space; a picture is what it is called.
+    breaks = ("softbreak", "hardbreak")
+    return "".join(" " if part.type in breaks else part.content for part in token.children or ())
+
+
 def as_html(text: str, locale: str = "en") -> Markup:
     """The text as HTML. Headings begin at the second level: the page has the first."""
     return Markup("").join(part.html for part in parts(text, locale))

@@ -13,6 +13,8 @@ from portal.errors import NotFound
 from portal.learning import actions, desk, queries, writing
 from portal.learning.models import Tutorial, TutorialText, TutorialVersion
 from portal.learning.rules import Audience, Draft, Kind, Lesson, Reader, State, Text
+from portal.search import queries as search
+from portal.search.rules import EVERYBODY, of_place, of_plan
 from tests import cast, factories
 
 NOON = datetime(2026, 6, 23, 15, tzinfo=UTC)
@@ -256,3 +258,34 @@ def test_the_list_says_which_language_is_missing(story: Story) -> None:
     with story.database.read() as db:
         [item] = desk.items(db, "pt-BR")
         assert (item.title, item.missing, item.published_at) == ("English only", ["pt-BR"], None)
+
+
+# Found by searching
+
+
+def found_by(story: Story, reader: Reader, plan: str) -> list[str]:
+    who = [EVERYBODY, of_plan(plan)]
+    seen = (*who, *(of_place(each, reader.audience) for each in who))
+    with story.database.read() as db:
+        return sorted(hit.title for hit in search.find(db, "zeppelin", search.Reader(reader.language, seen, "")).hits)
+
+
+def test_only_those_it_is_for_find_it_and_only_while_it_is_published(story: Story) -> None:
+    everybody = story.written(draft("Zeppelin for all"))
+    story.written(draft("Zeppelin news", Kind.NEWS))
+    story.written(draft("Zeppelin of Growth", plans=("Growth",)))
+    story.written(draft("Zeppelin for who decides", audience=Audience.PRIMARY, plans=("Growth",)))
+    story.written(draft("Zeppelin for who joins", audience=Audience.COLLEAGUES))
+    story.written(draft("Zeppelin draft"), published=False)
+    for_all = ["Zeppelin for all", "Zeppelin news"]
+    assert found_by(story, story.joao, "growth") == sorted([*for_all, "Zeppelin of Growth", "Zeppelin for who joins"])
+    assert found_by(story, story.maria._replace(language="en"), "Growth") == sorted(
+        [*for_all, "Zeppelin of Growth", "Zeppelin for who decides"]
+    )
+    assert found_by(story, story.sofia, "Start") == for_all
+    with story.database.write() as db:
+        writing.save(db, everybody, draft("Zeppelin at large", Kind.EXAMPLE), version=1, by=story.by, now=LATER)
+    assert found_by(story, story.sofia, "Start") == ["Zeppelin at large", "Zeppelin news"]
+    with story.database.write() as db:
+        writing.withdraw(db, everybody, by=story.by, now=LATER)
+    assert found_by(story, story.sofia, "Start") == ["Zeppelin news"]

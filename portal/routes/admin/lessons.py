@@ -26,7 +26,7 @@ from portal.text import Line, clean
 
 pages = admin_pages(Permission.EDIT_CONTENT)
 
-KINDS: dict[str, str] = {Kind.TUTORIAL: N_("Lesson"), Kind.EXAMPLE: N_("Example"), Kind.NEWS: N_("News")}
+KINDS: dict[str, str] = {Kind.TUTORIAL: N_("Lesson"), Kind.EXAMPLE: N_("Example"), Kind.NEWS: N_("News item")}
 AUDIENCES: dict[str, str] = {
     Audience.EVERYONE: N_("Everyone at the customer"),
     Audience.PRIMARY: N_("The main contact"),
