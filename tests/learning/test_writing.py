@@ -267,7 +267,8 @@ def found_by(story: Story, reader: Reader, plan: str) -> list[str]:
     who = [EVERYBODY, of_plan(plan)]
     seen = (*who, *(of_place(each, reader.audience) for each in who))
     with story.database.read() as db:
-        return sorted(hit.title for hit in search.find(db, "zeppelin", search.Reader(reader.language, seen, "")).hits)
+        found = search.find(db, "zeppelin", search.Reader(reader.language, seen, "")).hits
+    return sorted("".join(piece.text for piece in hit.title) for hit in found)
 
 
 def test_only_those_it_is_for_find_it_and_only_while_it_is_published(story: Story) -> None:
