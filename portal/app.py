@@ -41,8 +41,8 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.admin import lessons, sections
 from portal.routes.admin import plans as admin_plans
-from portal.routes.admin import sections
 from portal.routes.api import (
     accounts,
     activities,
@@ -169,6 +169,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
 ]
 ADMIN_PAGES: Sequence[APIRouter] = [
     admin_plans.pages,
+    lessons.pages,
 ]
 API_CALLS: Sequence[APIRouter] = [
     router

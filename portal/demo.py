@@ -23,6 +23,7 @@ from portal.accounts.people import NewColleague
 from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
 from portal.db import DeploymentFact, is_migrated, migrate
+from portal.demo_lessons import read_lessons, write_lessons
 from portal.demo_people import (
     INVITED,
     STAFF,
@@ -221,6 +222,8 @@ class Life:
             self._get_stuck(db)
             self._show_plans(db)
             self._gather(db)
+            write_lessons(db, self.house, by=f"staff:{self.staff['ana@larderly.example']}", now=self.today)
+            read_lessons(db, visited=VISITED, now=self.today)
             self._deliver(db)
             fact = db.get(DeploymentFact, CLOCK_OFFSET)
             if fact is not None:

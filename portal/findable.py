@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy.orm import Session
 
-from portal.learning.findable import lessons
+from portal.learning.findable import examples, lessons, news
 from portal.search import index
 from portal.search.rules import Document, Kind
 
 SOURCES: Mapping[Kind, Callable[[Session], Iterable[Document]]] = {
     Kind.LESSON: lessons,
+    Kind.EXAMPLE: examples,
+    Kind.NEWS: news,
 }
 """By kind, all documents there are; a thing's own documents come one after the other."""
 

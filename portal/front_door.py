@@ -28,6 +28,7 @@ ROOM_FOR_FILES = {
     "/staff/settings/portrait": 11 * MEGABYTE,
     "/messages": 52 * MEGABYTE,
     "/staff/messages": 52 * MEGABYTE,
+    "/admin/lessons": 11 * MEGABYTE,
 }
 """Paths (and what is below them) where people upload files: the largest file, and the form around it."""
 

@@ -102,6 +102,9 @@ def environment(locale: str) -> Environment:
     def number(value: int | float | Decimal) -> str:
         return words.number(value, locale)
 
+    def file_size(value: int) -> str:
+        return words.file_size(value, locale)
+
     def percent(share: float, decimals: int = 0) -> str:
         return words.percent(share, locale, decimals=decimals)
 
@@ -121,6 +124,7 @@ def environment(locale: str) -> Environment:
         round_money=round_money,
         number=number,
         percent=percent,
+        file_size=file_size,
         translated=translated,
     )
     kit.install(made)

@@ -111,6 +111,13 @@ def number(value: int | float | Decimal, locale: str) -> str:
     return format_decimal(value, locale=_babel(locale))
 
 
+def file_size(size: int, locale: str) -> str:
+    """Of a file of so many bytes: `120 KB`, `1.4 MB` · `1,4 MB`."""
+    if size < 1024 * 1024:
+        return f"{max(1, round(size / 1024))} KB"
+    return f"{number(round(size / 1024 / 1024, 1), locale)} MB"
+
+
 def percent(share: float, locale: str, *, decimals: int = 0) -> str:
     return format_percent(share, "#,##0" + ("." + "0" * decimals if decimals else "") + "%", locale=_babel(locale))
 

@@ -1,6 +1,7 @@
-"""What of this room can be found by searching: the published lessons, in each language they are written in.
+"""What of this room can be found by searching: the published lessons, examples and news, in each language they are written
+in, by those whom they are for.
 
-Whatever publishes a lesson, takes it back or changes its words calls `keep_findable` in the same transaction.
+`learning.changes` calls `keep_findable` in the transaction of whatever publishes one, takes it back or changes it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,18 +11,27 @@ from sqlalchemy.orm import Session
 
 from portal.learning.markdown import as_plain
 from portal.learning.models import Tutorial, TutorialText
+from portal.learning.rules import Audience
+from portal.learning.rules import Kind as Written
 from portal.search import index
-from portal.search.rules import Document, Kind
+from portal.search.rules import EVERYBODY, Document, Kind, of_place, of_plan
+
+KINDS = {Written.TUTORIAL: Kind.LESSON, Written.EXAMPLE: Kind.EXAMPLE, Written.NEWS: Kind.NEWS}
 
 _LESSONS = (
     select(
         Tutorial.id,
         Tutorial.slug,
+        Tutorial.kind,
         Tutorial.stage_key,
+        Tutorial.audience,
+        Tutorial.plans,
         TutorialText.language,
         TutorialText.title,
         TutorialText.summary,
         TutorialText.body,
+        TutorialText.who,
+        TutorialText.achieved,
     )
     .join(TutorialText, TutorialText.tutorial_id == Tutorial.id)
     .where(Tutorial.published_at.is_not(None))
@@ -29,19 +39,34 @@ _LESSONS = (
 )
 
 
-def lessons(db: Session, ids: Sequence[int] | None = None) -> Iterator[Document]:
-    """The published lessons as they can be found: all, or those of these ids."""
-    asked = _LESSONS if ids is None else _LESSONS.where(Tutorial.id.in_(ids))
-    for number, slug, stage_key, language, title, summary, body in db.execute(asked).yield_per(200):
-        said = f"{summary}\n{as_plain(body)}" if summary else as_plain(body)
-        yield Document(Kind.LESSON, str(number), str(language), title, f"/learn/{slug}", said, place=stage_key)
+def lessons(db: Session, ids: Sequence[int] | None = None, *, kind: Written = Written.TUTORIAL) -> Iterator[Document]:
+    """The published ones of a kind as they can be found: all, or those of these ids."""
+    asked = _LESSONS.where(Tutorial.kind == kind)
+    asked = asked if ids is None else asked.where(Tutorial.id.in_(ids))
+    for number, slug, _, stage_key, audience, plans, language, title, summary, body, who, achieved in db.execute(
+        asked
+    ).yield_per(200):
+        said = "\n".join(filter(None, (summary, who, achieved, as_plain(body))))
+        for whose in sorted({of_plan(plan) for plan in plans} or {EVERYBODY}):
+            seen_by = whose if audience is Audience.EVERYONE else of_place(whose, audience)
+            path = f"/learn/{slug}"
+            yield Document(
+                KINDS[kind], str(number), str(language), title, path, said, audience=seen_by, place=stage_key
+            )
 
 
-def keep_findable(db: Session, tutorial_id: int) -> None:
-    """Puts a lesson into the index as it is now, or takes it out if nobody may read it any more."""
+def examples(db: Session) -> Iterator[Document]:
+    return lessons(db, kind=Written.EXAMPLE)
+
+
+def news(db: Session) -> Iterator[Document]:
+    return lessons(db, kind=Written.NEWS)
+
+
+def keep_findable(db: Session, *tutorial_ids: int) -> None:
+    """Puts them into the index as they are now, and takes out what nobody may read any more, or not as that kind."""
     db.flush()
-    documents = list(lessons(db, [tutorial_id]))
-    if documents:
+    for written, kind in KINDS.items():
+        documents = list(lessons(db, tutorial_ids, kind=written))
         index.put(db, documents)
-    else:
-        index.remove(db, Kind.LESSON, [str(tutorial_id)])
+        index.remove(db, kind, sorted({str(number) for number in tutorial_ids} - {each.ref for each in documents}))

@@ -1,11 +1,53 @@
-"""What a shipped tutorial's file says, how far somebody got, and which lesson comes next. Pure."""
+"""What there is to read and for whom, how far somebody got, what is recommended to them, and what a change changed. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from difflib import SequenceMatcher
 from enum import StrEnum
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from portal.accounts.rules import Language, folded
+
+
+class Kind(StrEnum):
+    """What there is to read."""
+
+    TUTORIAL = "tutorial"
+    EXAMPLE = "example"
+    """Who uses it how, and what they achieved."""
+    NEWS = "news"
+    """What a release brought."""
+
+
+class Audience(StrEnum):
+    """For whom at an account something is written."""
+
+    EVERYONE = "everyone"
+    PRIMARY = "primary"
+    """The person who signed and decides."""
+    COLLEAGUES = "colleagues"
+    """Those who join them."""
+
+
+class Reader(NamedTuple):
+    """Somebody who reads."""
+
+    contact_id: int
+    account_id: int
+    language: str
+    is_primary: bool
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.PRIMARY if self.is_primary else Audience.COLLEAGUES
+
+
+def is_for(plans: Sequence[str], audience: Audience, *, plan: str, own: Audience) -> bool:
+    """Whether it is for somebody of that plan and place; no plans: for all of them. Plans are compared as people write them."""
+    return audience in (Audience.EVERYONE, own) and (not plans or folded(plan) in map(folded, plans))
 
 
 class State(StrEnum):
@@ -36,6 +78,8 @@ class Written:
 
 
 _FIELDS = {"title", "summary", "stage", "position", "minutes"}
+WHEREVER = ""
+"""The stage of what is for the whole road."""
 
 
 def read_tutorial(name: str, text: str) -> Written:
@@ -74,6 +118,16 @@ class Lesson(NamedTuple):
     summary: str
     started_at: datetime | None
     finished_at: datetime | None
+    kind: Kind = Kind.TUTORIAL
+    language: str = ""
+    """The one it is written in: the reader's own, or the other where there is no translation."""
+    part: int = 0
+    """The furthest part that they read, from 1; 0: none yet."""
+    happened_on: date | None = None
+    who: str = ""
+    achieved: str = ""
+    is_unread: bool = False
+    """News that came since this person looked last."""
 
     @property
     def path(self) -> str:
@@ -106,7 +160,8 @@ def shelves(stages: Sequence[tuple[str, str]], lessons: Sequence[Lesson], *, her
     """
     by_stage: dict[str, list[Lesson]] = {}
     for lesson in sorted(lessons, key=lambda each: (each.position, each.slug)):
-        by_stage.setdefault(lesson.stage_key, []).append(lesson)
+        if lesson.kind is Kind.TUTORIAL:
+            by_stage.setdefault(lesson.stage_key, []).append(lesson)
     found = [Shelf(key, name, key == here, by_stage[key]) for key, name in stages if key in by_stage]
     return sorted(found, key=lambda shelf: not shelf.is_here)
 
@@ -116,3 +171,184 @@ def next_lesson(road: Sequence[Lesson], slug: str) -> Lesson | None:
     here = next((place for place, lesson in enumerate(road) if lesson.slug == slug), -1)
     around = [*road[here + 1 :], *road[: max(here, 0)]]
     return next((lesson for lesson in around if lesson.state is not State.DONE), None)
+
+
+# What is recommended
+
+
+class Why(StrEnum):
+    """Why a lesson is recommended."""
+
+    BEGUN = "begun"
+    HERE = "here"
+    EARLIER = "earlier"
+    AHEAD = "ahead"
+
+
+class Recommended(NamedTuple):
+    """A lesson for where somebody stands; `stage_name` is that of the lesson's stage."""
+
+    lesson: Lesson
+    why: Why
+    stage_name: str
+
+
+MOST_RECOMMENDED = 3
+
+
+def recommended(stages: Sequence[tuple[str, str]], lessons: Sequence[Lesson], *, here: str) -> list[Recommended]:
+    """At most three lessons: begun ones first, then those of the stage, then what was left out before it, then one ahead.
+
+    `stages` as in `shelves`. A look ahead is offered only where nothing else is left to read.
+    """
+    places = {key: place for place, (key, _name) in enumerate(stages)}
+    names = dict(stages)
+    now = places.get(here, -1)
+    ranked: list[tuple[int, int, int, str, Recommended]] = []
+    for lesson in lessons:
+        place = places.get(lesson.stage_key, now if lesson.stage_key == WHEREVER else None)
+        if lesson.kind is not Kind.TUTORIAL or lesson.state is State.DONE or place is None:
+            continue
+        if lesson.state is State.OPEN:
+            why, rank = Why.BEGUN, 0
+        elif place == now:
+            why, rank = Why.HERE, 1
+        elif place < now:
+            why, rank = Why.EARLIER, 2
+        else:
+            why, rank = Why.AHEAD, 3
+        # What was left out last is nearest to what is done now.
+        nearness = -place if why is Why.EARLIER else place
+        name = names.get(lesson.stage_key, "")
+        ranked.append((rank, nearness, lesson.position, lesson.slug, Recommended(lesson, why, name)))
+    found = [one[-1] for one in sorted(ranked)]
+    at_hand = [one for one in found if one.why is not Why.AHEAD]
+    return at_hand[:MOST_RECOMMENDED] if at_hand else found[:1]
+
+
+# What staff write
+
+
+@dataclass(frozen=True)
+class Text:
+    """The words in one language. `who` and `achieved` are an example's."""
+
+    title: str
+    summary: str = ""
+    body: str = ""
+    who: str = ""
+    achieved: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the words do; of a tutorial the same as of its file (`Written`)."""
+        more = (self.who, self.achieved) if self.who or self.achieved else ()
+        return sha256("\0".join((self.title, self.summary, self.body, *more)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """All of one tutorial, example or news as its writer has it, both languages; what a version keeps."""
+
+    kind: Kind
+    stage_key: str
+    position: int
+    minutes: int
+    audience: Audience
+    plans: tuple[str, ...]
+    happened_on: date | None
+    texts: Mapping[Language, Text]
+
+    @property
+    def title(self) -> str:
+        """In English if there is one."""
+        return next((self.texts[each].title for each in Language if each in self.texts), "")
+
+    def as_json(self) -> dict[str, Any]:
+        texts = {str(language): vars(text) for language, text in self.texts.items()}
+        on = self.happened_on.isoformat() if self.happened_on else None
+        return {**vars(self), "plans": list(self.plans), "happened_on": on, "texts": texts}
+
+    @staticmethod
+    def from_json(kept: Mapping[str, Any]) -> "Draft":
+        return Draft(
+            Kind(kept["kind"]),
+            kept["stage_key"],
+            kept["position"],
+            kept["minutes"],
+            Audience(kept["audience"]),
+            tuple(kept["plans"]),
+            date.fromisoformat(kept["happened_on"]) if kept["happened_on"] else None,
+            {Language(language): Text(**text) for language, text in kept["texts"].items()},
+        )
+
+
+TAKEN_SLUGS = frozenset({"news", "examples"})
+"""Addresses below /learn that are pages of their own."""
+
+
+def slug_for(title: str, taken: frozenset[str] | set[str]) -> str:
+    """An address of the title's words that nothing else has."""
+    plain = re.sub(r"[^a-z0-9]+", "-", folded(title)).strip("-")[:70].strip("-") or "lesson"
+    numbers = iter(range(2, 10_000))
+    slug = plain
+    while slug in taken or slug in TAKEN_SLUGS:
+        slug = f"{plain}-{next(numbers)}"
+    return slug
+
+
+class Line(NamedTuple):
+    """A line of a comparison: `sign` is "+" (new), "-" (gone), " " (stayed) or "…" (lines that stayed are left out)."""
+
+    sign: str
+    text: str
+
+
+class Change(NamedTuple):
+    """What changed at one place; `field` as in `Text` or `Draft`, `language` empty for what both have in common."""
+
+    field: str
+    language: str
+    lines: list[Line]
+
+
+CONTEXT_LINES = 2
+
+
+def changes(before: Draft, after: Draft) -> list[Change]:
+    """What differs, place by place; nothing where they are the same."""
+    found = []
+    for field in ("kind", "stage_key", "position", "minutes", "audience", "plans", "happened_on"):
+        old, new = (_plain(getattr(draft, field)) for draft in (before, after))
+        if old != new:
+            found.append(Change(field, "", _compared(old, new)))
+    for language in Language:
+        texts = [draft.texts.get(language, Text("")) for draft in (before, after)]
+        for field in vars(texts[0]):
+            old, new = (getattr(text, field) for text in texts)
+            if old != new:
+                found.append(Change(field, str(language), _compared(old, new)))
+    return found
+
+
+def _plain(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+
+
+def _compared(old: str, new: str) -> list[Line]:
+    return list(_compare(old.splitlines(), new.splitlines()))
+
+
+def _compare(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
+    groups = list(SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(CONTEXT_LINES))
+    for number, group in enumerate(groups):
+        if number or group[0][1] > 0:
+            yield Line("…", "")
+        for tag, old_from, old_to, new_from, new_to in group:
+            if tag == "equal":
+                yield from (Line(" ", line) for line in old[old_from:old_to])
+                continue
+            yield from (Line("-", line) for line in old[old_from:old_to])
+            yield from (Line("+", line) for line in new[new_from:new_to])
+    if groups and groups[-1][-1][2] < len(old):
+        yield Line("…", "")

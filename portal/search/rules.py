@@ -33,6 +33,11 @@ def of_plan(name: str) -> str:
     return f"plan:{fold(name).strip()[:70]}"
 
 
+def of_place(audience: str, place: str) -> str:
+    """Of an audience only those with that place at their account (the main contact, or colleagues): none in `audience` itself."""
+    return f"{audience}|{place[:4]}"
+
+
 def of_account(account_id: int) -> str:
     return f"account:{account_id}"
 

@@ -14,14 +14,14 @@ from portal.db import Database
 from portal.errors import NotFound
 from portal.learning import actions, queries
 from portal.learning.models import Tutorial, TutorialText
-from portal.learning.rules import State
+from portal.learning.rules import Reader, State
 
 NOON = datetime(2026, 6, 23, 15, tzinfo=UTC)
 FIRST_HOUR = "your-first-hour"
 
 
 @pytest.fixture
-def maria(database: Database) -> int:
+def maria(database: Database) -> Reader:
     with database.write() as db:
         actions.load_shipped_tutorials(db, now=NOON)
         account = Account(external_id="D-1", name="Lumen", created_at=NOON, created_by="system")
@@ -36,7 +36,7 @@ def maria(database: Database) -> int:
         ]  # fmt: skip
         db.add_all(people)
         db.flush()
-        return people[0].id
+        return Reader(people[0].id, account.id, "en", is_primary=True)
 
 
 @contextmanager
@@ -80,22 +80,20 @@ def test_words_that_somebody_edited_are_never_overwritten_and_ours_are(database:
         ]
 
 
-def test_what_was_unpublished_stays_so(database: Database, maria: int) -> None:
+def test_what_was_unpublished_stays_so(database: Database, maria: Reader) -> None:
     with database.write() as db:
         db.scalars(select(Tutorial).where(Tutorial.slug == FIRST_HOUR)).one().published_at = None
     with database.write() as db:
         actions.load_shipped_tutorials(db, now=NOON)
     with database.read() as db:
-        assert [lesson.slug for lesson in queries.lessons_for(db, maria, "deployment", "en")] == [
-            "bring-your-team-along"
-        ]
+        assert [lesson.slug for lesson in queries.lessons_for(db, maria, "deployment")] == ["bring-your-team-along"]
         with pytest.raises(NotFound):
-            queries.reading(db, maria, FIRST_HOUR, "en")
+            queries.reading(db, maria, FIRST_HOUR)
 
 
-def test_the_lessons_of_a_stage_are_one_statement_in_the_readers_language(database: Database, maria: int) -> None:
+def test_the_lessons_of_a_stage_are_one_statement_in_the_readers_language(database: Database, maria: Reader) -> None:
     with database.read() as db, counted(database) as said:
-        found = queries.lessons_for(db, maria, "deployment", "pt-BR")
+        found = queries.lessons_for(db, maria._replace(language="pt-BR"), "deployment")
     assert len(said) == 1
     assert [(each.title, each.minutes, each.state) for each in found] == [
         ("Sua primeira hora no espaço de trabalho", 6, State.NEW),
@@ -103,26 +101,26 @@ def test_the_lessons_of_a_stage_are_one_statement_in_the_readers_language(databa
     ]
 
 
-def test_a_text_that_lacks_a_translation_is_shown_in_the_other_language(database: Database, maria: int) -> None:
+def test_a_text_that_lacks_a_translation_is_shown_in_the_other_language(database: Database, maria: Reader) -> None:
     with database.write() as db:
         here = select(TutorialText).join(Tutorial).where(Tutorial.slug == FIRST_HOUR)
         db.delete(db.scalars(here.where(TutorialText.language == Language.PT_BR)).one())
     with database.read() as db:
-        found = queries.reading(db, maria, FIRST_HOUR, "pt-BR")
+        found = queries.reading(db, maria._replace(language="pt-BR"), FIRST_HOUR)
         assert (found.lesson.title, found.language) == ("Your first hour in your workspace", "en")
 
 
-def test_a_lesson_is_begun_finished_and_judged_by_each_person_alone(database: Database, maria: int) -> None:
-    joao = maria + 1
+def test_a_lesson_is_begun_finished_and_judged_by_each_person_alone(database: Database, maria: Reader) -> None:
+    joao = maria._replace(contact_id=maria.contact_id + 1, is_primary=False)
     for _ in range(2):  # pressed twice, and heard once
         with database.write() as db:
             actions.begin(db, maria, slug=FIRST_HOUR, now=NOON)
-            actions.finish(db, maria, slug=FIRST_HOUR, account_id=1, now=NOON + timedelta(minutes=6))
+            actions.finish(db, maria, slug=FIRST_HOUR, now=NOON + timedelta(minutes=6))
             actions.say_whether_it_helped(db, maria, slug=FIRST_HOUR, helped=False, now=NOON)
     with database.write() as db:
         actions.say_whether_it_helped(db, maria, slug=FIRST_HOUR, helped=True, now=NOON)
     with database.read() as db:
-        hers, his = (queries.reading(db, person, FIRST_HOUR, "en") for person in (maria, joao))
+        hers, his = (queries.reading(db, person, FIRST_HOUR) for person in (maria, joao))
         assert (hers.lesson.started_at, hers.lesson.finished_at, hers.helped) == (
             NOON,
             NOON + timedelta(minutes=6),
@@ -130,17 +128,17 @@ def test_a_lesson_is_begun_finished_and_judged_by_each_person_alone(database: Da
         )
         assert (his.lesson.state, his.helped) == (State.NEW, None)
         told = db.execute(select(AuditEvent.what, AuditEvent.by, AuditEvent.detail)).all()
-        assert told == [(Happened.TUTORIAL_FINISHED, f"contact:{maria}", {"tutorial": FIRST_HOUR})]
+        assert told == [(Happened.TUTORIAL_FINISHED, f"contact:{maria.contact_id}", {"tutorial": FIRST_HOUR})]
 
 
-def test_finishing_can_be_taken_back(database: Database, maria: int) -> None:
+def test_finishing_can_be_taken_back(database: Database, maria: Reader) -> None:
     with database.write() as db:
-        actions.finish(db, maria, slug=FIRST_HOUR, account_id=1, now=NOON)
+        actions.finish(db, maria, slug=FIRST_HOUR, now=NOON)
         actions.reopen(db, maria, slug=FIRST_HOUR)
     with database.read() as db:
-        assert queries.reading(db, maria, FIRST_HOUR, "en").lesson.state is State.OPEN
+        assert queries.reading(db, maria, FIRST_HOUR).lesson.state is State.OPEN
 
 
-def test_nobody_finishes_what_is_not_there(database: Database, maria: int) -> None:
+def test_nobody_finishes_what_is_not_there(database: Database, maria: Reader) -> None:
     with database.write() as db, pytest.raises(NotFound):
-        actions.finish(db, maria, slug="no-such-thing", account_id=1, now=NOON)
+        actions.finish(db, maria, slug="no-such-thing", now=NOON)

@@ -4,10 +4,29 @@ from datetime import UTC, datetime
 
 import pytest
 
+from portal.accounts.rules import Language
 from portal.journeys.shipped import AFTER_SALE, SHIPPED
 from portal.learning.actions import CONTENT
 from portal.learning.markdown import as_html
-from portal.learning.rules import Lesson, State, Written, next_lesson, read_tutorial, shelves
+from portal.learning.rules import (
+    Audience,
+    Change,
+    Draft,
+    Kind,
+    Lesson,
+    Line,
+    State,
+    Text,
+    Why,
+    Written,
+    changes,
+    is_for,
+    next_lesson,
+    read_tutorial,
+    recommended,
+    shelves,
+    slug_for,
+)
 
 NOON = datetime(2026, 6, 23, 15, tzinfo=UTC)
 
@@ -69,7 +88,7 @@ def test_what_a_writer_puts_in_is_words_and_never_a_script() -> None:
         '<b onclick="x()" hx-get="/y">b</b>\n\n[ok](https://vendor.example "t")'
     )
     assert "<script" not in shown and "<b " not in shown and 'href="javascript' not in shown
-    assert '<a href="https://vendor.example" title="t" rel="noopener nofollow">ok</a>' in shown
+    assert 'href="https://vendor.example"' in shown and 'rel="noopener nofollow"' in shown
 
 
 def test_where_the_customer_is_comes_first_and_then_the_road_from_its_start() -> None:
@@ -106,3 +125,103 @@ def test_the_next_lesson_is_the_first_unfinished_one_ahead_else_behind(
     along = [lesson(letter.lower(), done=letter.isupper()) for letter in road]
     found = next_lesson(along, at)
     assert (found.slug if found else None) == following
+
+
+# For whom
+
+
+@pytest.mark.parametrize(
+    ("plans", "audience", "plan", "own", "expected"),
+    [
+        ([], Audience.EVERYONE, "", Audience.PRIMARY, True),
+        (["Growth"], Audience.EVERYONE, "Growth", Audience.COLLEAGUES, True),
+        (["Crescimento"], Audience.EVERYONE, " crescimento", Audience.COLLEAGUES, True),
+        (["Growth", "Start"], Audience.EVERYONE, "Team", Audience.PRIMARY, False),
+        (["Growth"], Audience.EVERYONE, "", Audience.PRIMARY, False),
+        ([], Audience.PRIMARY, "Growth", Audience.PRIMARY, True),
+        ([], Audience.PRIMARY, "Growth", Audience.COLLEAGUES, False),
+        ([], Audience.COLLEAGUES, "Growth", Audience.PRIMARY, False),
+    ],
+)
+def test_it_is_for_who_has_the_plan_and_the_place(
+    plans: list[str], audience: Audience, plan: str, own: Audience, expected: bool
+) -> None:
+    assert is_for(plans, audience, plan=plan, own=own) is expected
+
+
+ROAD = [("first", "First hello"), ("second", "Setting up"), ("third", "30-day check-in")]
+
+
+def reasons(lessons: list[Lesson], here: str = "second") -> list[tuple[str, Why, str]]:
+    return [(one.lesson.slug, one.why, one.stage_name) for one in recommended(ROAD, lessons, here=here)]
+
+
+def test_what_was_begun_comes_before_where_they_are_and_that_before_what_was_left_out() -> None:
+    begun = lesson("ahead", "third")._replace(started_at=NOON)
+    lessons = [lesson("old", "first"), lesson("b", "second", 2), lesson("a", "second", 1), begun]
+    assert reasons(lessons) == [
+        ("ahead", Why.BEGUN, "30-day check-in"),
+        ("a", Why.HERE, "Setting up"),
+        ("b", Why.HERE, "Setting up"),
+    ]
+    assert reasons([*lessons[:1], lesson("a", "second", done=True)]) == [("old", Why.EARLIER, "First hello")]
+
+
+def test_a_look_ahead_is_offered_once_all_else_is_read_and_then_nothing() -> None:
+    ahead = [lesson("b", "third", 2), lesson("a", "third", 1), lesson("x", "second", done=True)]
+    assert reasons(ahead) == [("a", Why.AHEAD, "30-day check-in")]
+    assert reasons([lesson("x", "second", done=True)]) == []
+
+
+def test_what_is_for_the_whole_way_is_recommended_anywhere_and_examples_and_news_never() -> None:
+    news = lesson("n", "second")._replace(kind=Kind.NEWS)
+    assert reasons([lesson("any", ""), news, lesson("other", "elsewhere")]) == [("any", Why.HERE, "")]
+    assert reasons([lesson("a", "first")], here="") == [("a", Why.AHEAD, "First hello")]
+
+
+# What staff write
+
+
+def draft(body: str = "One\nTwo\nThree\nFour\nFive\nSix\n", **more: object) -> Draft:
+    texts = {Language.EN: Text("Title", "", body)}
+    values = {"kind": Kind.TUTORIAL, "stage_key": "", "position": 1, "minutes": 3, "audience": Audience.EVERYONE}
+    return Draft(**{**values, "plans": ("Growth",), "happened_on": None, "texts": texts, **more})  # type: ignore[arg-type]
+
+
+def test_a_draft_is_the_same_after_it_was_kept() -> None:
+    news = draft(kind=Kind.NEWS, happened_on=NOON.date())
+    assert Draft.from_json(news.as_json()) == news
+
+
+def test_a_comparison_shows_lines_with_what_stands_around_them() -> None:
+    before, after = draft(), draft("One\nTwo\nThree\nFour\n5\nSix\n", minutes=4)
+    assert changes(before, after) == [
+        Change("minutes", "", [Line("-", "3"), Line("+", "4")]),
+        Change(
+            "body",
+            "en",
+            [
+                Line("…", ""), Line(" ", "Three"), Line(" ", "Four"),
+                Line("-", "Five"), Line("+", "5"), Line(" ", "Six"),
+            ],
+        ),
+    ]  # fmt: skip
+    assert changes(before, before) == []
+
+
+def test_a_comparison_shows_a_language_that_came_or_went() -> None:
+    both = draft(texts={**draft().texts, Language.PT_BR: Text("Título", "", "Um\n")})
+    assert [(each.field, each.language) for each in changes(draft(), both)] == [("title", "pt-BR"), ("body", "pt-BR")]
+
+
+@pytest.mark.parametrize(
+    ("title", "taken", "slug"),
+    [
+        ("Conte seu Estoque, já!", set(), "conte-seu-estoque-ja"),
+        ("Again", {"again", "again-2"}, "again-3"),
+        ("News", set(), "news-2"),
+        ("日本", set(), "lesson"),
+    ],
+)
+def test_an_address_is_made_of_the_title(title: str, taken: set[str], slug: str) -> None:
+    assert slug_for(title, taken) == slug

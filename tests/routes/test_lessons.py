@@ -1,15 +1,19 @@
 """The lesson pages, as a customer uses them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from portal.accounts.rules import Language
+from portal.clock import FixedClock
 from portal.db import Database
 from portal.journeys.shipped import load_shipped
-from portal.learning import actions
+from portal.learning import actions, writing
 from portal.learning.models import TutorialProgress
+from portal.learning.rules import Audience, Draft, Kind, Text
 from tests.routes.conftest import NOON, Cast
 
 PATH = "/learn/your-first-hour"
@@ -31,7 +35,7 @@ def progress(database: Database) -> list[tuple[int, bool, bool | None]]:
 
 def test_all_lessons_are_listed_and_looking_changes_nothing(maria: TestClient, database: Database) -> None:
     page = maria.get("/learn")
-    assert page.status_code == 200 and page.text.count('class="lesson"') == 14
+    assert page.status_code == 200 and page.text.count('class="lesson"') == 14 + 1  # the one that is recommended
     assert maria.get(PATH).status_code == 200
     assert progress(database) == []
 
@@ -46,7 +50,7 @@ def test_a_lesson_is_read_finished_judged_and_taken_back(maria: TestClient, data
     assert "Did this help?" in page and f'action="{PATH}/reopen"' in page
     maria.post(f"{PATH}/helped", data={"helped": "false"})
     assert progress(database) == [(cast.maria, True, False)]
-    assert "Tell us what was missing" in maria.get(PATH).text
+    assert "What was missing?" in maria.get(PATH).text
     maria.post(f"{PATH}/reopen")
     assert progress(database) == [(cast.maria, False, False)]
 
@@ -75,3 +79,53 @@ def test_a_lesson_that_is_not_there_is_a_friendly_404(maria: TestClient, slug: s
 def test_an_odd_verdict_is_no_verdict(maria: TestClient, database: Database, helped: str) -> None:
     assert maria.post(f"{PATH}/helped", data={"helped": helped}).status_code == 404
     assert progress(database) == []
+
+
+def test_what_was_missing_is_said_in_words_beside_the_lesson(maria: TestClient, database: Database) -> None:
+    maria.post(f"{PATH}/finish")
+    maria.post(f"{PATH}/helped", data={"helped": "false"})
+    for empty in ("", "  ", "x" * 2001, "a\x00b"):
+        assert maria.post(f"{PATH}/missing", data={"words": empty}).status_code == 422
+    answer = maria.post(
+        f"{PATH}/missing", data={"words": "The <b>freezer</b>."}, headers={"HX-Request-Type": "partial"}
+    )
+    assert answer.status_code == 200 and "<html" not in answer.text
+    assert "You told us what was missing" in answer.text and "&lt;b&gt;freezer" in answer.text
+
+
+def test_how_far_one_has_read_is_kept_and_gone_on_from(maria: TestClient) -> None:
+    answer = maria.post(f"{PATH}/part", data={"part": "2"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{PATH}#part-2")
+    assert 'href="#part-3"' in maria.get(PATH).text
+    assert maria.post(f"{PATH}/part", data={"part": "1"}, headers={"HX-Request-Type": "partial"}).status_code == 204
+    assert 'href="#part-3"' in maria.get(PATH).text
+    for odd in ("", "0", "-1", "1001", "x", "9" * 30):
+        assert maria.post(f"{PATH}/part", data={"part": odd}).status_code == 404
+
+
+def test_news_and_examples_have_their_pages_and_looking_alone_changes_nothing(
+    maria: TestClient, database: Database, clock: FixedClock
+) -> None:
+    def add(kind: Kind, title: str, **more: str) -> None:
+        on = NOON.date() if kind is Kind.NEWS else None
+        texts = {Language.EN: Text(title, "In short.", "Long.", **more)}
+        draft = Draft(kind, "", 1, 1, Audience.EVERYONE, (), on, texts)
+        with database.write() as db:
+            now = clock.now()
+            writing.publish(db, writing.create(db, draft, by="staff:1", now=now), by="staff:1", now=now)
+
+    clock.set(NOON + timedelta(minutes=1))
+
+    add(Kind.NEWS, "Order lists suggest quantities")
+    add(Kind.EXAMPLE, "Half the waste", who="Brightwater Bakery", achieved="From 9% to 4%")
+    example = maria.get("/learn/examples").text
+    assert "Half the waste" in example and "Brightwater Bakery" in example and "From 9% to 4%" in example
+    assert "suggest quantities" not in example and "something new" in example
+    for _ in range(2):
+        assert "Mark all as seen" in maria.get("/learn/news").text
+    assert "Order lists suggest quantities" in maria.get("/").text
+    assert "something new" in maria.get("/").text
+    assert maria.post("/learn/news/seen").headers["location"] == "/learn/news"
+    assert "Mark all as seen" not in maria.get("/learn/news").text
+    assert "something new" not in maria.get("/").text
+    assert "Long." in maria.get("/learn/half-the-waste").text

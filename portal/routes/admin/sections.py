@@ -41,6 +41,14 @@ SECTIONS: tuple[Section, ...] = (
         Permission.MANAGE_STAFF,
     ),
     Section(
+        "lessons",
+        "/admin/lessons",
+        "book",
+        N_("Lessons"),
+        N_("What customers read: lessons, examples and news."),
+        Permission.EDIT_CONTENT,
+    ),
+    Section(
         "imports",
         "/staff/import",
         "upload",

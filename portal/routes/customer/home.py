@@ -12,7 +12,9 @@ from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_
 from portal.journeys import queries
 from portal.learning.queries import lessons_for
+from portal.learning.rules import Kind, State, recommended
 from portal.meetings.queries import next_meeting
+from portal.routes.customer.learn import reader_of
 from portal.surveys.queries import due_survey
 
 pages = customer_pages()
@@ -85,6 +87,9 @@ def home(ask: CustomerAsk) -> Response:
     told_us = queries.told_us(ask.db, ask.me.contact_id)
     on_it = next((told for told in told_us if told.closed_at is None), None)
     stage = journey.stage.key if journey else ""
+    lessons = lessons_for(ask.db, reader_of(ask), stage)
+    read = [each for each in lessons if each.kind is Kind.TUTORIAL and each.state is State.DONE]
+    steps = [(step.key, step.name) for step in journey.path] if journey else []
     return ask.page(
         "customer/home.html",
         journey=journey,
@@ -94,7 +99,10 @@ def home(ask: CustomerAsk) -> Response:
         hello=hello(ask.me.name, stage, ask.now, ask.zone, is_unhappy=on_it is not None),
         meeting=next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now),
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
-        lessons=lessons_for(ask.db, ask.me.contact_id, stage, ask.locale) if journey else (),
+        recommended=recommended(steps, lessons, here=stage),
+        lessons=read if journey else (),
+        news=[each for each in lessons if each.is_unread],
+        unread_news=sum(each.is_unread for each in lessons),
         today=ask.now.astimezone(zone(ask.zone)).date(),
         start=progress_of(ask.db, ask.me.contact_id),
         start_words=START_WORDS,

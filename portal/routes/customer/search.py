@@ -13,10 +13,13 @@ from portal.journeys import queries as journeys
 from portal.journeys.findable import own_journey
 from portal.journeys.queries import CustomerJourney
 from portal.learning.queries import lessons_for
+from portal.learning.rules import Kind as Written
+from portal.learning.rules import Lesson
 from portal.meetings import queries as meetings
 from portal.meetings.findable import own_meetings
+from portal.routes.customer.learn import reader_of
 from portal.search import queries
-from portal.search.rules import EVERYBODY, Document, Kind, of_account, of_contact, of_plan
+from portal.search.rules import EVERYBODY, Document, Kind, of_account, of_contact, of_place, of_plan
 from portal.words import translate
 
 pages = customer_pages()
@@ -119,11 +122,15 @@ def search(ask: CustomerAsk) -> Response:
         "groups": grouped(hits),
         "shelves": SHELVES,
         "consultant": journey.consultant if journey is not None else None,
-        "lessons": () if found.hits or in_box else lessons_for(ask.db, me.contact_id, stage, ask.locale),
+        "lessons": () if found.hits or in_box else _lessons(ask, stage),
     }
     if in_box:
         return ask.block("customer/search.html", "quick", **values)
     return ask.page_or_block("customer/search.html", "found", **values)
+
+
+def _lessons(ask: AskOfCustomer, stage: str) -> list[Lesson]:
+    return [each for each in lessons_for(ask.db, reader_of(ask), stage) if each.kind is Written.TUTORIAL]
 
 
 NOTHING = queries.Found((), ())
@@ -139,7 +146,9 @@ def grouped(hits: Sequence[queries.Hit]) -> list[Group]:
 
 def _reader(ask: AskOfCustomer, stage: str) -> queries.Reader:
     plan = ask.db.scalar(select(Account.plan).where(Account.id == ask.me.account_id)) or ""
-    who = (EVERYBODY, of_plan(plan), of_account(ask.me.account_id), of_contact(ask.me.contact_id))
+    own_place = reader_of(ask).audience
+    at_their_place = (of_place(EVERYBODY, own_place), of_place(of_plan(plan), own_place))
+    who = (EVERYBODY, of_plan(plan), *at_their_place, of_account(ask.me.account_id), of_contact(ask.me.contact_id))
     return queries.Reader(ask.locale, who, stage)
 
 

@@ -11,7 +11,9 @@ from portal.accounts.rules import StartStep
 from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_, NotFound
 from portal.journeys.queries import customer_journey
-from portal.learning.queries import all_lessons, lessons_for
+from portal.learning.queries import all_lessons
+from portal.learning.rules import Kind
+from portal.routes.customer.learn import reader_of
 
 pages = customer_pages()
 
@@ -46,8 +48,10 @@ def take_step(ask: CustomerAsk, step: Step) -> Response:
 def _first_lesson(ask: CustomerAsk) -> str:
     """The first lesson of their stage that they haven't finished, else of all."""
     journey = customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
-    here = lessons_for(ask.db, ask.me.contact_id, journey.stage.key, ask.locale) if journey else []
-    lessons = [*here, *all_lessons(ask.db, ask.me.contact_id, ask.locale)]
+    reader = reader_of(ask)
+    here = journey.stage.key if journey else ""
+    lessons = [lesson for lesson in all_lessons(ask.db, reader) if lesson.kind is Kind.TUTORIAL]
+    lessons.sort(key=lambda lesson: lesson.stage_key != here)
     return next((lesson.path for lesson in lessons if lesson.state != "done"), "/learn")
 
 

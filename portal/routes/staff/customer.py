@@ -20,6 +20,7 @@ from portal.forms import Filled, empty_form, read_form
 from portal.journeys import actions, cases, desk, queries
 from portal.journeys.rules import ACTIVITY_TITLES, FlagOrigin, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
+from portal.learning.desk import learners
 from portal.links import new_nonce
 from portal.meetings.queries import meetings_of
 from portal.messages.queries import thread
@@ -168,6 +169,7 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         team=people_queries.team(ask.db, account),
         wishes=people_queries.wishes_of(ask.db, [person.id for person in found.people]),
         invitations=people_queries.pending(ask.db, account),
+        learners=learners(ask.db, ask.locale, account_id=account),
         forms=_empty(ask, found),
         **values,
         **_timeline(ask, found),

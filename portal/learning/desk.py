@@ -1,0 +1,267 @@
+"""What staff see of what there is to read: the list with what is missing, versions, pictures and files, and the report."""
+
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import String, case, cast, func, select
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import Account, Contact, Staff
+from portal.accounts.rules import Language
+from portal.errors import NotFound
+from portal.journeys.models import PipelineRow, StageRow
+from portal.journeys.shipped import AFTER_SALE
+from portal.learning.models import Tutorial, TutorialProgress, TutorialText, TutorialVersion
+from portal.learning.rules import Audience, Kind, is_for
+from portal.media import Kept, Medium, Reach
+
+
+class Item(NamedTuple):
+    """One of the list; `languages` are those that it is written in."""
+
+    id: int
+    slug: str
+    kind: Kind
+    stage_key: str
+    position: int
+    minutes: int
+    audience: Audience
+    plans: list[str]
+    happened_on: date | None
+    version: int
+    published_at: datetime | None
+    changed_at: datetime
+    title: str
+    languages: frozenset[str]
+
+    @property
+    def missing(self) -> list[str]:
+        return [str(each) for each in Language if each not in self.languages]
+
+    @property
+    def path(self) -> str:
+        return f"/admin/lessons/{self.id}"
+
+
+def items(db: Session, language: str, *, ids: Collection[int] | None = None) -> list[Item]:
+    """All there is, drafts included, with its title in that language if it has one: by kind, then the road. Two statements."""
+    texts: dict[int, dict[str, str]] = {}
+    for id_, written_in, title in db.execute(
+        select(TutorialText.tutorial_id, TutorialText.language, TutorialText.title).order_by(TutorialText.language)
+    ):
+        texts.setdefault(id_, {})[str(written_in)] = title
+    columns = [getattr(Tutorial, name) for name in Item._fields[:12]]
+    wanted = select(*columns).order_by(Tutorial.kind.desc(), Tutorial.position, Tutorial.slug)
+    if ids is not None:
+        wanted = wanted.where(Tutorial.id.in_(ids))
+    found = []
+    for row in db.execute(wanted):
+        titles = texts.get(row[0], {})
+        title = titles.get(language) or next(iter(titles.values()), row.slug)
+        found.append(Item._make([*row, title, frozenset(titles)]))
+    return found
+
+
+def item(db: Session, tutorial_id: int, language: str) -> Item:
+    """One of them. Errors: NotFound."""
+    for found in items(db, language, ids=[tutorial_id]):
+        return found
+    raise NotFound
+
+
+def stage_names(db: Session, language: str) -> list[tuple[str, str]]:
+    """Key and staff's name of each after-sale stage, in their order."""
+    newest = select(func.max(PipelineRow.version)).where(PipelineRow.key == AFTER_SALE).scalar_subquery()
+    name = StageRow.name_pt if language == Language.PT_BR else StageRow.name_en
+    rows = db.execute(
+        select(StageRow.key, name)
+        .join(PipelineRow, PipelineRow.id == StageRow.pipeline_id)
+        .where(PipelineRow.key == AFTER_SALE, PipelineRow.version == newest)
+        .order_by(StageRow.position)
+    )
+    return [(key, named) for key, named in rows]
+
+
+def plans(db: Session) -> list[str]:
+    """The plans that customers have."""
+    return list(db.scalars(select(Account.plan).where(Account.plan != "").distinct().order_by(Account.plan)))
+
+
+# Versions
+
+
+class Version(NamedTuple):
+    """One version, without its words; `name` of who saved it, empty where nobody did by hand."""
+
+    number: int
+    by: str
+    name: str
+    at: datetime
+    restored_from: int | None
+
+
+def versions(db: Session, tutorial_id: int) -> list[Version]:
+    """The newest first."""
+    who = TutorialVersion.by == "staff:" + cast(Staff.id, String)
+    rows = db.execute(
+        select(
+            TutorialVersion.number,
+            TutorialVersion.by,
+            func.coalesce(Staff.name, ""),
+            TutorialVersion.at,
+            TutorialVersion.restored_from,
+        )
+        .outerjoin(Staff, who)
+        .where(TutorialVersion.tutorial_id == tutorial_id)
+        .order_by(TutorialVersion.number.desc())
+    )
+    return [Version(*row) for row in rows]
+
+
+def version(db: Session, tutorial_id: int, number: int) -> TutorialVersion:
+    """One with its words. Errors: NotFound."""
+    found = db.get(TutorialVersion, (tutorial_id, number))
+    if found is None:
+        raise NotFound
+    return found
+
+
+# Pictures and files
+
+
+def uploads(db: Session, *, most: int = 24) -> list[Kept]:
+    """The newest pictures and files that staff uploaded to be shown."""
+    columns = [getattr(Medium, name) for name in Kept._fields]
+    wanted = (
+        select(*columns)
+        .where(Medium.reach == Reach.BY_ADDRESS, Medium.created_by.startswith("staff:"))
+        .order_by(Medium.id.desc())
+        .limit(most)
+    )
+    return [Kept(*row) for row in db.execute(wanted)]
+
+
+def unknown_media(db: Session, addresses: Collection[str]) -> set[str]:
+    """Those of the addresses at which we keep nothing for everybody."""
+    known = select(Medium.address).where(Medium.address.in_(addresses), Medium.reach == Reach.BY_ADDRESS)
+    return set(addresses) - set(db.scalars(known)) if addresses else set()
+
+
+# The report
+
+
+class Reached(NamedTuple):
+    """How one of them fares; `people` are those it is for."""
+
+    item: Item
+    people: int
+    started: int
+    finished: int
+    helped: int
+    not_helped: int
+
+
+def report(db: Session, language: str) -> list[Reached]:
+    """Of all that is published or was ever read. Four statements, however much there is."""
+    crowd = _crowd(db)
+    told = TutorialProgress.helped
+    rows = db.execute(
+        select(
+            TutorialProgress.tutorial_id,
+            func.count(),
+            func.count(TutorialProgress.finished_at),
+            func.sum(case((told.is_(True), 1), else_=0)),
+            func.sum(case((told.is_(False), 1), else_=0)),
+        ).group_by(TutorialProgress.tutorial_id)
+    )
+    counted = {row[0]: tuple(int(number) for number in row[1:]) for row in rows}
+    found = []
+    for one in items(db, language):
+        if one.published_at is None and one.id not in counted:
+            continue
+        people = sum(
+            number
+            for plan, is_primary, number in crowd
+            if is_for(one.plans, one.audience, plan=plan, own=Audience.PRIMARY if is_primary else Audience.COLLEAGUES)
+        )
+        found.append(Reached(one, people, *counted.get(one.id, (0, 0, 0, 0))))
+    return found
+
+
+def _crowd(db: Session) -> list[tuple[str, bool, int]]:
+    """How many people there are, by plan and whether they are the primary contact; of customers who are still here."""
+    rows = db.execute(
+        select(Account.plan, Contact.is_primary, func.count())
+        .join(Contact, Contact.account_id == Account.id)
+        .where(Contact.disabled_at.is_(None), Account.churned_on.is_(None))
+        .group_by(Account.plan, Contact.is_primary)
+    )
+    return [(plan, is_primary, number) for plan, is_primary, number in rows]
+
+
+class Learner(NamedTuple):
+    """What one person did with one of them; `title` of it, in the language asked for if there is one."""
+
+    contact_id: int
+    name: str
+    account_id: int
+    account: str
+    tutorial_id: int
+    title: str
+    started_at: datetime
+    finished_at: datetime | None
+    part: int
+    helped: bool | None
+    words: str
+
+
+def learners(
+    db: Session,
+    language: str,
+    *,
+    tutorial_id: int | None = None,
+    account_id: int | None = None,
+    most: int | None = None,
+) -> list[Learner]:
+    """Who read what, those whom it did not help first, then the latest. One statement."""
+    titles = (
+        select(TutorialText.title)
+        .where(TutorialText.tutorial_id == TutorialProgress.tutorial_id)
+        .order_by(case((TutorialText.language == Language(language), 0), else_=1))
+        .limit(1)
+        .scalar_subquery()
+    )
+    wanted = (
+        select(
+            Contact.id,
+            Contact.name,
+            Account.id,
+            Account.name,
+            TutorialProgress.tutorial_id,
+            func.coalesce(titles, ""),
+            TutorialProgress.started_at,
+            TutorialProgress.finished_at,
+            TutorialProgress.part,
+            TutorialProgress.helped,
+            TutorialProgress.words,
+        )
+        .join(Contact, Contact.id == TutorialProgress.contact_id)
+        .join(Account, Account.id == Contact.account_id)
+        .order_by(
+            case((TutorialProgress.helped.is_(False), 0), else_=1),
+            func.coalesce(TutorialProgress.finished_at, TutorialProgress.started_at).desc(),
+            Contact.id,
+            TutorialProgress.tutorial_id,
+        )
+    )
+    if tutorial_id is not None:
+        wanted = wanted.where(TutorialProgress.tutorial_id == tutorial_id)
+    if account_id is not None:
+        wanted = wanted.where(Contact.account_id == account_id)
+    return [Learner(*row) for row in db.execute(wanted.limit(most))]
+
+
+def complaints(db: Session, language: str, *, most: int = 20) -> list[Learner]:
+    """The latest of those whom something did not help."""
+    return [one for one in learners(db, language, most=most) if one.helped is False]

@@ -1,0 +1,217 @@
+"""Writing what customers read, over HTTP: what is typed is never lost, uploads are refused in words, readers see the rest."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+from starlette.testclient import TestClient
+
+from portal.db import Database
+from portal.learning.models import Tutorial, TutorialText, TutorialVersion
+from portal.media import Medium
+from portal.shipped import load_all
+from tests.routes.conftest import NOON, Cast
+from tests.test_media import SVG, office, picture
+
+SignIn = Callable[..., TestClient]
+NEW = {
+    "kind": "tutorial",
+    "stage_key": "deployment",
+    "audience": "everyone",
+    "position": "3",
+    "minutes": "4",
+    "title_en": "Count your stock",
+    "summary_en": "In twenty minutes.",
+    "body_en": "Clear the shelves.\n\n## Then\n\nCount.\n",
+}
+
+
+@pytest.fixture
+def rui(database: Database, cast: Cast, signed_in: SignIn) -> TestClient:
+    """The manager, with what ships."""
+    with database.write() as db:
+        load_all(db, now=NOON)
+    return signed_in(staff_id=cast.rui)
+
+
+@pytest.fixture
+def maria(cast: Cast, signed_in: SignIn) -> TestClient:
+    return signed_in(contact_id=cast.maria)
+
+
+def written(rui: TestClient, **more: str) -> str:
+    """The path of a new draft."""
+    answer = rui.post("/admin/lessons", data=NEW | more)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def test_a_manager_writes_and_publishes_and_a_customer_reads(rui: TestClient, maria: TestClient) -> None:
+    path = written(rui)
+    assert "Draft" in rui.get(path).text
+    assert maria.get("/learn/count-your-stock").status_code == 404
+    rui.post(f"{path}/published")
+    assert "<h2>Then</h2>" in maria.get("/learn/count-your-stock").text
+    rui.post(f"{path}/withdrawn")
+    assert maria.get("/learn/count-your-stock").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/lessons", "/admin/lessons/new", "/admin/lessons/report", "/admin/lessons/report.csv"]
+)
+def test_consultants_and_customers_may_not(
+    rui: TestClient, signed_in: SignIn, cast: Cast, maria: TestClient, path: str
+) -> None:
+    assert rui.get(path).status_code == 200
+    assert signed_in(staff_id=cast.carla).get(path).status_code == 403
+    assert maria.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"title_en": "", "body_en": "", "summary_en": ""}, "in at least one language"),
+        ({"title_en": ""}, "Please write this as well"),
+        ({"title_pt": "Conte"}, "Please write this as well"),
+        ({"minutes": "0"}, "Please enter 1 or more."),
+        ({"stage_key": "nowhere"}, "Please choose one from the list."),
+        ({"kind": "poem"}, "Please choose one from the list."),
+        ({"kind": "news"}, "News has a day."),
+        ({"title_en": "x" * 201}, "Please shorten this to 200 characters."),
+        ({"body_en": "![cat](https://pictures.example/cat.png)"}, "is at another host"),
+        ({"body_en": f"![cat](/media/{'a' * 40}/cat.webp)"}, "isn’t here"),
+        ({"body_en": "a\x00b"}, "invisible control characters"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_the_field_and_what_was_typed_stays(
+    rui: TestClient, database: Database, wrong: dict[str, str], said: str
+) -> None:
+    answer = rui.post("/admin/lessons", data=NEW | {"summary_en": "A summary to keep"} | wrong)
+    assert answer.status_code == 422
+    assert said in answer.text
+    if "summary_en" not in wrong:
+        assert 'value="A summary to keep"' in answer.text
+    with database.read() as db:
+        assert db.scalar(select(func.count()).select_from(Tutorial)) == 14
+
+
+def test_the_second_of_two_is_told_keeps_what_was_typed_and_may_save_on_purpose(
+    rui: TestClient, signed_in: SignIn, cast: Cast, database: Database
+) -> None:
+    path, ana = written(rui), signed_in(staff_id=cast.ana)
+    assert ana.post(path, data=NEW | {"version": "1", "title_en": "Ana’s title"}).status_code == 303
+    answer = rui.post(path, data=NEW | {"version": "1", "title_en": "Rui’s title", "body_en": "Rui’s words"})
+    assert answer.status_code == 409
+    assert "Ana Reis saved version 2 while you were writing." in answer.text
+    assert 'value="Rui’s title"' in answer.text and "Rui’s words</textarea>" in answer.text
+    assert "Ana’s title</del>" in answer.text.replace('<span class="vh">Gone: </span>', "")
+    assert re.search(r'name="version" value="2"', answer.text)
+    assert rui.post(path, data=NEW | {"version": "2", "title_en": "Rui’s title"}).status_code == 303
+    with database.read() as db:
+        assert "Rui’s title" in db.scalars(select(TutorialText.title)).all()
+        kept = (
+            select(func.count())
+            .select_from(TutorialVersion)
+            .where(TutorialVersion.tutorial_id == int(path.split("/")[-1]))
+        )
+        assert db.scalar(kept) == 3
+
+
+def test_versions_are_compared_and_one_comes_back(rui: TestClient, maria: TestClient) -> None:
+    path = written(rui)
+    rui.post(path, data=NEW | {"version": "1", "body_en": "Clear the shelves.\n\n## Then\n\nGuess.\n"})
+    page = (
+        rui.get(f"{path}/versions/1")
+        .text.replace('<span class="vh">Gone: </span>', "")
+        .replace('<span class="vh">New: </span>', "")
+    )
+    assert "<del>Count.</del>" in page and "<ins>Guess.</ins>" in page
+    assert rui.post(f"{path}/versions/1/restored", data={"version": "1"}).status_code == 409
+    assert rui.post(f"{path}/versions/1/restored", data={"version": "2"}).status_code == 303
+    assert "Count.</textarea>" in rui.get(path).text.replace("\n</textarea>", "</textarea>")
+    assert rui.get(f"{path}/versions/9").status_code == 404
+
+
+def test_the_preview_is_what_readers_get_and_saves_nothing(rui: TestClient, database: Database) -> None:
+    typed = NEW | {"body_en": "## Hello\n\n<script>alert(1)</script>", "title_pt": "Olá"}
+    block = rui.post("/admin/lessons/preview", data=typed, headers={"HX-Request-Type": "partial"}).text
+    assert block.lstrip().startswith("<section") and "<h2>Hello</h2>" in block and "<script" not in block
+    page = rui.post("/admin/lessons/preview", data=typed).text
+    assert "<h2>Hello</h2>" in page and 'value="Olá"' in page
+    assert "<script>alert" not in page
+    with database.read() as db:
+        assert db.scalar(select(func.count()).select_from(Tutorial)) == 14
+
+
+def test_a_picture_is_uploaded_beside_what_is_typed_and_shown_to_readers(rui: TestClient, maria: TestClient) -> None:
+    answer = rui.post("/admin/lessons/media", data=NEW, files={"upload": ("shelf.png", picture(), "image/png")})
+    assert answer.status_code == 200 and 'value="Count your stock"' in answer.text
+    [line] = re.findall(r'value="(!\[shelf\]\(/media/[0-9a-f]{40}/shelf\.webp#60x40\))"', answer.text)
+    path = written(rui, body_en=line.replace("shelf]", "A shelf]"), then="publish")
+    page = maria.get("/learn/count-your-stock").text
+    [address] = re.findall(r'<img src="(/media/[^"]+)" alt="A shelf" width="60" height="40"', page)
+    assert maria.get(address).headers["content-type"] == "image/webp"
+    assert "A shelf" in rui.get(path).text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("drawing.svg", SVG, "We don’t take files of this kind"),
+        ("drawing.png", SVG, "SVG drawings can hold scripts"),
+        ("page.html", b"<script>1</script>", "We don’t take files of this kind"),
+        ("plan.pdf", b"<script>1</script>", "isn’t what its name says"),
+        ("macros.docx", office(more={"word/vbaProject.bin": b"x"}), "macros"),
+        ("huge.png", b"\x89PNG" + b"\0" * 10_500_000, "This file has 11 MB"),
+    ],
+)
+def test_an_upload_of_the_wrong_kind_is_refused_in_words_and_what_was_typed_stays(
+    rui: TestClient, database: Database, name: str, content: bytes, said: str
+) -> None:
+    answer = rui.post("/admin/lessons/media", data=NEW, files={"upload": (name, content)})
+    assert answer.status_code == 422
+    assert said in answer.text and 'value="Count your stock"' in answer.text
+    with database.read() as db:
+        assert db.scalar(select(func.count()).select_from(Medium)) == 0
+
+
+def test_an_upload_beyond_all_measure_stops_at_the_door(rui: TestClient) -> None:
+    answer = rui.post("/admin/lessons/media", data=NEW, files={"upload": ("huge.png", b"\0" * 12_000_000)})
+    assert answer.status_code == 413
+
+
+def test_deleting_asks_for_a_tick_and_takes_only_drafts(rui: TestClient) -> None:
+    path = written(rui)
+    assert rui.post(f"{path}/deleted").status_code == 422
+    rui.post(f"{path}/published")
+    assert rui.post(f"{path}/deleted", data={"sure": "1"}).status_code == 409
+    rui.post(f"{path}/withdrawn")
+    assert rui.post(f"{path}/deleted", data={"sure": "1"}).headers["location"] == "/admin/lessons"
+    assert rui.get(path).status_code == 404
+
+
+def test_the_report_tells_who_read_and_what_did_not_help(rui: TestClient, maria: TestClient, cast: Cast) -> None:
+    path = written(rui, title_en="=1+1 lesson", then="publish")
+    slug = "/learn/1-1-lesson"
+    maria.post(f"{slug}/finish")
+    maria.post(f"{slug}/helped", data={"helped": "false"})
+    assert maria.post(f"{slug}/missing", data={"words": ""}).status_code == 422
+    maria.post(f"{slug}/missing", data={"words": "=HYPERLINK(1)"})
+    assert "=HYPERLINK(1)" in rui.get("/admin/lessons/report").text
+    assert "Maria Souza" in rui.get(f"{path}/readers").text
+    assert "=HYPERLINK(1)" in rui.get(f"/staff/customers/{cast.lumen}").text
+    rows = list(csv.reader(io.StringIO(rui.get("/admin/lessons/report.csv").content.decode("utf-8-sig"))))
+    assert rows[1][:4] == ["'=1+1 lesson", "Lesson", "Lumen", "Maria Souza"]
+    assert rows[1][6:] == ["No", "'=HYPERLINK(1)"]
+
+
+def test_the_list_can_be_narrowed(rui: TestClient) -> None:
+    written(rui)
+    everything = rui.get("/admin/lessons").text
+    assert everything.count('<th scope="row">') == 15 and "Portuguese is missing" in everything
+    assert rui.get("/admin/lessons?missing=pt-BR").text.count('<th scope="row">') == 1
+    assert rui.get("/admin/lessons?state=draft&kind=tutorial&stage=deployment").text.count('<th scope="row">') == 1
+    assert "Nothing like that" in rui.get("/admin/lessons?kind=news").text
