@@ -64,7 +64,18 @@ from portal.routes.public import (
     survey,
 )
 from portal.routes.public import meeting as sealed_meeting
-from portal.routes.staff import customer, customers, day, hours, imports, inbox, meetings, people, pipeline
+from portal.routes.staff import (
+    customer,
+    customers,
+    day,
+    hours,
+    imports,
+    inbox,
+    meeting_kinds,
+    meetings,
+    people,
+    pipeline,
+)
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
@@ -109,6 +120,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     staff_referrals.rewards,
     meetings.pages,
     hours.pages,
+    meeting_kinds.pages,
     imports.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = []

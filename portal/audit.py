@@ -54,6 +54,7 @@ class Happened(StrEnum):
     MEETING_CANCELLED = "meeting_cancelled"
     MEETING_HELD = "meeting_held"
     MEETING_MISSED = "meeting_missed"
+    MEETING_KIND_CHANGED = "meeting_kind_changed"
     TUTORIAL_FINISHED = "tutorial_finished"
     MAIL_SENT = "mail_sent"
     MAIL_FAILED = "mail_failed"

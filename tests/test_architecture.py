@@ -52,7 +52,8 @@ LAYERS = (
         "the ground",
         together(
             *("boundary", "catalogues", "charts", "clock", "copies", "db", "errors", "house", "icons", "kit"),
-            *("links", "logs", "places", "settings", "strict_json", "styles", "templating", "text", "words"),
+            *("links", "logs", "outbound", "places", "settings", "strict_json", "styles", "templating", "text"),
+            *("vault", "words"),
         ),
     ),
 )

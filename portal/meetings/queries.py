@@ -16,8 +16,18 @@ from portal.journeys.models import Flag, JourneyRow
 from portal.journeys.rules import Status
 from portal.journeys.shipped import AFTER_SALE
 from portal.meetings.diary import Span
-from portal.meetings.diary import slots as slots  # part of what pages and the API ask of this room
-from portal.meetings.models import CalendarFeed, HourException, Meeting, WeeklyHours
+from portal.meetings.diary import all_terms as all_terms  # part of what pages and the API ask of this room
+from portal.meetings.diary import slots as slots
+from portal.meetings.diary import terms_of as terms_of
+from portal.meetings.models import (
+    BusyCalendar,
+    CalendarFeed,
+    HolidayPlace,
+    HourException,
+    KindSetting,
+    Meeting,
+    WeeklyHours,
+)
 from portal.meetings.rules import WORDS, MeetingKind, MeetingState, Way, kinds_to_offer, may_customer_change
 
 MEETING = "meeting"
@@ -63,6 +73,7 @@ class MeetingLine(NamedTuple):
     held_at: datetime | None
     missed_at: datetime | None
     nonce: str
+    changes_until_hours: int
 
     @property
     def title(self) -> str:
@@ -99,7 +110,9 @@ class MeetingLine(NamedTuple):
         return self.state is MeetingState.PLANNED and now < self.ends_at
 
     def may_customer_change(self, now: datetime) -> bool:
-        return self.state is MeetingState.PLANNED and may_customer_change(self.starts_at, now)
+        return self.state is MeetingState.PLANNED and may_customer_change(
+            self.starts_at, now, until_hours=self.changes_until_hours
+        )
 
 
 _LINES = (
@@ -136,6 +149,7 @@ _LINES = (
         Meeting.held_at,
         Meeting.missed_at,
         Meeting.nonce,
+        Meeting.changes_until_hours,
     )
     .select_from(Meeting)
     .join(Account, Account.id == Meeting.account_id)
@@ -217,6 +231,22 @@ def planned_for_flag(db: Session, flag_id: int, *, now: datetime) -> MeetingLine
     """The doubt meeting that is planned for a flag, the soonest if there are two; None while there is none."""
     row = db.execute(
         _LINES.where(Meeting.flag_id == flag_id, _PLANNED, Meeting.ends_at > now).order_by(Meeting.starts_at).limit(1)
+    ).first()
+    return _line(row) if row is not None else None
+
+
+def planned_again(db: Session, line: MeetingLine, *, now: datetime) -> MeetingLine | None:
+    """The next meeting of the same person, kind and journey as one that came to nothing; None while there is none."""
+    row = db.execute(
+        _LINES.where(
+            Meeting.journey_id == line.journey_id,
+            Meeting.contact_id == line.contact_id,
+            Meeting.kind == line.kind,
+            _PLANNED,
+            Meeting.ends_at > now,
+        )
+        .order_by(Meeting.starts_at)
+        .limit(1)
     ).first()
     return _line(row) if row is not None else None
 
@@ -378,6 +408,38 @@ def exceptions(db: Session, staff_id: int, *, since: date) -> dict[date, list[Sp
     ):
         dates.setdefault(day, []).extend([Span(opens, closes)] if opens is not None and closes is not None else [])
     return dates
+
+
+def holiday_place(db: Session, staff_id: int) -> str | None:
+    """Whose public holidays somebody has; None: those of the house."""
+    return db.scalar(select(HolidayPlace.place).where(HolidayPlace.staff_id == staff_id))
+
+
+class OwnCalendar(NamedTuple):
+    """How reading a consultant's own calendar goes. Of its address only the host is ever shown again."""
+
+    host: str
+    added_at: datetime
+    read_at: datetime | None
+    busy_count: int
+    left_out: int
+    failures: int
+    failed_at: datetime | None
+    error: str
+    error_values: dict[str, Any]
+    try_at: datetime
+
+
+def own_calendar(db: Session, staff_id: int) -> OwnCalendar | None:
+    """The calendar whose busy times block somebody's slots; None if they gave none."""
+    columns = (getattr(BusyCalendar, name) for name in OwnCalendar._fields)
+    row = db.execute(select(*columns).where(BusyCalendar.staff_id == staff_id)).first()
+    return OwnCalendar._make(row) if row is not None else None
+
+
+def changed_kinds(db: Session) -> frozenset[MeetingKind]:
+    """The kinds of which somebody changed what ships."""
+    return frozenset(db.scalars(select(KindSetting.kind)))
 
 
 # Feeds
