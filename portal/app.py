@@ -51,6 +51,7 @@ from portal.routes.api import (
     messages,
     survey_invitations,
 )
+from portal.routes.api import meetings as api_meetings
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
@@ -126,7 +127,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
 ADMIN_PAGES: Sequence[APIRouter] = []
 API_CALLS: Sequence[APIRouter] = [
     router
-    for calls in (accounts, journeys, survey_invitations, flags, activities)
+    for calls in (accounts, journeys, survey_invitations, flags, activities, api_meetings)
     for router in (calls.reading, calls.writing)
 ] + [messages.reading, insights.reading]
 

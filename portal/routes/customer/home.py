@@ -10,8 +10,11 @@ from portal.deps import CustomerAsk, Id, customer_pages
 from portal.errors import N_, NotFound
 from portal.journeys import actions, queries
 from portal.journeys.plans import MilestoneLine
+from portal.journeys.queries import CustomerJourney, Plan
+from portal.journeys.rules import Status
 from portal.learning.queries import lessons_for
-from portal.meetings.queries import next_meeting
+from portal.meetings.queries import Offer, next_meeting, offers_of_plan
+from portal.meetings.rules import MeetingKind
 from portal.surveys.queries import due_survey
 
 pages = customer_pages()
@@ -25,6 +28,7 @@ HEADLINES = {
     "follow_up_90": N_("The top is in sight."),
     "approved": N_("You’re up and running."),
 }
+OFFERED = {MeetingKind.KICKOFF, MeetingKind.DAY14}
 PUTTING_RIGHT = N_("We’re putting it right.")
 GREETINGS = (
     (5, N_("Hello, %(name)s.")),
@@ -59,6 +63,10 @@ def home(ask: CustomerAsk) -> Response:
     told_us = queries.told_us(ask.db, ask.me.contact_id)
     on_it = next((told for told in told_us if told.closed_at is None), None)
     stage = journey.stage.key if journey else ""
+    meeting = next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now)
+    offer = None
+    if meeting is None and journey is not None and plan is not None and journey.status is Status.OPEN:
+        offer = _offer(ask, journey, plan)
     return ask.page(
         "customer/home.html",
         journey=journey,
@@ -66,11 +74,21 @@ def home(ask: CustomerAsk) -> Response:
         on_it=on_it,
         is_it_solved=next((told for told in told_us if told.resolution_id and not told.confirmed_at), None),
         hello=hello(ask.me.name, stage, ask.now, ask.zone, is_unhappy=on_it is not None),
-        meeting=next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now),
+        meeting=meeting,
+        offer=offer,
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
         lessons=lessons_for(ask.db, ask.me.contact_id, stage, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),
     )
+
+
+def _offer(ask: CustomerAsk, journey: CustomerJourney, plan: Plan) -> Offer | None:
+    """The meeting of the plan that it is time for: from the start of use on (domain.md, stage 3)."""
+    of_plan = {point.key for point in plan.touchpoints if point.done_on is None}
+    if journey.day_of_use is None or not of_plan & OFFERED:
+        return None
+    offers = offers_of_plan(ask.db, journey.id, day_of_use=journey.day_of_use, now=ask.now)
+    return next((each for each in offers.values() if each.can_book and each.kind in of_plan), None)
 
 
 @pages.post("/milestones/{milestone}/done")

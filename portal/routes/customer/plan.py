@@ -1,5 +1,7 @@
 """The written plan: touchpoints, milestones, goals, pending issues, and what became of what the customer told us."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -7,6 +9,9 @@ from portal.deps import CustomerAsk, Id, customer_pages
 from portal.errors import N_, NotFound
 from portal.forms import read_form
 from portal.journeys import cases, queries
+from portal.journeys.rules import Status
+from portal.meetings.queries import Offer, offers_of_plan
+from portal.meetings.rules import MeetingKind
 from portal.text import Paragraphs
 
 pages = customer_pages()
@@ -22,8 +27,15 @@ def plan(ask: CustomerAsk) -> Response:
     written = None
     if journey is not None:
         written = queries.plan_of(ask.db, journey.id, locale=ask.locale, zone=ask.zone, now=ask.now)
+    meetings: Mapping[MeetingKind, Offer] = {}
+    if journey is not None and journey.status is Status.OPEN:
+        meetings = offers_of_plan(ask.db, journey.id, day_of_use=journey.day_of_use, now=ask.now)
     return ask.page(
-        "customer/plan.html", journey=journey, plan=written, told_us=queries.told_us(ask.db, ask.me.contact_id)
+        "customer/plan.html",
+        journey=journey,
+        plan=written,
+        meetings=meetings,
+        told_us=queries.told_us(ask.db, ask.me.contact_id),
     )
 
 
