@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import NamedTuple
@@ -138,7 +138,7 @@ def fetch(
     except (OSError, HTTPException, ValueError):
         raise NotFetched(TOO_SLOW if time.monotonic() >= deadline else UNREACHABLE) from None
     finally:
-        connection.close()
+        connection.hang_up()
 
 
 def _looked_up(parts: SplitResult, *, allow_private: bool, deadline: float) -> str:
@@ -177,24 +177,32 @@ class _Connection(HTTPConnection):
         self._address = address
         self._deadline = deadline
         self._is_tls = parts.scheme == "https"
+        self._wire: socket.socket | None = None
         self.was_cut = False
 
     def connect(self) -> None:
         left = max(self._deadline - time.monotonic(), 0.1)
         self.sock = socket.create_connection((self._address, self.port), timeout=left)
+        # The library lets go of its socket once the answer has begun; ours is what `cut` needs until the end.
+        self._wire = self.sock
         if self._is_tls:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+            self._wire = self.sock
 
     def cut(self) -> None:
         """Ends it from another thread: whoever waits for a byte wakes up with an error."""
         self.was_cut = True
-        sock = self.sock
-        if sock is not None:
-            try:
-                # Not `close`: that would leave a reader blocked in the kernel.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                pass
+        if self._wire is not None:
+            # Not `close`: that would leave a reader blocked in the kernel. Not the TLS socket's own `shutdown`, which
+            # waits for the reader.
+            with suppress(OSError):
+                socket.socket.shutdown(self._wire, socket.SHUT_RDWR)
+
+    def hang_up(self) -> None:
+        """Ends it, whatever state it is in."""
+        self.close()
+        if self._wire is not None:
+            self._wire.close()
 
 
 @contextmanager
@@ -222,7 +230,11 @@ def _asked(
     connection.request(
         method, target, body=body, headers={"User-Agent": "Onward", "Accept-Encoding": "identity", **headers}
     )
-    response = connection.getresponse()
+    with connection.getresponse() as response:
+        return _taken(response, connection, limits)
+
+
+def _taken(response: HTTPResponse, connection: _Connection, limits: Limits) -> Answer:
     known = {name.lower(): value for name, value in response.getheaders()}
     if 300 <= response.status < 400 and response.status != 304:
         raise NotFetched(REDIRECTED)

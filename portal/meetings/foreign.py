@@ -16,6 +16,7 @@ from typing import Any
 
 import recurring_ical_events
 from icalendar import Calendar, Component
+from icalendar.error import BrokenCalendarProperty
 
 from portal.clock import at_local
 from portal.errors import N_
@@ -32,6 +33,7 @@ ONE_DAY = timedelta(days=1)
 NO_CALENDAR = N_("There is no calendar at this address.")
 TOO_MANY = N_("This calendar has more entries than we read (%(most)s).")
 TOO_OFTEN = N_("An entry of this calendar repeats every minute or second. Please take it out.")
+BROKEN = N_("Something in this calendar is more than we understand.")
 TOO_HARD = N_("This calendar takes too long to read.")
 
 
@@ -82,7 +84,8 @@ def read(content: bytes, *, zone_name: str, since: datetime, until: datetime, de
     except subprocess.TimeoutExpired:
         raise Unreadable(TOO_HARD) from None
     if done.returncode:
-        raise Unreadable(TOO_HARD)
+        # Ended by a signal: it ran into a limit. By itself: it found what no library has thought of.
+        raise Unreadable(TOO_HARD if done.returncode < 0 else BROKEN)
     said = json.loads(done.stdout)
     if "message" in said:
         raise Unreadable(said["message"], **said["values"])
@@ -185,13 +188,21 @@ def _has_declined(entry: Component, email: str) -> bool:
 
 
 def _start(entry: Component) -> date | None:
-    started = getattr(entry.get("DTSTART"), "dt", None)
-    return started if isinstance(started, date) else None
+    return _moment(entry, "DTSTART")
+
+
+def _moment(entry: Component, name: str) -> date | None:
+    """A day or an instant; None where there is none, or nothing that is one."""
+    try:
+        found = getattr(entry.get(name), "dt", None)
+    except BrokenCalendarProperty:
+        return None
+    return found if isinstance(found, date) else None
 
 
 def _span(entry: Component, zone_name: str) -> Interval | None:
-    starts, ends = _start(entry), getattr(entry.get("DTEND"), "dt", None)
-    if starts is None or not isinstance(ends, date):
+    starts, ends = _start(entry), _moment(entry, "DTEND")
+    if starts is None or ends is None:
         return None
     begun, ended = _instant(starts, zone_name), _instant(ends, zone_name)
     return Interval(begun, ended) if begun < ended else None

@@ -41,7 +41,6 @@ TELL_AFTER = 3
 NOT_THERE = N_("The address doesn’t work any more (the answer was %(status)s).")
 NOT_NOW = N_("The other computer has trouble (the answer was %(status)s).")
 FORGOTTEN = N_("The address can’t be read any more. Please give it again.")
-BROKEN = N_("Something in this calendar is more than we understand.")
 
 
 class NoSuchCalendar(Refused):
@@ -149,7 +148,7 @@ def read_next(house: House, now: datetime, _stopping: Callable[[], bool]) -> int
                 case _Reading():
                     _keep(db, row, came, now)
                 case Crash():
-                    _failed(db, row, BROKEN, {}, now)
+                    _failed(db, row, foreign.BROKEN, {}, now)
                 case NotFetched() | Unreadable():
                     _failed(db, row, came.message, came.values, now)
     return 1
