@@ -57,7 +57,7 @@ def why_not(address: str, limits: Limits = Limits(5, 1024 * 1024)) -> str:  # no
 
 
 def test_an_answer_comes_whole_with_its_status_and_headers() -> None:
-    with somebody(says("200 OK\r\nETag: \"one\"\r\nContent-Length: 5", b"hello")) as address:
+    with somebody(says('200 OK\r\nETag: "one"\r\nContent-Length: 5', b"hello")) as address:
         answer = fetch(address, allow_private=True)
     assert (answer.status, answer.content, answer.headers["etag"]) == (200, b"hello", '"one"')
 

@@ -14,7 +14,9 @@ UNTIL = datetime(2026, 5, 1, tzinfo=UTC)
 
 def calendar(*entries: str, zones: str = "") -> bytes:
     body = "".join(f"BEGIN:VEVENT\nUID:{n}\n{entry.strip()}\nEND:VEVENT\n" for n, entry in enumerate(entries))
-    return f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Else//EN\n{zones}{body}END:VCALENDAR\n".replace("\n", "\r\n").encode()
+    return f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Else//EN\n{zones}{body}END:VCALENDAR\n".replace(
+        "\n", "\r\n"
+    ).encode()
 
 
 def busy(content: bytes, *, zone: str = "America/Sao_Paulo", declined_by: str = "") -> list[str]:
@@ -112,7 +114,9 @@ def test_a_cancelled_one_of_a_series_blocks_nothing() -> None:
 
 
 def test_only_what_lies_ahead_is_kept_and_a_long_absence_is_cut_to_it() -> None:
-    content = calendar("DTSTART;VALUE=DATE:20250101\nDTEND;VALUE=DATE:20300101", "DTSTART:20240101T100000Z\nDURATION:PT1H")
+    content = calendar(
+        "DTSTART;VALUE=DATE:20250101\nDTEND;VALUE=DATE:20300101", "DTSTART:20240101T100000Z\nDURATION:PT1H"
+    )
     assert busy(content) == ["03-01 00:00–05-01 00:00"]
 
 
@@ -164,17 +168,15 @@ def test_what_takes_for_ever_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(foreign, "PATIENCE_SECONDS", 3)
     never = "DTSTART:19000101T000000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;BYHOUR=1,2,3,4,5,6,7,8,9"
     began = time.monotonic()
-    try:
-        read(calendar(*[never] * 400), zone_name="UTC", since=SINCE, until=UNTIL)
-    except Unreadable as why:
-        assert why.message == foreign.TOO_HARD
+    assert refusal(calendar(*[never] * 400)) == foreign.TOO_HARD
     assert time.monotonic() - began < 15
 
 
 def test_a_feed_of_two_thousand_entries_is_read_in_seconds() -> None:
     start = datetime(2026, 3, 2, 8, tzinfo=UTC)
     entries = [
-        f"SUMMARY:Meeting {n}\nDTSTART:{start + timedelta(minutes=30 * n):%Y%m%dT%H%M%SZ}\nDURATION:PT20M" for n in range(2000)
+        f"SUMMARY:Meeting {n}\nDTSTART:{start + timedelta(minutes=30 * n):%Y%m%dT%H%M%SZ}\nDURATION:PT20M"
+        for n in range(2000)
     ]
     found = read(calendar(*entries), zone_name="UTC", since=SINCE, until=UNTIL)
     assert (len(found.taken), found.left_out) == (2000, 0)
