@@ -41,6 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.admin import sections
 from portal.routes.api import (
     accounts,
     activities,
@@ -55,6 +56,7 @@ from portal.routes.api import meetings as api_meetings
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
+    about,
     calendar,
     company_sign_in,
     doubt_meeting,
@@ -74,6 +76,7 @@ from portal.routes.staff import (
     inbox,
     meeting_kinds,
     meetings,
+    own_settings,
     people,
     pipeline,
 )
@@ -101,6 +104,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     calendar.pages,
     sign_in.pages,
     preferences.pages,
+    about.pages,
     description.pages,
 ]
 STAFF_PAGES: Sequence[APIRouter] = [
@@ -116,6 +120,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.reassigning,
     customer.closing,
     people.pages,
+    own_settings.pages,
     staff_insights.pages,
     staff_referrals.pages,
     staff_referrals.rewards,
@@ -132,7 +137,7 @@ API_CALLS: Sequence[APIRouter] = [
 ] + [messages.reading, insights.reading]
 
 CUSTOMER_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = ()
-STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell,)
+STAFF_SHELL: tuple[Callable[[Any], dict[str, object]], ...] = (inbox.shell, sections.shell)
 
 THREADS = 20
 """As many as a process has database connections of one kind: more would only wait for one."""
@@ -160,7 +165,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:] = [
         *_flat(CUSTOMER_PAGES),
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
-        *_flat([day.home]),
+        *_flat([day.home, sections.home]),
         Mount("/api/v1", api),
         Mount("/static", _Static(directory=STATIC)),
         *_flat(PUBLIC_PAGES),

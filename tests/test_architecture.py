@@ -51,7 +51,19 @@ LAYERS = (
     Layer(
         "the ground",
         together(
-            *("boundary", "catalogues", "charts", "clock", "copies", "db", "errors", "house", "icons", "kit"),
+            *(
+                "boundary",
+                "catalogues",
+                "charts",
+                "clock",
+                "closed_sets",
+                "copies",
+                "db",
+                "errors",
+                "house",
+                "icons",
+                "kit",
+            ),
             *("links", "logs", "outbound", "places", "settings", "strict_json", "styles", "templating", "text"),
             *("vault", "words"),
         ),

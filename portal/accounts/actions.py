@@ -1,6 +1,9 @@
-"""What administrators do to the staff: add somebody, change what they may do, end their access and give it back."""
+"""What happens to the staff: administrators add somebody, change what they may do, end their access and give it back;
+everybody changes their own details."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -44,6 +47,19 @@ def change_role(db: Session, *, staff_id: int, role: Role, by: str, now: datetim
     person.role = role
     db.flush()
     audit.note(db, Event(Happened.STAFF_CHANGED, by, now, detail=detail))
+
+
+def change_own_details(db: Session, *, staff_id: int, details: Mapping[str, Any], now: datetime) -> None:
+    """Somebody's own name, numbers, meeting link, language and zone; what stays as it was leaves no trace."""
+    person = _person(db, staff_id)
+    changed = {field: value for field, value in details.items() if getattr(person, field) != value}
+    if not changed:
+        return
+    for field, value in changed.items():
+        setattr(person, field, value)
+    db.flush()
+    detail = {"staff": staff_id, "name": person.name, "change": "details", "fields": sorted(changed)}
+    audit.note(db, Event(Happened.STAFF_CHANGED, f"staff:{staff_id}", now, detail=detail))
 
 
 def disable(db: Session, *, staff_id: int, by: str, now: datetime) -> None:

@@ -45,6 +45,8 @@ PUBLIC = {
     "/sign-out/everywhere",
     "/language",
     "/theme",
+    "/privacy",
+    "/manifest.webmanifest",
     "/company-sign-in/confirmation",
     "/api/docs",
     "/s/{token}/meeting",

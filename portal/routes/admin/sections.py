@@ -1,0 +1,63 @@
+"""The set-up's front page, and the list of its sections that the frame shows at the side: one table for both."""
+
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from portal.deps import StaffAsk, admin_pages
+from portal.errors import N_
+from portal.policy import Permission
+
+home = admin_pages(Permission.EDIT_CONTENT)
+"""`/admin` itself: a mount answers only what is below it."""
+
+
+class Section(NamedTuple):
+    """A part of the set-up: `key` is what its pages set as `section`."""
+
+    key: str
+    path: str
+    icon: str
+    name: str
+    about: str
+    permission: Permission
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section(
+        "people",
+        "/staff/people",
+        "users",
+        N_("Team"),
+        N_("Who works here, and what they may do."),
+        Permission.MANAGE_STAFF,
+    ),
+    Section(
+        "meeting_kinds",
+        "/staff/meeting-kinds",
+        "cal",
+        N_("Kinds of meeting"),
+        N_("What customers can book, how long it takes, and how much time you get around it."),
+        Permission.EDIT_CONTENT,
+    ),
+    Section(
+        "imports",
+        "/staff/import",
+        "upload",
+        N_("Import"),
+        N_("Won deals from your CRM’s export."),
+        Permission.IMPORT_DEALS,
+    ),
+)
+"""In the order in which they are shown."""
+
+
+def shell(ask: Any) -> dict[str, object]:
+    """The sections that this reader may enter, for the set-up's frame."""
+    return {"sections": [one for one in SECTIONS if ask._may(one.permission)]}
+
+
+@home.get("/admin")
+def setup(ask: StaffAsk) -> Response:
+    """What can be set up, by whoever asks."""
+    return ask.page("admin/home.html")
