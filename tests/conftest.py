@@ -1,4 +1,4 @@
-"""What every test can ask for: a database of its own on either engine, a mail server, a sign-in provider.
+"""What every test can ask for: a database of its own on either engine, a mail server, a sign-in provider, a calendar server.
 Under CI a part that is missing fails the test that needed it; on a desk the test is skipped and says why.
 """
 
@@ -131,6 +131,15 @@ def smtp_sink(_mail_server: servers.SmtpSink) -> servers.SmtpSink:
     """A mail server that has received nothing yet; point `PORTAL_SMTP_URL` at its `url`."""
     _mail_server.forget()
     return _mail_server
+
+
+@pytest.fixture(scope="session")
+def radicale() -> Iterator[servers.CalendarServer]:
+    """A calendar server, started once for all tests."""
+    with ExitStack() as stack:
+        with _or_skip():
+            server = stack.enter_context(servers.radicale())
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -378,6 +378,7 @@ def test_migrations_lean_on_no_code_of_today() -> None:
         f"{path.name}: {found.module}"
         for path in sorted((MIGRATIONS / "versions").glob("*.py"))
         for found in imports(tree(path))
-        if ours(found.module)
+        # The one thing that is there for migrations, and changes no more than they do.
+        if ours(found.module) and not found.module.startswith("portal.closed_sets")
     ]
     assert leaning == []
