@@ -10,7 +10,14 @@ from portal.house import House
 from portal.mail import Calendar, Kind, LetterRow
 
 TUESDAY_10 = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
-STAFF_KINDS = {Kind.FLAG_OPENED, Kind.FLAG_LATE, Kind.STAGNATION, Kind.STAGNATION_MANAGER, Kind.IMPORT_REPORT}
+STAFF_KINDS = {
+    Kind.FLAG_OPENED,
+    Kind.FLAG_LATE,
+    Kind.STAGNATION,
+    Kind.STAGNATION_MANAGER,
+    Kind.IMPORT_REPORT,
+    Kind.CALENDAR_UNREADABLE,
+}
 FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
@@ -55,6 +62,13 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.MEETING_INVITATION: _MEETING,
     Kind.MEETING_CANCELLED: _MEETING | {"why": "I am ill; sorry."},
     Kind.MEETING_REMINDER: _MEETING | {"lead": "day"},
+    Kind.MEETING_MISSED: _MEETING | {
+        "path": "/m/17.abc/again", "purpose": "", "slots": [TUESDAY_10.replace(day=24), TUESDAY_10.replace(day=25)],
+    },
+    Kind.CALENDAR_UNREADABLE: {
+        "host": "calendar.example", "since": TUESDAY_10, "was_read": True, "path": "/staff/hours#own-calendar",
+        "error": "It is larger than %(megabytes)s MB.", "error_values": {"megabytes": 5},
+    },
     Kind.REFERRAL_INVITATION: {
         "friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima", "referrer_company": "Moss & Rye Bakery",
         "note": "We stopped counting flour at night. Have a look!", "reward": "If you become a customer, you both get a month free.",
