@@ -52,6 +52,7 @@ PUBLIC = {
     "/s/{token}/meeting",
     "/m/{token}",
     "/m/{token}/move",
+    "/m/{token}/again",
     "/m/{token}/cancel",
     "/calendar/{token}.ics",
     "/s/{token}",
