@@ -23,12 +23,13 @@ from portal.db import Database
 from portal.journeys.models import JourneyRow
 from portal.meetings import diary
 from portal.meetings.models import BusyTime, Meeting, WeeklyHours
-from portal.meetings.rules import MeetingKind, Way
+from portal.meetings.rules import MeetingKind, Way, ticks
 
 GOAL_MS = 20.0
 MEETINGS = 200
 ENTRIES = 2_000
 TIMES = 300
+LENGTHS = (timedelta(minutes=15), timedelta(minutes=30), timedelta(minutes=45))
 
 
 def fill_diary(database: Database) -> int:
@@ -64,8 +65,12 @@ def fill_diary(database: Database) -> int:
             )
         db.add_all(rows)
         every = timedelta(days=30) / ENTRIES
-        spans = [(NOW + every * n, NOW + every * n + timedelta(minutes=5)) for n in range(ENTRIES)]
-        db.execute(insert(BusyTime), [{"staff_id": staff_id, "starts_at": a, "ends_at": b} for a, b in spans])
+        # Two thousand entries in the same third of the hours, as calendars are: otherwise nothing would be free.
+        spans = [
+            ticks(_quarter(NOW + every * n // 3 * 3), _quarter(NOW + every * n // 3 * 3) + LENGTHS[n % 3])
+            for n in range(ENTRIES)
+        ]
+        db.execute(insert(BusyTime), [{"staff_id": staff_id, "first_tick": s.start, "end_tick": s.stop} for s in spans])
     return staff_id
 
 

@@ -88,15 +88,15 @@ def upgrade() -> None:
         "busy_times",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("starts_at < ends_at", name=op.f("ck_busy_times_times")),
+        sa.Column("first_tick", sa.Integer(), nullable=False),
+        sa.Column("end_tick", sa.Integer(), nullable=False),
+        sa.CheckConstraint("first_tick < end_tick", name=op.f("ck_busy_times_times")),
         sa.ForeignKeyConstraint(
             ["staff_id"], ["staff.id"], name=op.f("fk_busy_times_staff_id_staff"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_busy_times")),
     )
-    op.create_index("ix_busy_times_staff_id", "busy_times", ["staff_id", "ends_at"], unique=False)
+    op.create_index("ix_busy_times_staff_id", "busy_times", ["staff_id", "end_tick"], unique=False)
     op.create_table(
         "holiday_places",
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, literal, select, union_all
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Staff
@@ -26,12 +26,12 @@ from portal.meetings.rules import (
     USUAL_WEEK,
     Availability,
     Hours,
-    Interval,
     KindTerms,
     MeetingKind,
     Slot,
     Way,
     free_slots,
+    ticks,
 )
 
 DAY_MINUTES = 24 * 60
@@ -118,42 +118,39 @@ def _weekly(own: Iterable[tuple[int, Span]]) -> dict[int, tuple[Hours, ...]]:
     return week
 
 
-_TAKEN = union_all(
-    select(Meeting.starts_at, Meeting.held_until, Meeting.before_minutes, Meeting.id, Meeting.ends_at).where(
-        Meeting.staff_id == bindparam("staff_id"),
-        # The index is by start; no meeting lasts longer than a day.
-        Meeting.starts_at >= bindparam("day_before"),
-        Meeting.starts_at < bindparam("until"),
-        Meeting.cancelled_at.is_(None),
-    ),
-    select(BusyTime.starts_at, BusyTime.ends_at, literal(0), literal(0), BusyTime.ends_at).where(
-        BusyTime.staff_id == bindparam("staff_id"),
-        BusyTime.ends_at > bindparam("since"),
-        BusyTime.starts_at < bindparam("until"),
-    ),
+_BOOKED = select(Meeting.starts_at, Meeting.held_until, Meeting.before_minutes, Meeting.id, Meeting.ends_at).where(
+    Meeting.staff_id == bindparam("staff_id"),
+    # The index is by start; no meeting lasts longer than a day.
+    Meeting.starts_at >= bindparam("since"),
+    Meeting.starts_at < bindparam("until"),
+    Meeting.cancelled_at.is_(None),
+)
+_BUSY = select(BusyTime.first_tick, BusyTime.end_tick).where(
+    BusyTime.staff_id == bindparam("staff_id"),
+    BusyTime.end_tick > bindparam("since"),
+    BusyTime.first_tick < bindparam("until"),
 )
 
 
-def busy(
+def taken(
     db: Session, staff_id: int, *, since: datetime, until: datetime, without_meeting: int | None = None
-) -> list[Interval]:
-    """When a consultant is taken: by meetings that are planned, their pauses included, and by their own calendar. One
-    statement.
+) -> list[range]:
+    """The quarters of an hour at which a consultant is taken: by meetings that are planned, their pauses included, and by
+    their own calendar. Two statements.
 
     `without_meeting`: one that is being moved, and so stands in nobody's way; neither does its twin in their calendar.
     """
-    rows = rows_of(
-        db,
-        _TAKEN,
-        {"staff_id": staff_id, "since": since, "until": until + _A_DAY, "day_before": since - _A_DAY},
-    )
-    # Our meetings are left out of a feed by their UID; a calendar that gives them another one still knows the hours.
-    moved = {(row[0], row[4]) for row in rows if row[3] == without_meeting} if without_meeting is not None else set()
-    return [
-        Interval(starts_at - timedelta(minutes=before) if before else starts_at, until_then)
-        for starts_at, until_then, before, meeting_id, ends_at in rows
-        if meeting_id != without_meeting and not (meeting_id == 0 and (starts_at, ends_at) in moved)
+    meetings = rows_of(db, _BOOKED, {"staff_id": staff_id, "since": since - _A_DAY, "until": until + _A_DAY})
+    window = ticks(since, until)
+    busy = rows_of(db, _BUSY, {"staff_id": staff_id, "since": window.start, "until": window.stop})
+    held = [
+        ticks(row.starts_at - timedelta(minutes=row.before_minutes), row.held_until)
+        for row in meetings
+        if row.id != without_meeting
     ]
+    # Our meetings are left out of a feed by their UID; a calendar that gives them another one still knows the hours.
+    moved = [ticks(row.starts_at, row.ends_at) for row in meetings if row.id == without_meeting]
+    return held + [span for first, end in busy if (span := range(first, end)) not in moved]
 
 
 def slots(
@@ -167,7 +164,7 @@ def slots(
     without_meeting: int | None = None,
     terms: KindTerms | None = None,
 ) -> list[Slot]:
-    """Every slot that a customer in that zone can book with a consultant, earliest first. Four statements.
+    """Every slot that a customer in that zone can book with a consultant, earliest first. Five statements.
 
     `holidays` are the house's, for a consultant without a place of their own; `without_meeting`: one that is being moved;
     `terms`: those of the kind, where they are known already. Errors: NotFound for nobody.
@@ -180,7 +177,7 @@ def slots(
         open_at,
         terms,
         now=now,
-        busy=busy(db, staff_id, since=now, until=until, without_meeting=without_meeting),
+        taken=taken(db, staff_id, since=now, until=until, without_meeting=without_meeting),
         customer_zone=zone,
         holidays=holidays if open_at.holiday_place is None else public_holidays(open_at.holiday_place),
     )

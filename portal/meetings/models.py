@@ -235,15 +235,18 @@ class BusyCalendar(Base):
 
 
 class BusyTime(Base):
-    """When a consultant is busy by their own calendar. Nothing of what it says about it: neither title nor people."""
+    """When a consultant is busy by their own calendar, in quarters of an hour (`rules.ticks`), the end not included.
+
+    Nothing of what it says about it: neither title nor people. Numbers, since a page reads thousands of them.
+    """
 
     __tablename__ = "busy_times"
     __table_args__ = (
-        CheckConstraint("starts_at < ends_at", name="times"),
-        Index("ix_busy_times_staff_id", "staff_id", "ends_at"),
+        CheckConstraint("first_tick < end_tick", name="times"),
+        Index("ix_busy_times_staff_id", "staff_id", "end_tick"),
     )
 
     id: Mapped[Id]
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"))
-    starts_at: Mapped[datetime]
-    ends_at: Mapped[datetime]
+    first_tick: Mapped[int] = mapped_column(Integer)
+    end_tick: Mapped[int] = mapped_column(Integer)

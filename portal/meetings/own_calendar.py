@@ -24,6 +24,7 @@ from portal.mail import Kind, Letter, LetterRow, Withheld
 from portal.meetings import foreign
 from portal.meetings.foreign import Found, Taken, Unreadable
 from portal.meetings.models import BusyCalendar, BusyTime, Meeting
+from portal.meetings.rules import ticks
 from portal.outbound import NotFetched
 
 PURPOSE = "own calendar"
@@ -222,9 +223,10 @@ def _keep(db: Session, row: BusyCalendar, reading: _Reading, now: datetime) -> N
     if reading.found is not None:
         taken = _without_our_own(db, row.staff_id, reading.found.taken)
         db.execute(delete(BusyTime).where(BusyTime.staff_id == row.staff_id))
-        spans = sorted({(each.busy.starts_at, each.busy.ends_at) for each in taken})
+        spans = [ticks(each.busy.starts_at, each.busy.ends_at) for each in taken]
         if spans:
-            rows = [{"staff_id": row.staff_id, "starts_at": starts, "ends_at": ends} for starts, ends in spans]
+            distinct = sorted({(span.start, span.stop) for span in spans})
+            rows = [{"staff_id": row.staff_id, "first_tick": first, "end_tick": end} for first, end in distinct]
             db.execute(insert(BusyTime), rows)
         row.busy_count, row.left_out, row.worked_out_at = len(spans), reading.found.left_out, now
     row.etag, row.last_modified = reading.etag, reading.last_modified

@@ -212,15 +212,15 @@ def free_slots(
     terms: KindTerms,
     *,
     now: datetime,
-    busy: Iterable[Interval],
+    taken: Iterable[range],
     customer_zone: str,
     holidays: Container[date] = NO_HOLIDAYS,
 ) -> list[Slot]:
     """Every start at which such a meeting can be booked, earliest first, one per quarter of an hour; empty if none.
 
     A meeting lies within the consultant's hours (its buffers may run past them), and neither it nor its buffers touch
-    anything in `busy`: other meetings with *their* buffers (`Interval(held_from, held_until)`) and the consultant's own
-    calendar, in any order, overlapping or not. A meeting that is being moved must be left out by the caller, in the
+    anything in `taken`: the ticks of other meetings with *their* buffers (held_from to held_until) and of the consultant's
+    own calendar, in any order, overlapping or not. A meeting that is being moved must be left out by the caller, in the
     foreign calendar too, or it stands in its own way.
     `holidays` are dates where the consultant is. The customer's zone only decides where the last bookable day ends.
     """
@@ -234,7 +234,7 @@ def free_slots(
         for day in _days(local_date(now, availability.zone_name), local_date(horizon, availability.zone_name))
         for hours in open_hours(availability, day, holidays=holidays)
     )
-    held = _merged(ticks(taken.starts_at, taken.ends_at) for taken in busy)
+    held = _merged(taken)
     return [_slot(start, terms) for start in _free_starts(starts, opened, held, terms)]
 
 

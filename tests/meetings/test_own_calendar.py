@@ -15,7 +15,7 @@ from portal.mail import Kind, LetterRow
 from portal.meetings import actions, diary, foreign, own_calendar, queries
 from portal.meetings.models import BusyCalendar, BusyTime, Meeting
 from portal.meetings.own_calendar import READ_EVERY
-from portal.meetings.rules import MeetingKind
+from portal.meetings.rules import EPOCH, TICK, MeetingKind
 from portal.settings import Settings, read_settings
 from portal.worker import TIMETABLE, Worker
 from tests.meetings.conftest import WEDNESDAY_10, WEDNESDAY_11, SignIn, World
@@ -114,9 +114,8 @@ def starts(world: World, *, without: int | None = None, kind: MeetingKind = Meet
 
 def busy_times(world: World) -> list[tuple[datetime, datetime]]:
     with world.database.read() as db:
-        return [
-            tuple(row) for row in db.execute(select(BusyTime.starts_at, BusyTime.ends_at).order_by(BusyTime.starts_at))
-        ]
+        rows = db.execute(select(BusyTime.first_tick, BusyTime.end_tick).order_by(BusyTime.first_tick))
+        return [(EPOCH + first * TICK, EPOCH + end * TICK) for first, end in rows]
 
 
 Read = Callable[[], BusyCalendar]
@@ -136,7 +135,7 @@ def test_a_busy_hour_of_theirs_cannot_be_booked(world: World, elsewhere: Elsewhe
 def test_only_times_are_kept(world: World, elsewhere: Elsewhere, read: Read) -> None:
     elsewhere.content = calendar(taken(WEDNESDAY_10))
     read()
-    assert {column.name for column in BusyTime.__table__.columns} == {"id", "staff_id", "starts_at", "ends_at"}
+    assert {column.name for column in BusyTime.__table__.columns} == {"id", "staff_id", "first_tick", "end_tick"}
     assert busy_times(world) == [(WEDNESDAY_10, WEDNESDAY_11)]
 
 
