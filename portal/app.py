@@ -54,6 +54,7 @@ from portal.routes.api import (
 )
 from portal.routes.api import meetings as api_meetings
 from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
+from portal.routes.customer import search as own_search
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
     about,
@@ -91,6 +92,7 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     check_ins.pages,
     own_survey.pages,
     learn.pages,
+    own_search.pages,
     refer.pages,
     details.pages,
     current_account.pages,

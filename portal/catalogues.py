@@ -17,6 +17,11 @@ from babel.messages.pofile import read_po
 _HEADER_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+_PLURAL_FORMS = {"pt_BR": "nplurals=2; plural=(n > 1);"}
+"""As our files are written. CLDR, and Babel with it, knows a third form for pt_BR ("2 milhões *de* clientes"); under its
+rule every number but 0 and 1 asks for a form that nobody wrote, and people read English."""
+
+
 class ClashingTranslations(ValueError):
     """Two area files translate the same sentence differently; only one of them could win."""
 
@@ -35,6 +40,8 @@ def merged_catalogue(folder: Path) -> Catalog:
     """
     # Our own header, not the first file's: the plural rule comes from the language, not from who wrote first.
     merged = Catalog(locale=folder.name, creation_date=_HEADER_DATE, revision_date=_HEADER_DATE, fuzzy=False)
+    if forms := _PLURAL_FORMS.get(folder.name):
+        merged.mime_headers = [("Plural-Forms", forms)]
     taken_from: dict[tuple[str | None, str], tuple[Path, object]] = {}
     for po_file in sorted(folder.glob("*.po")):
         for message in entries(po_file):

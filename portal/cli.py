@@ -97,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--language", choices=["en", "pt-BR"], help="default: PORTAL_DEFAULT_LANGUAGE")
     one.add_argument("--timezone", help="such as America/Sao_Paulo; default: PORTAL_DEFAULT_TIMEZONE")
 
+    command("reindex", reindex, "Fill the search index anew from what there is.")
+
     command("check", check, "Whether settings, database and mail server are fit to run.")
 
     one = command("backup", backup, "Write a consistent copy of the database to a file, while it is in use.")
@@ -503,6 +505,17 @@ def check(_given: argparse.Namespace) -> int:
     finally:
         server.close()
     return code
+
+
+def reindex(_given: argparse.Namespace) -> int:
+    from portal.findable import make_anew
+
+    house = _house()
+    with house.database.write() as db:
+        put = make_anew(db)
+    house.database.close()
+    print(f"{put} texts can be found.")
+    return OK
 
 
 def backup(given: argparse.Namespace) -> int:

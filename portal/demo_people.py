@@ -222,9 +222,9 @@ _TEMPERS = (
 
 
 _PLACED = {
-    # The two whom visitors sign in as: about to be asked on day 30, and in the middle of the road.
+    # The two whom visitors sign in as, one a language: about to be asked on day 30, with the ninety days ahead of them.
     0: (27, Temper.DELIGHTED),
-    1: (66, Temper.CONTENT),
+    1: (27, Temper.CONTENT),
     # Whatever the day of the week, somebody is unhappy just now, somebody was sold to today, and somebody was forgotten.
     2: (32, Temper.UNHAPPY),
     3: (33, Temper.UNHAPPY),

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from portal.findable import bring_up_to_date
 from portal.journeys.shipped import load_shipped
 from portal.learning.actions import load_shipped_tutorials
 from portal.referrals.shipped import load_shipped_programme
@@ -16,3 +17,4 @@ def load_all(db: Session, *, now: datetime) -> None:
     load_shipped_surveys(db, now=now)
     load_shipped_tutorials(db, now=now)
     load_shipped_programme(db, now=now)
+    bring_up_to_date(db)

@@ -7,6 +7,7 @@ from portal.journeys import models as journeys
 from portal.learning import models as learning
 from portal.meetings import models as meetings
 from portal.referrals import models as referrals
+from portal.search import models as search
 from portal.surveys import models as surveys
 
 TABLES = (
@@ -21,4 +22,5 @@ TABLES = (
     surveys,
     learning,
     referrals,
+    search,
 )

@@ -115,6 +115,7 @@ def percent(share: float, locale: str, *, decimals: int = 0) -> str:
     return format_percent(share, "#,##0" + ("." + "0" * decimals if decimals else "") + "%", locale=_babel(locale))
 
 
+@lru_cache(maxsize=4096)
 def money(amount: Decimal, currency: str, locale: str) -> str:
     """`R$ 1.240,00` · `£99.00`; without a currency the plain number."""
     if not currency:
@@ -122,6 +123,7 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
     return format_currency(amount, currency, locale=_babel(locale))
 
 
+@lru_cache(maxsize=4096)
 def round_money(amount: Decimal, currency: str, locale: str) -> str:
     """The same without cents where there are none, for narrow places: `R$ 1.240` · `$99`."""
     if not currency or amount != amount.to_integral_value():

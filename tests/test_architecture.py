@@ -39,14 +39,14 @@ LAYERS = (
         "what serves the web, and what puts rooms together without it",
         (
             frozenset({"deps", "front_door", "web", "forms"}),
-            frozenset({"worker", "demo", "demo_people", "shipped", "tables"}),
+            frozenset({"worker", "demo", "demo_people", "shipped", "tables", "findable"}),
         ),
     ),
     Layer("rooms", strangers("surveys", "meetings", "learning", "messages", "referrals", "insights")),
     Layer("the conductor", together("journeys")),
     Layer(
         "people, mail and what happened",
-        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency"),
+        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "search"),
     ),
     Layer(
         "the ground",

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from gettext import NullTranslations
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,7 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract
 
 from portal.catalogues import ClashingTranslations, compile_catalogues, entries, merged_catalogue
 from portal.places import LOCALE, PACKAGE, TEMPLATES
+from portal.words import translations
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_BY_TOOLS = (
@@ -213,6 +216,7 @@ def said_in(path: Path) -> Iterator[Said]:
             yield Said(context, singular, plural)
 
 
+@cache
 def house_sentences() -> dict[Said, str]:
     """Every sentence for people in code and templates, with a place where it is said."""
     files = [*PACKAGE.rglob("*.py"), *(path for path in TEMPLATES.rglob("*") if path.suffix in (".html", ".txt"))]
@@ -255,6 +259,27 @@ def test_every_entry_is_translated_and_none_is_a_guess(area: Path) -> None:
 def test_every_sentence_for_people_has_a_translation(folder: Path) -> None:
     translated = {key(message) for message in merged_catalogue(folder) if message.id}
     assert {said: place for said, place in house_sentences().items() if said not in translated} == {}
+
+
+@pytest.mark.parametrize("folder", LANGUAGES, ids=name_of)
+def test_whatever_is_counted_is_said_in_the_language(folder: Path) -> None:
+    """Every plural rule has its form: a rule with a form that nobody wrote lets people read English."""
+    language = translations(folder.name.replace("_", "-"))
+    counted = [message for message in merged_catalogue(folder) if message.id and not isinstance(message.id, str)]
+    english = [
+        (message.id[0], n)
+        for message in counted
+        for n in (0, 1, 2, 5, 1_000_000)
+        if _counted(language, message, n) not in translations_of(message)
+    ]
+    assert counted
+    assert english == []
+
+
+def _counted(language: NullTranslations, message: Message, n: int) -> str:
+    if message.context:
+        return language.npgettext(message.context, message.id[0], message.id[1], n)
+    return language.ngettext(message.id[0], message.id[1], n)
 
 
 @pytest.mark.parametrize("area", AREAS, ids=name_of)

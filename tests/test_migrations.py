@@ -77,7 +77,9 @@ PARENTS_AND_CHILDREN = """
 
 
 def tables_of(database: Database) -> set[str]:
-    return set(inspect(database.write_engine).get_table_names())
+    """Without those that FTS5 keeps for itself beside the full-text index."""
+    there = set(inspect(database.write_engine).get_table_names())
+    return {name for name in there if not name.startswith("search_index_")}
 
 
 def rows(database: Database, query: str) -> list[tuple[object, ...]]:
@@ -90,9 +92,9 @@ def rows(database: Database, query: str) -> list[tuple[object, ...]]:
 
 def test_they_go_up_from_nothing_down_to_nothing_and_up_again(empty: Database, alembic: Alembic) -> None:
     alembic(command.upgrade, "head")
-    assert tables_of(empty) == {*Base.metadata.tables, "alembic_version"}
+    assert tables_of(empty) == {*Base.metadata.tables, "search_index", "alembic_version"}
     alembic(command.downgrade, "base")
-    assert tables_of(empty) == {"alembic_version"}
+    assert set(inspect(empty.write_engine).get_table_names()) == {"alembic_version"}
     alembic(command.upgrade, "head")
     with empty.read() as db:
         assert is_migrated(db)

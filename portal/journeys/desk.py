@@ -16,6 +16,7 @@ from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role, folded
 from portal.audit import AuditEvent, Happened
 from portal.clock import local_date
+from portal.db import rows_of
 from portal.journeys.conduct import current_pipeline_id
 from portal.journeys.models import (
     Activity,
@@ -199,7 +200,7 @@ def column_cards(
         values["owner_id"] = owner_id
     if show in (Show.BEHIND, Show.STUCK):
         values["now"] = now
-    return tuple(_card(row, now) for row in db.execute(CARDS_OF_COLUMN[ends, owner_id is not None, show], values))
+    return tuple(_card(row, now) for row in rows_of(db, CARDS_OF_COLUMN[ends, owner_id is not None, show], values))
 
 
 def _card(row: Any, now: datetime) -> Card:
@@ -538,8 +539,15 @@ def _activities() -> Select[*tuple[Any, ...]]:
 
 
 def open_activities(db: Session, *, assignee_id: int | None, most: int = 100) -> tuple[ActivityLine, ...]:
-    """What is to be done, most overdue first; for one person, or (None) for everybody."""
-    query = _activities().where(Activity.done_at.is_(None)).order_by(Activity.due_at, Activity.id).limit(most)
+    """What is to be done, most overdue first; for one person, or (None) for everybody.
+
+    Where the customer is lost, only what somebody wrote down by hand is left to do: the rest had its reason in the
+    journey, and is there again if the journey is taken up again.
+    """
+    still_to_do = or_(JourneyRow.status != Status.LOST, Activity.kind == ActivityKind.OTHER)
+    query = (
+        _activities().where(Activity.done_at.is_(None), still_to_do).order_by(Activity.due_at, Activity.id).limit(most)
+    )
     if assignee_id is not None:
         query = query.where(Activity.assignee_id == assignee_id)
     return tuple(ActivityLine._make(row) for row in db.execute(query))

@@ -53,6 +53,8 @@ class Person:
     timezone: str
     primary: bool = False
     channel: Channel | None = None
+    assumed: tuple[str, ...] = ()
+    """`language`, `timezone`: what nobody said and we took as usual; an update leaves what is known."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,11 @@ def _change_contact(db: Session, account_id: int, person: Person, *, now: dateti
         _add_contact(db, account_id, person, now=now)
         return True
     before = (known.name, known.phone, known.language, known.timezone)
-    known.name, known.language, known.timezone = person.name, person.language, person.timezone
+    known.name = person.name
+    if "language" not in person.assumed:
+        known.language = person.language
+    if "timezone" not in person.assumed:
+        known.timezone = person.timezone
     known.phone = person.phone or known.phone
     if person.channel is not None:
         known.channel = person.channel

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from portal.clock import next_business_day
 from portal.journeys.rules import Whose
 
 
@@ -76,7 +77,7 @@ def path(
         if n <= position:
             on = reached.get(stage.key)
         elif stage.contact_day is not None and started is not None:
-            on = started + timedelta(days=stage.contact_day)
+            on = next_business_day(started + timedelta(days=stage.contact_day))
         else:
             on = None
         steps.append(PathStep(stage.key, stage.customer_name, stage.customer_text, state, on))

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
-from portal.clock import local_date
+from portal.clock import local_date, next_business_day
 from portal.db import rows_of
 from portal.journeys.models import (
     Flag,
@@ -256,6 +256,8 @@ def plan_of(db: Session, journey_id: int, *, locale: str, zone: str, now: dateti
             case _Part.MILESTONE:
                 milestones.append(MilestoneLine(row_id, key, title, more, Whose(which), due_on, on))
             case _Part.TOUCHPOINT:
+                if on is None and due_on is not None:  # the day we really write or call, not the Saturday it falls on
+                    due_on = next_business_day(due_on)
                 touchpoints.append(TouchpointLine(key, title, more, which, due_on, on))
             case _Part.GOAL:
                 goals.append(GoalLine(row_id, place, title, more, on))

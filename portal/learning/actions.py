@@ -12,9 +12,12 @@ from portal.accounts.rules import Language
 from portal.audit import Event, Happened
 from portal.db import insert_for
 from portal.errors import NotFound
+from portal.learning.findable import lessons
 from portal.learning.models import Tutorial, TutorialProgress, TutorialText
 from portal.learning.rules import Written, read_tutorial
 from portal.places import PACKAGE
+from portal.search import index
+from portal.search.rules import Kind
 
 CONTENT = PACKAGE / "learning" / "content"
 
@@ -111,4 +114,6 @@ def _load(db: Session, shipped: Iterable[Written], now: datetime) -> int:
             row.changed_at = now
             changed += 1
     db.flush()
+    if changed:
+        index.refresh(db, Kind.LESSON, lessons(db))
     return changed

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
 _TAGS = {
@@ -14,6 +15,19 @@ _ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt", "title"}, "ol": {"s
 _SCHEMES = {"http", "https", "mailto"}
 
 _reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def as_plain(text: str) -> str:
+    """The words of the text alone, as they are read; for searching."""
+    return "\n".join(_said(token) for token in _reader.parse(text) if token.type in ("inline", "fence", "code_block"))
+
+
+def _said(token: Token) -> str:
+    if token.type != "inline":
+        return token.content.strip()
+    # A line's end inside a paragraph is a space; a picture is what it is called.
+    breaks = ("softbreak", "hardbreak")
+    return "".join(" " if part.type in breaks else part.content for part in token.children or ())
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from portal import auth, delivery, demo, mail
+from portal import auth, delivery, demo, mail, words
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.deps import Id, PublicAsk, public_pages
@@ -22,6 +22,7 @@ from portal.errors import NotFound
 from portal.front_door import CONTENT_SECURITY_POLICY
 from portal.house import House
 from portal.routes.public.sign_in import start_session
+from portal.routes.staff.labels import LETTER
 from portal.web import SESSION_COOKIE, cookie_name, set_cookie, wiring_of
 from portal.worker import COMPOSERS, TIMETABLE, Worker, work_until
 
@@ -70,12 +71,15 @@ def become(ask: PublicAsk) -> Response:
 @pages.get("/demo/mailbox")
 def mailbox(ask: PublicAsk, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
     letters = mail.mailbox(ask.db, limit=51, before_id=before)
-    return ask.page("public/mailbox.html", letters=letters[:50], more=letters[49].id if len(letters) > 50 else None)
+    more = letters[49].id if len(letters) > 50 else None
+    return ask.page("public/mailbox.html", letters=letters[:50], more=more, kinds=LETTER)
 
 
 @pages.get("/demo/mailbox/{letter}")
 def letter(ask: PublicAsk, letter: Id) -> Response:
-    response = ask.page("public/mailbox_letter.html", letter=_rendered(ask, letter))
+    found = _rendered(ask, letter)
+    subject = found.subject or words.translate(ask.locale, LETTER[found.letter.kind])
+    response = ask.page("public/mailbox_letter.html", letter=found, subject=subject)
     response.headers["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; frame-src 'self'"
     return response
 

@@ -89,6 +89,11 @@ BROKEN = {
     "1: approved with contacts that are not settled": """
         SELECT f.journey_id, f.day FROM follow_ups f JOIN journeys j ON j.id = f.journey_id
         WHERE j.status = 'won' AND f.settled_at IS NULL""",
+    "2: a journey moved by itself under an open flag": """
+        SELECT v.journey_id, v.seq FROM visits v JOIN flags f ON f.journey_id = v.journey_id
+        WHERE v.moved_by LIKE 'rule:%' AND v.seq > 1 AND f.opened_at < v.entered_at AND NOT EXISTS (
+            SELECT 1 FROM resolutions r WHERE r.flag_id = f.id AND r.at <= v.entered_at
+            AND (r.undone_at IS NULL OR r.undone_at > v.entered_at))""",
     "3: an action twice": """
         SELECT journey_id, key FROM due_actions GROUP BY journey_id, key HAVING count(*) > 1""",
     "3: an activity twice": """

@@ -244,6 +244,7 @@ def _people(ask: AskOfApi, contacts: Sequence[ContactIn], problems: dict[str, st
             language=contact.language or Language(ask.settings.default_language),
             timezone=timezone,
             primary=contact.primary,
+            assumed=tuple(field for field in ("language", "timezone") if getattr(contact, field) is None),
         )
 
 

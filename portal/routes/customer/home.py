@@ -24,7 +24,7 @@ HEADLINES = {
     "first_contact": N_("Time to say hello."),
     "deployment": N_("Let’s get you up and running."),
     "follow_up_30": N_("You’re past the steep part."),
-    "follow_up_60": N_("Two months in, and climbing."),
+    "follow_up_60": N_("Past the first month, and climbing."),
     "follow_up_90": N_("The top is in sight."),
     "approved": N_("You’re up and running."),
 }

@@ -60,6 +60,13 @@ def test_what_is_left_out_stays_as_it_is_known(crm: Crm) -> None:
     )
 
 
+def test_a_contact_keeps_the_language_and_zone_that_a_repeat_leaves_out(crm: Crm) -> None:
+    abroad = {"name": "Lia Moss", "email": "lia@mossrye.example", "language": "pt-BR", "timezone": "Europe/Lisbon"}
+    crm.put("/accounts/D-77", deal(contacts=[abroad]), status=201)
+    kept = crm.put("/accounts/D-77", deal(contacts=[{"name": "Lia Moss", "email": "lia@mossrye.example"}]))
+    assert [(c["language"], c["timezone"]) for c in kept["contacts"]] == [("pt-BR", "Europe/Lisbon")]
+
+
 def test_a_customer_under_way_is_taken_in_without_mail_for_the_past(crm: Crm) -> None:
     history = {"use_started_on": "2026-04-20", "stage": "follow_up_60"}
     taken = crm.put("/accounts/D-78", deal(history=history), status=201)

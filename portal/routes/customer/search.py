@@ -1,0 +1,157 @@
+"""Search: everything that this person may see, from anywhere, as they type."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from starlette.responses import Response
+
+from portal.accounts.models import Account
+from portal.deps import AskOfCustomer, CustomerAsk, customer_pages
+from portal.errors import N_
+from portal.journeys import queries as journeys
+from portal.journeys.findable import own_journey
+from portal.journeys.queries import CustomerJourney
+from portal.learning.queries import lessons_for
+from portal.meetings import queries as meetings
+from portal.meetings.findable import own_meetings
+from portal.search import queries
+from portal.search.rules import EVERYBODY, Document, Kind, of_account, of_contact, of_plan
+from portal.words import translate
+
+pages = customer_pages()
+
+
+class Shelf(NamedTuple):
+    """A kind of thing as readers call it (msgid), and its picture."""
+
+    name: str
+    icon: str
+
+
+SHELVES = {
+    Kind.LESSON: Shelf(N_("Lessons"), "book"),
+    Kind.EXAMPLE: Shelf(N_("Examples"), "star"),
+    Kind.NEWS: Shelf(N_("News"), "info"),
+    Kind.PLAN: Shelf(N_("Your plan"), "target"),
+    Kind.TOLD: Shelf(N_("What you told us"), "chat"),
+    Kind.MEETING: Shelf(N_("Check-ins"), "cal"),
+    Kind.PERSON: Shelf(N_("Your consultant"), "user"),
+    Kind.MESSAGE: Shelf(N_("Messages"), "chat"),
+    Kind.PLACE: Shelf(N_("In your portal"), "path"),
+}
+
+
+class Place(NamedTuple):
+    """One of the portal's own pages, and what people call it in either language."""
+
+    path: str
+    title: str
+    text: str
+    names: str
+
+
+PLACES = (
+    Place("/", N_("Home"), N_("Where you are, what happens next and when."), "start inicio painel jornada journey"),
+    Place(
+        "/plan",
+        N_("Your plan"),
+        N_("What we agreed, who does what, and when we talk."),
+        "plan milestones steps goals print timeline plano etapas metas imprimir cronograma pendencias open points",
+    ),
+    Place(
+        "/check-ins",
+        N_("Check-ins"),
+        N_("The calls that are planned, and those behind you."),
+        "meetings calls calendar agenda reunioes conversas calendario chamadas",
+    ),
+    Place(
+        "/check-ins/new",
+        N_("Pick a time"),
+        N_("Half an hour with your consultant, at a time you pick."),
+        "book meeting schedule appointment slot marcar agendar reuniao horario conversa",
+    ),
+    Place(
+        "/learn",
+        N_("Lessons"),
+        N_("Short reads for each step of the way."),
+        "tutorials training course guide learn aulas tutoriais treinamento curso aprender",
+    ),
+    Place(
+        "/refer",
+        N_("Refer a friend"),
+        N_("Your own link, and what became of your invitations."),
+        "referral invite reward share recommend indicar indicacao amigo convidar recompensa",
+    ),
+    Place(
+        "/details",
+        N_("Your details"),
+        N_("Name, phone, language, time zone, and how you like to be reached."),
+        "profile account settings password email telephone perfil conta configuracoes idioma fuso dados telefone",
+    ),
+)
+
+
+class Group(NamedTuple):
+    """What was found of one kind."""
+
+    shelf: Shelf
+    hits: Sequence[queries.Hit]
+
+
+QUICKLY = 6
+"""How many things the box in the frame shows; the page has them all."""
+
+
+@pages.get("/search")
+def search(ask: CustomerAsk) -> Response:
+    """What was found for `q`. The frame's box asks with `in=box` and gets a short list."""
+    typed = ask.query.get("q", "")
+    me = ask.me
+    journey = journeys.customer_journey(ask.db, me.account_id, locale=ask.locale, now=ask.now)
+    stage = journey.stage.key if journey is not None else ""
+    found = queries.find(ask.db, typed, _reader(ask, stage), own=[*_own(ask, journey)]) if typed else NOTHING
+    in_box = ask.htmx and ask.query.get("in") == "box"
+    hits = found.hits[:QUICKLY] if in_box else found.hits
+    values: dict[str, Any] = {
+        "q": typed,
+        "found": found,
+        "groups": grouped(hits),
+        "shelves": SHELVES,
+        "consultant": journey.consultant if journey is not None else None,
+        "lessons": () if found.hits or in_box else lessons_for(ask.db, me.contact_id, stage, ask.locale),
+    }
+    if in_box:
+        return ask.block("customer/search.html", "quick", **values)
+    return ask.page_or_block("customer/search.html", "found", **values)
+
+
+NOTHING = queries.Found((), ())
+
+
+def grouped(hits: Sequence[queries.Hit]) -> list[Group]:
+    """By kind; the kind with the best hit first, and the order within each kept."""
+    by_kind: dict[Kind, list[queries.Hit]] = {}
+    for hit in hits:
+        by_kind.setdefault(hit.kind, []).append(hit)
+    return [Group(SHELVES[kind], those) for kind, those in by_kind.items()]
+
+
+def _reader(ask: AskOfCustomer, stage: str) -> queries.Reader:
+    plan = ask.db.scalar(select(Account.plan).where(Account.id == ask.me.account_id)) or ""
+    who = (EVERYBODY, of_plan(plan), of_account(ask.me.account_id), of_contact(ask.me.contact_id))
+    return queries.Reader(ask.locale, who, stage)
+
+
+def _own(ask: AskOfCustomer, journey: CustomerJourney | None) -> Iterator[Document]:
+    """What belongs to this reader alone, read through them."""
+    me, locale = ask.me, ask.locale
+    plan = None
+    if journey is not None:
+        plan = journeys.plan_of(ask.db, journey.id, locale=locale, zone=ask.zone, now=ask.now)
+    yield from own_journey(journey, plan, journeys.told_us(ask.db, me.contact_id), locale=locale)
+    theirs = meetings.check_ins(ask.db, contact_id=me.contact_id, account_id=me.account_id, now=ask.now)
+    yield from own_meetings([*theirs.ahead, *theirs.behind], locale=locale, zone=ask.zone)
+    for place in PLACES:
+        title, text = translate(locale, place.title), translate(locale, place.text)
+        yield Document(Kind.PLACE, place.path, locale, title, place.path, text, names=place.names)

@@ -1,0 +1,306 @@
+"""Finding: what the reader may see that answers what was typed, best first. Each database asks its own index."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import TextClause, bindparam, select, text
+from sqlalchemy.orm import Session
+
+from portal.db import rows_of
+from portal.search.models import SearchDocument, SearchSpelling
+from portal.search.rules import (
+    EVERYBODY,
+    Document,
+    Kind,
+    Piece,
+    Term,
+    as_typed,
+    as_written,
+    asked_for,
+    can_be_misspelt,
+    closeness,
+    excerpt,
+    fold_in_place,
+    marked,
+    matches,
+    nearest,
+    parts,
+    pattern_of,
+    scope,
+    with_other_forms,
+    with_spellings,
+    words_in,
+)
+from portal.words import LOCALES
+
+DQ, SQ = '"', "'"
+MOST = 30
+"""Things on a page of results; who finds none of theirs among them types another word."""
+GUESSED_FROM = 5
+"""Among so many of the best is looked which guess was right."""
+FEW = 5
+"""With fewer than this, other forms of the words are let in, too."""
+
+
+class Reader(NamedTuple):
+    """Who asks: their language, what they may see, the key of the stage they stand in."""
+
+    language: str
+    audiences: tuple[str, ...] = (EVERYBODY,)
+    place: str = ""
+
+
+class Hit(NamedTuple):
+    """One thing found; what was looked for is marked in title and excerpt."""
+
+    kind: Kind
+    ref: str
+    language: str
+    path: str
+    title: tuple[Piece, ...]
+    excerpt: tuple[Piece, ...]
+
+
+class Found(NamedTuple):
+    """What was found for the words, best first. `meant`: what was taken for them where nothing had them as they were
+    typed. `is_loose`: nothing had all of them, so these have some. `more`: there would be more than are shown."""
+
+    words: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    meant: str = ""
+    is_loose: bool = False
+    more: bool = False
+
+
+class _Candidate(NamedTuple):
+    """Something that may be shown; `at` counts from the best in the index's own order."""
+
+    kind: str
+    ref: str
+    language: str
+    title: str
+    path: str
+    place: str
+    at: int
+    number: int
+    text: str
+    folded: str
+
+
+# Four looks in one statement: titles before texts, in the reader's language before the other one. Each look is limited
+# before it is ranked: where more texts have the words than anybody reads, the newest are ranked, and a page stays quick.
+_SQLITE_LOOK = """
+    SELECT * FROM (
+        SELECT {n} AS look, rowid AS id, bm25(search_index, 0.0, 6.0, 3.0, 1.0) AS rank
+        FROM search_index WHERE search_index MATCH :look_{n} ORDER BY rowid DESC LIMIT {most}
+    )"""
+_POSTGRESQL_LOOK = """
+    SELECT look, id, -ts_rank(words, CAST(:terms AS tsquery), 1) AS rank FROM (
+        SELECT {n} AS look, document_id AS id, words
+        FROM search_index WHERE {column} @@ CAST(:look_{n} AS tsquery) ORDER BY document_id DESC LIMIT {most}
+    ) AS newest_{n}"""
+
+
+def _looks(look: str) -> TextClause:
+    """The statement of all four looks."""
+    four = [("title", 60), ("words", 160), ("title", 30), ("words", 60)]
+    united = " UNION ALL ".join(look.format(n=n, column=column, most=most) for n, (column, most) in enumerate(four))
+    return text(
+        f"""
+        SELECT d.id, d.kind, d.ref, d.language, d.title, d.path, d.place FROM ({united}) AS found
+        JOIN search_documents d ON d.id = found.id ORDER BY found.look, found.rank, d.id DESC
+        """  # noqa: S608 - of our own words only
+    )
+
+
+_SQLITE, _POSTGRESQL = _looks(_SQLITE_LOOK), _looks(_POSTGRESQL_LOOK)
+_TEXTS = select(SearchDocument.id, SearchDocument.text, SearchDocument.folded).where(
+    SearchDocument.id.in_(bindparam("ids", expanding=True))
+)
+_SPELLINGS = select(SearchSpelling.part, SearchSpelling.word).where(
+    SearchSpelling.part.in_(bindparam("parts", expanding=True))
+)
+
+
+def find(db: Session, typed: str, reader: Reader, *, own: Sequence[Document] = ()) -> Found:
+    """What the reader may see that answers what they typed. `own` are the few rows of the reader themselves.
+
+    At most six statements, however much there is: the words as typed; their other forms where little was found; then
+    likely misspellings; then any of the words; and the texts of what is shown.
+    """
+    words = asked_for(typed)
+    if not words:
+        return Found((), ())
+    search = _Search(db, reader, [_OwnWords(document) for document in own])
+    terms = as_typed(words)
+    found = search.all_of(terms)
+    meant: tuple[Term, ...] = ()
+    if len(found) < FEW:
+        terms = with_other_forms(terms)
+        found = search.all_of(terms)
+    if not found:
+        terms = with_spellings(terms, search.spellings(words))
+        if any(term.whole for term in terms):
+            found, meant = search.all_of(terms), terms
+    is_loose = not found and len(words) > 1
+    if is_loose:
+        found = search.any_of(terms)
+    return search.shown(words, terms, found, is_loose=is_loose, is_guess=bool(meant))
+
+
+class _OwnWords:
+    """A document of the reader's own with its words."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.words = frozenset(words_in(f"{document.title} {document.names} {document.text}"))
+
+
+class _Search:
+    """One look through the index and the reader's own."""
+
+    def __init__(self, db: Session, reader: Reader, own: Sequence[_OwnWords]) -> None:
+        self.db = db
+        self.reader = reader
+        self.own = own
+        self.is_postgresql = db.get_bind().dialect.name == "postgresql"
+
+    def all_of(self, terms: Sequence[Term]) -> list[_Candidate]:
+        return self._ask(terms, least=len(terms))
+
+    def any_of(self, terms: Sequence[Term]) -> list[_Candidate]:
+        return self._ask(terms, least=1)
+
+    def _ask(self, terms: Sequence[Term], *, least: int) -> list[_Candidate]:
+        own = [
+            _Candidate(d.kind, d.ref, d.language, d.title, d.path, d.place, 0, 0, d.text, fold_in_place(d.text))
+            for d, words in ((each.document, each.words) for each in self.own)
+            if matches(terms, words, least=least)
+        ]
+        every = least == len(terms)
+        asked = self._tsqueries(terms, every) if self.is_postgresql else self._matches(terms, every)
+        indexed: dict[int, _Candidate] = {}
+        for number, kind, ref, language, title, path, place in rows_of(
+            self.db, _POSTGRESQL if self.is_postgresql else _SQLITE, asked
+        ):
+            at = len(indexed)
+            indexed.setdefault(number, _Candidate(kind, ref, language, title, path, place, at, number, "", ""))
+        return [*own, *indexed.values()]
+
+    def _scopes(self) -> Iterator[list[str]]:
+        """The scopes of the four looks: the reader's own language twice, then the others twice."""
+        own = [scope(audience, self.reader.language) for audience in self.reader.audiences]
+        others = [
+            scope(audience, language)
+            for audience in self.reader.audiences
+            for language in LOCALES
+            if language != self.reader.language
+        ]
+        yield from (own, own, others, others)
+
+    def _matches(self, terms: Sequence[Term], every: bool) -> dict[str, str]:
+        """FTS5's way of asking. Terms are letters and digits alone, and quoted: nothing typed becomes an operator."""
+        words = (" AND " if every else " OR ").join(
+            "(" + " OR ".join([f'"{each}" *' for each in term.beginnings] + [f'"{each}"' for each in term.whole]) + ")"
+            for term in terms
+        )
+        columns = ("{title names}", "{title names text}") * 2
+        return {
+            f"look_{n}": f"scope : ({' OR '.join(f'{DQ}{each}{DQ}' for each in scopes)}) AND {column} : ({words})"
+            for n, (scopes, column) in enumerate(zip(self._scopes(), columns, strict=True))
+        }
+
+    def _tsqueries(self, terms: Sequence[Term], every: bool) -> dict[str, str]:
+        """PostgreSQL's way of asking, the same."""
+        words = (" & " if every else " | ").join(
+            "(" + " | ".join([f"'{each}':*" for each in term.beginnings] + [f"'{each}'" for each in term.whole]) + ")"
+            for term in terms
+        )
+        asked = {
+            f"look_{n}": f"({' | '.join(f'{SQ}@{each}{SQ}' for each in scopes)}) & ({words})"
+            for n, scopes in enumerate(self._scopes())
+        }
+        return {"terms": words, **asked}
+
+    def spellings(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """For each word the known ones that may have been meant; from the index, and from the reader's own."""
+        left = {word: parts(word) for word in words if can_be_misspelt(word)}
+        if not left:
+            return {}
+        like: dict[str, set[str]] = {typed: set() for typed in left}
+        for part, word in rows_of(self.db, _SPELLINGS, {"parts": sorted(frozenset().union(*left.values()))}):
+            for typed, remains in left.items():
+                if part in remains:
+                    like[typed].add(word)
+        for word in frozenset().union(*(each.words for each in self.own)):
+            for typed, remains in left.items():
+                if can_be_misspelt(word) and not parts(word).isdisjoint(remains):
+                    like[typed].add(word)
+        return {typed: nearest(typed, known) for typed, known in like.items()}
+
+    def shown(
+        self,
+        words: tuple[str, ...],
+        terms: Sequence[Term],
+        found: Sequence[_Candidate],
+        *,
+        is_loose: bool,
+        is_guess: bool,
+    ) -> Found:
+        ranked = self._ranked(terms, found)
+        top = ranked[:MOST]
+        ids = [each.number for each in top if each.number]
+        texts = {number: said for number, *said in rows_of(self.db, _TEXTS, {"ids": ids})} if ids else {}
+        full = [
+            each._replace(text=said[0], folded=said[1]) if (said := texts.get(each.number)) else each for each in top
+        ]
+        pattern = pattern_of(terms)
+        hits = tuple(
+            Hit(
+                Kind(each.kind),
+                each.ref,
+                each.language,
+                each.path,
+                marked(each.title, pattern),
+                marked(excerpt(each.text, each.folded, pattern), pattern),
+            )
+            for each in full
+        )
+        meant = _meant(terms, full) if is_guess and full else ""
+        return Found(words, hits, meant, is_loose and bool(hits), len(ranked) > MOST)
+
+    def _ranked(self, terms: Sequence[Term], found: Sequence[_Candidate]) -> list[_Candidate]:
+        """Best first, each thing once: in the reader's language if it is there."""
+        scored = sorted(
+            ((self._score(terms, each), n, each) for n, each in enumerate(found)), key=lambda s: (-s[0], s[1])
+        )
+        best: dict[tuple[str, str], _Candidate] = {}
+        for _, _, each in scored:
+            known = best.get((each.kind, each.ref))
+            if known is None or (each.language == self.reader.language != known.language):
+                best[each.kind, each.ref] = each
+        return list(best.values())
+
+    def _score(self, terms: Sequence[Term], each: _Candidate) -> float:
+        title = closeness(terms, words_in(each.title))
+        order = 1.0 / (1.0 + each.at / 20)
+        own_language = 1.0 if each.language == self.reader.language else 0.0
+        here = 0.25 if each.place and each.place == self.reader.place else 0.0
+        return 2.0 * title + order + own_language + here
+
+
+def _meant(terms: Sequence[Term], found: Sequence[_Candidate]) -> str:
+    """The words that were taken for those typed, as what was found writes them; only words that the reader can see."""
+    there = [frozenset(words_in(f"{each.title} {each.folded}")) for each in found[:GUESSED_FROM]]
+    texts = [
+        pair
+        for each in found[:GUESSED_FROM]
+        for pair in ((each.title, fold_in_place(each.title)), (each.text, each.folded))
+    ]
+    said = []
+    for term in terms:
+        taken = term.word
+        if not any(word.startswith(term.beginnings or (term.word,)) for words in there for word in words):
+            taken = next((word for word in term.whole if any(word in words for words in there)), term.word)
+        said.append(as_written(taken, texts))
+    return " ".join(said)
