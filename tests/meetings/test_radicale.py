@@ -94,7 +94,7 @@ class CalendarOfSomebody:
 def marias(radicale: CalendarServer) -> CalendarOfSomebody:
     """Maria’s calendar, empty; the server makes her a home when she first comes."""
     name = f"maria{uuid.uuid4().hex[:8]}"
-    calendar = CalendarOfSomebody(radicale, f"/{name}/work/", name)
+    calendar = CalendarOfSomebody(radicale, f"/{name}/calendar/", name)
     calendar.ask("MKCALENDAR")
     return calendar
 

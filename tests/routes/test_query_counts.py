@@ -22,10 +22,10 @@ __all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both 
 More = Callable[[int], None]
 
 CUSTOMERS_PAGES = {
-    "/": 8,  # session, journey, stages reached, plan, what they told us, meeting, survey, lessons
-    "/plan": 5,
+    "/": 9,  # session, journey, stages reached, plan, what they told us, meeting, what is offered, survey, lessons
+    "/plan": 6,
     "/learn": 3,
-    "/check-ins": 6,
+    "/check-ins": 7,
 }
 STAFF_PAGES = {
     "/staff/pipeline": 14,  # one of them for each of the seven columns
