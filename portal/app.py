@@ -41,6 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
+from portal.routes.admin import plans as admin_plans
 from portal.routes.admin import sections
 from portal.routes.api import (
     accounts,
@@ -53,7 +54,19 @@ from portal.routes.api import (
     survey_invitations,
 )
 from portal.routes.api import meetings as api_meetings
-from portal.routes.customer import check_ins, current_account, details, home, learn, plan, refer
+from portal.routes.customer import (
+    check_ins,
+    current_account,
+    details,
+    home,
+    learn,
+    milestones,
+    plan,
+    refer,
+    start,
+    team,
+    wishes,
+)
 from portal.routes.customer import search as own_search
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
@@ -62,13 +75,18 @@ from portal.routes.public import (
     company_sign_in,
     doubt_meeting,
     friend,
+    joining,
+    media,
     preferences,
     resolution,
     sign_in,
     survey,
+    unsubscribe,
 )
 from portal.routes.public import meeting as sealed_meeting
+from portal.routes.public import plan as public_plan
 from portal.routes.staff import (
+    contacts,
     customer,
     customers,
     day,
@@ -80,8 +98,10 @@ from portal.routes.staff import (
     own_settings,
     people,
     pipeline,
+    public_plans,
 )
 from portal.routes.staff import insights as staff_insights
+from portal.routes.staff import plan as staff_plan
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
@@ -89,22 +109,30 @@ from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 CUSTOMER_PAGES: Sequence[APIRouter] = [
     home.pages,
     plan.pages,
+    milestones.pages,
     check_ins.pages,
     own_survey.pages,
     learn.pages,
     own_search.pages,
     refer.pages,
     details.pages,
+    wishes.pages,
+    team.pages,
+    start.pages,
     current_account.pages,
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
     resolution.pages,
     friend.pages,
+    public_plan.pages,
     doubt_meeting.pages,
     sealed_meeting.pages,
     calendar.pages,
+    media.pages,
     sign_in.pages,
+    joining.pages,
+    unsubscribe.pages,
     preferences.pages,
     about.pages,
     description.pages,
@@ -121,6 +149,11 @@ STAFF_PAGES: Sequence[APIRouter] = [
     customer.flagging,
     customer.reassigning,
     customer.closing,
+    staff_plan.talks,
+    public_plans.pages,
+    contacts.pages,
+    contacts.talks,
+    contacts.privacy,
     people.pages,
     own_settings.pages,
     staff_insights.pages,
@@ -131,7 +164,9 @@ STAFF_PAGES: Sequence[APIRouter] = [
     meeting_kinds.pages,
     imports.pages,
 ]
-ADMIN_PAGES: Sequence[APIRouter] = []
+ADMIN_PAGES: Sequence[APIRouter] = [
+    admin_plans.pages,
+]
 API_CALLS: Sequence[APIRouter] = [
     router
     for calls in (accounts, journeys, survey_invitations, flags, activities, api_meetings)

@@ -183,6 +183,7 @@ class Customer(NamedTuple):
     timezone: str
     is_primary: bool
     account_name: str
+    portrait: str = ""
 
     @property
     def by(self) -> str:
@@ -199,6 +200,7 @@ class StaffMember(NamedTuple):
     role: Role
     language: str
     timezone: str
+    portrait: str = ""
 
     @property
     def by(self) -> str:
@@ -492,12 +494,14 @@ _WHO = (
         Contact.is_primary,
         Contact.disabled_at,
         Account.name,
+        Contact.portrait,
         Staff.id,
         Staff.name,
         Staff.email,
         Staff.role,
         Staff.language,
         Staff.timezone,
+        Staff.portrait,
         Staff.disabled_at,
     )
     .outerjoin(Contact, Contact.id == BrowserSession.contact_id)
@@ -520,7 +524,7 @@ def find_session(db: Session, token: str, *, now: datetime) -> Found | None:
     if not found:
         return None
     session_id, created_at, last_seen_at, *who = found[0]
-    contact, staff = who[:9], who[9:]
+    contact, staff = who[:10], who[10:]
     lifetime = STAFF_SESSION if staff[0] is not None else CUSTOMER_SESSION
     if now >= created_at + lifetime.absolute or now >= last_seen_at + lifetime.idle:
         return None
@@ -528,11 +532,11 @@ def find_session(db: Session, token: str, *, now: datetime) -> Found | None:
     if staff[0] is not None:
         *member, disabled_at = staff
         return None if disabled_at else Found(StaffMember(session_id, *member), is_stale)
-    contact_id, account_id, name, email, language, timezone, is_primary, disabled_at, account_name = contact
+    contact_id, account_id, name, email, language, timezone, is_primary, disabled_at, account_name, portrait = contact
     if disabled_at:
         return None
     customer = Customer(
-        session_id, contact_id, account_id, name, email or "", language, timezone, is_primary, account_name
+        session_id, contact_id, account_id, name, email or "", language, timezone, is_primary, account_name, portrait
     )
     return Found(customer, is_stale)
 

@@ -224,6 +224,8 @@ def _signed(row: LetterRow, reader: _Reader, consultant: _Card | None, context: 
             return consultant.name if consultant and not reader.is_staff else ""
         case Sender.REFERRER:
             return str(context["referrer_name"])
+        case Sender.INVITER:
+            return str(context["inviter_name"])
         case Sender.VENDOR:
             return ""
         case _:
@@ -353,7 +355,7 @@ def _tried(house: House, row: LetterRow, carrier: "_Carrier", composers: Compose
 
 def _composed(house: House, row: LetterRow, composers: Composers) -> EmailMessage | Withheld:
     with house.database.read() as db:
-        if row.manner.purpose is not Purpose.SERVICE and row.manner.purpose in mail.refusals(db, row.to_email):
+        if row.manner.purpose is not Purpose.SERVICE and row.manner.purposes & mail.refusals(db, row.to_email):
             return Withheld(mail.REFUSED_WHY)
         try:
             return compose(db, house, row, composers=composers)

@@ -7,7 +7,8 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,15 +17,18 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from portal import copies, delivery, mail, shipped
+from portal.accounts import people
 from portal.accounts.models import Account, Contact, Staff
-from portal.accounts.rules import Channel, Language, Role
+from portal.accounts.people import NewColleague
+from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
 from portal.db import DeploymentFact, is_migrated, migrate
-from portal.demo_people import STAFF, WORDS, Customer, Temper, customers
+from portal.demo_people import INVITED, STAFF, TITLES, WORDS, Customer, Temper, customers
 from portal.errors import N_, Refused
 from portal.house import CLOCK_OFFSET, DEMO, House
-from portal.journeys import actions, cases, intake
+from portal.journeys import actions, cases, intake, planning, public_plans
 from portal.journeys.models import Activity, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
+from portal.journeys.planning import GoalWords
 from portal.journeys.rules import ActivityKind, FlagOutcome, Outcome, Status, Whose
 from portal.mail import LetterRow
 from portal.meetings import actions as meetings
@@ -44,6 +48,17 @@ DAYS = 155
 
 
 _VISITED = {"Moss & Rye Bakery": VISITED[0], "Padaria Flor de Trigo": VISITED[1]}
+
+
+_RECIPES = {
+    Language.EN: ("Every recipe with its cost", "recipes"),
+    Language.PT_BR: ("Todas as receitas com o custo", "receitas"),
+}
+_STUCK = {
+    Language.EN: "Two people share one tablet, and it asks for a code that nobody has. Which one is it?",
+    Language.PT_BR: "Duas pessoas usam o mesmo tablet, e ele pede um código que ninguém tem. Qual é?",
+}
+_PROSPECTS = {Language.EN: "Copperline Coffee", Language.PT_BR: "Café da Serra"}
 
 
 class NotTheDemos(Refused):
@@ -189,10 +204,63 @@ class Life:
             self._react()
         self.clock.set(self.today)
         with self.house.database.write() as db:
+            self._get_stuck(db)
+            self._show_plans(db)
+            self._gather(db)
             self._deliver(db)
             fact = db.get(DeploymentFact, CLOCK_OFFSET)
             if fact is not None:
                 db.delete(fact)
+
+    def _get_stuck(self, db: Session) -> None:
+        """Today somebody can't get on with a step: one customer of each language whom nobody visits."""
+        waiting = dict(_STUCK)
+        rows = db.execute(
+            select(Milestone, JourneyRow.account_id)
+            .join(JourneyRow, JourneyRow.id == Milestone.journey_id)
+            .where(
+                Milestone.key.in_(("second_team", "routine")),
+                Milestone.done_at.is_(None),
+                JourneyRow.status == Status.OPEN,
+                JourneyRow.use_started_on.is_not(None),
+            )
+            .order_by(JourneyRow.id.desc(), Milestone.id)
+        ).all()
+        for milestone, account_id in rows:
+            customer = self.of_account[account_id]
+            contact_id = db.scalar(select(Contact.id).where(Contact.account_id == account_id).order_by(Contact.id))
+            is_visited = customer.company in _VISITED
+            if (
+                customer.language not in waiting
+                or contact_id is None
+                or is_visited
+                or not _may_be_ticked(db, milestone)
+            ):
+                continue
+            actions.hear_stuck(
+                db,
+                self.house,
+                journey_id=milestone.journey_id,
+                milestone_id=milestone.id,
+                contact_id=contact_id,
+                words=waiting.pop(customer.language),
+                now=self.now,
+            )
+
+    def _show_plans(self, db: Session) -> None:
+        """Two prospects who are about to sign were sent their plan."""
+        for language, prospect in _PROSPECTS.items():
+            consultant = next(p for p in STAFF if p.role is Role.CONSULTANT and p.language is language)
+            public_plans.make(
+                db,
+                prospect=prospect,
+                product="",
+                language=language,
+                starts_on=next_business_day(local_date(self.now, consultant.timezone) + timedelta(days=14)),
+                staff_id=self.staff[consultant.email],
+                by=f"staff:{self.staff[consultant.email]}",
+                now=self.now,
+            )
 
     def _hour(self, first: int, last: int) -> Any:
         return (datetime.min + timedelta(hours=first, minutes=self.dice.randrange((last - first) * 60))).time()
@@ -357,7 +425,7 @@ class Life:
     def _agree_goal(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
         if db.get_one(JourneyRow, journey_id).use_started_on is None:
             return
-        goal_id = actions.set_goal(
+        goal_id = planning.set_goal(
             db,
             self.house,
             journey_id=journey_id,
@@ -367,9 +435,30 @@ class Life:
             by=by,
             now=self.now,
         )
+        self._count_recipes(db, journey_id, by, customer)
         self._complete(db, journey_id, ActivityKind.FILL_IN_NEEDS, by, self._say(customer.language, "demand"))
         if customer.temper is not Temper.LEAVING:
             self.at(self.now + timedelta(days=72), lambda db: self._meet_goal(db, goal_id, journey_id, by))
+
+    def _count_recipes(self, db: Session, journey_id: int, by: str, customer: Customer) -> None:
+        """A goal in numbers, which the consultant brings up to date now and then."""
+        title, unit = _RECIPES[customer.language]
+        words = GoalWords(day=60, title=title, unit=unit, starts=Decimal(0), target=Decimal(10))
+        goal_id = planning.write_goal(db, self.house, journey_id=journey_id, words=words, by=by, now=self.now)
+        for days, reached in ((3, 2), (8, 4), (15, 6), (26, 9), (33, 10)):
+            self.at(
+                self.now + timedelta(days=days),
+                lambda db, reached=reached: self._progress(db, goal_id, journey_id, reached, by),  # type: ignore[misc]
+            )
+
+    def _progress(self, db: Session, goal_id: int, journey_id: int, reached: int, by: str) -> None:
+        if db.get_one(GoalRow, goal_id).met_at is not None:
+            return
+        is_there = planning.note_progress(
+            db, self.house, goal_id=goal_id, journey_id=journey_id, reached=Decimal(reached), by=by, now=self.now
+        )
+        if is_there:
+            self._meet_goal(db, goal_id, journey_id, by)
 
     def _meet_goal(self, db: Session, goal_id: int, journey_id: int, by: str) -> None:
         if db.get_one(GoalRow, goal_id).met_at is None:
@@ -382,7 +471,7 @@ class Life:
             .order_by(Milestone.position)
             .limit(1)
         ).first()
-        if milestone is not None:
+        if milestone is not None and _may_be_ticked(db, milestone):
             who = by if milestone.whose is Whose.US else f"contact:{contact_id}"
             actions.tick_milestone(
                 db, self.house, milestone_id=milestone.id, journey_id=journey_id, done=True, by=who, now=self.now
@@ -511,6 +600,37 @@ class Life:
         self._talk(db, journey_id, by, None, Outcome.SATISFIED, note)
         self._complete(db, journey_id, kind, by, note)
 
+    def _gather(self, db: Session) -> None:
+        """The visited companies as teams: what each person does there, one halfway through their start, one invited."""
+        for account_id, customer in self.of_account.items():
+            if customer.company not in _VISITED:
+                continue
+            team = db.scalars(select(Contact).where(Contact.account_id == account_id).order_by(Contact.id)).all()
+            for person, title in zip(team, TITLES[customer.language], strict=False):
+                person.job_title = title
+            main, *colleagues = team
+            db.flush()
+            for person in colleagues[:1]:
+                people.allow_inviting(
+                    db, contact_id=person.id, account_id=account_id, by=f"contact:{main.id}", now=self.now
+                )
+                people.take_step(db, person.id, StartStep.PLAN, now=self.now)
+                mornings = Wishes(person.timezone, Channel.EMAIL, Frequency.LESS, time(8), time(12))
+                people.wish(db, contact_id=person.id, wishes=mornings, by=f"contact:{person.id}", now=self.now)
+                people.take_step(db, person.id, StartStep.PREFERENCES, now=self.now)
+            domain = (main.email or "").rpartition("@")[2]
+            name = INVITED[customer.language]
+            new = NewColleague(name, f"{_ascii(name.split()[0])}@{domain}", customer.language)
+            people.invite(
+                db,
+                self.house,
+                new,
+                account_id=account_id,
+                by=f"contact:{main.id}",
+                inviter_name=main.name,
+                now=self.now - timedelta(days=1),
+            )
+
     def _deliver(self, db: Session) -> None:
         """The letters of the past went out when they were due; the mailbox shows them. Only their subjects are kept."""
         waiting = db.scalars(
@@ -557,6 +677,15 @@ def _scores(temper: Temper, day: int, dice: random.Random) -> tuple[int, int, st
             return None
         case _:
             return 4, dice.choice((7, 8, 8, 9)), "content", False
+
+
+def _may_be_ticked(db: Session, milestone: Milestone) -> bool:
+    first = select(Milestone.id).where(
+        Milestone.journey_id == milestone.journey_id,
+        Milestone.key.in_(milestone.needs.split()),
+        Milestone.done_at.is_(None),
+    )
+    return db.scalar(first.limit(1)) is None
 
 
 def _quietly(what: Callable[..., object], *args: Any, **values: Any) -> None:

@@ -75,9 +75,17 @@ class Customer:
     temper: Temper
 
 
+TITLES: dict[Language, tuple[str, ...]] = {
+    Language.EN: ("Owner", "Head baker", "Shop floor"),
+    Language.PT_BR: ("Proprietária", "Chefe de produção", "Atendimento"),
+}
+"""What the people of a visited company do there, in their order."""
+INVITED: dict[Language, str] = {Language.EN: "Ottilie Marsh", Language.PT_BR: "Lívia Campos"}
+"""Whom they invited and who hasn't come yet."""
+
 _PLANS = {"Starter": 99, "Team": 249, "Multi-site": 640}
 _EN = (
-    ("Moss & Rye Bakery", ("Imogen Bales", "Callum Frith")),
+    ("Moss & Rye Bakery", ("Imogen Bales", "Callum Frith", "Wren Halloran")),
     ("Dockside Roasters", ("Priya Raman",)),
     ("The Copper Ladle", ("Hannah Whitcombe",)),
     ("Fernhill Dairy", ("Owen Pritchard", "Megan Rees")),
@@ -109,7 +117,7 @@ _EN = (
     ("Seven Dials Sushi", ("Kenji Arai",)),
 )
 _PT = (
-    ("Padaria Flor de Trigo", ("Mariana Queiroz", "João Brandão")),
+    ("Padaria Flor de Trigo", ("Mariana Queiroz", "João Brandão", "Tainá Moura")),
     ("Empório Serra Azul", ("Luciana Prates",)),
     ("Cantina do Nonno", ("Giovana Bertolini",)),
     ("Café Alvorada", ("Rafael Moutinho",)),

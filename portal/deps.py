@@ -26,7 +26,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from portal import auth, idempotency, strict_json, words
+from portal import auth, idempotency, media, strict_json, words
 from portal.audit import Event, Happened, note
 from portal.auth import ApiClient, Customer, Scope, StaffMember
 from portal.errors import N_, Invalid, NotAllowed, NotFound, Refused
@@ -253,6 +253,25 @@ class Ask:
         return Response(
             content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
         )
+
+    def kept(self, medium: media.Kept) -> Response:
+        """A picture or file of `portal.media`: pictures shown, files downloaded, and nothing in it may run."""
+        if medium.reach is media.Reach.BY_ADDRESS:
+            caching = "private, max-age=31536000, immutable"
+        else:
+            caching = "private, no-cache"
+        tag = f'"{medium.address}"'
+        headers = {
+            "Cache-Control": caching,
+            "ETag": tag,
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if self.request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        way = "inline" if medium.is_picture else "attachment"
+        headers["Content-Disposition"] = f"{way}; filename*=UTF-8''{quote(medium.name)}"
+        return Response(media.bytes_of(self.db, medium.id), media_type=medium.media_type, headers=headers)
 
     def _values(self, values: Mapping[str, object], *, said: Toast | None = None) -> dict[str, object]:
         """What the template sees: the route's values and what every page needs."""

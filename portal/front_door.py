@@ -22,7 +22,11 @@ log = logging.getLogger("portal.requests")
 
 MEGABYTE = 1024 * 1024
 BODY_LIMIT = MEGABYTE
-ROOM_FOR_FILES = {"/staff/import": 21 * MEGABYTE}
+ROOM_FOR_FILES = {
+    "/staff/import": 21 * MEGABYTE,
+    "/details/portrait": 11 * MEGABYTE,
+    "/staff/settings/portrait": 11 * MEGABYTE,
+}
 """Paths (and what is below them) where people upload files: the largest file, and the form around it."""
 
 FROM_ANYWHERE = ("/unsubscribe/",)

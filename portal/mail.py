@@ -49,6 +49,7 @@ class Kind(StrEnum):
     FLAG_OPENED = "flag_opened"
     FLAG_LATE = "flag_late"
     FLAG_RESOLVED = "flag_resolved"
+    STUCK = "stuck"
     STAGNATION = "stagnation"
     STAGNATION_MANAGER = "stagnation_manager"
     MEETING_INVITATION = "meeting_invitation"
@@ -59,6 +60,10 @@ class Kind(StrEnum):
     REFERRAL_INVITATION = "referral_invitation"
     REFERRAL_CONFIRMATION = "referral_confirmation"
     IMPORT_REPORT = "import_report"
+    COLLEAGUE_INVITATION = "colleague_invitation"
+    ADDRESS_CONFIRMATION = "address_confirmation"
+    ADDRESS_NOTICE = "address_notice"
+    ERASURE_ASKED = "erasure_asked"
 
 
 class Purpose(StrEnum):
@@ -66,12 +71,23 @@ class Purpose(StrEnum):
 
     SERVICE = "service"
     SURVEY = "survey"
+    REMINDER = "reminder"
+    NEWS = "news"
+    OFFER = "offer"
+    REFERRAL = "referral"
+    """Asking a customer for a referral; a friend's invitation is `MARKETING`."""
     MARKETING = "marketing"
+
+
+TOPICS = (Purpose.SURVEY, Purpose.REMINDER, Purpose.NEWS, Purpose.OFFER, Purpose.REFERRAL)
+"""What a customer can switch off, one by one, in their preferences; each refusal is a row of `MailRefusal`."""
 
 
 class Sender(StrEnum):
     CONSULTANT = "consultant"
     REFERRER = "referrer"
+    INVITER = "inviter"
+    """A customer who invites a colleague."""
     VENDOR = "vendor"
 
 
@@ -89,6 +105,12 @@ class Manner(NamedTuple):
     rank: Rank
     forget: bool = False
     """Forget address and words once sent: a friend's address is used for one mail only (domain.md, "Referrals")."""
+    also: Purpose | None = None
+    """A second purpose whose refusal stops it, too: a survey's reminder is about a survey and is a reminder."""
+
+    @property
+    def purposes(self) -> frozenset[Purpose]:
+        return frozenset({self.purpose, *([self.also] if self.also else [])})
 
 
 MANNERS: dict[Kind, Manner] = {
@@ -98,11 +120,12 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_30: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_60: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_90: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
-    Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_LATE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_RESOLVED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.STUCK: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.STAGNATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
     Kind.STAGNATION_MANAGER: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
@@ -113,6 +136,10 @@ MANNERS: dict[Kind, Manner] = {
     Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
     Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
+    Kind.COLLEAGUE_INVITATION: Manner(Purpose.SERVICE, Sender.INVITER, Rank.SINGLE, forget=True),
+    Kind.ADDRESS_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
+    Kind.ADDRESS_NOTICE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
+    Kind.ERASURE_ASKED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
 }
 
 

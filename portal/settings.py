@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -59,6 +59,10 @@ class Settings(BaseModel):
     """Business hours in which somebody has to act on a flag (8: one business day)."""
     api_calls_per_minute: int = Field(default=6000, ge=1)
     """How often one token may call the API."""
+    invite_domains: Literal["own", "any"] = "own"
+    """Whom customers may invite as colleagues: addresses at the domains that their company has already, or any."""
+    most_contacts: int = Field(default=50, ge=1)
+    """How many people (and open invitations) one customer may have by inviting; staff may add more."""
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")

@@ -1,7 +1,8 @@
 """Every table there is: imported by migrations and by whoever needs the whole schema at hand."""
 
-from portal import audit, auth, idempotency, mail
+from portal import audit, auth, idempotency, mail, media
 from portal.accounts import models as accounts
+from portal.accounts import people_models as people
 from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.learning import models as learning
@@ -15,7 +16,9 @@ TABLES = (
     auth,
     idempotency,
     mail,
+    media,
     accounts,
+    people,
     journeys,
     imports,
     meetings,

@@ -16,6 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from portal import auth, delivery, idempotency, mail
+from portal.accounts import people, people_letters
 from portal.boundary import Crash, attempted
 from portal.clock import Clock, SystemClock
 from portal.db import DeploymentFact, insert_for
@@ -103,6 +104,7 @@ def rows(
 
 COMPOSERS: dict[Kind, Composer] = {
     Kind.SIGN_IN: auth.sign_in_words,
+    **people_letters.COMPOSERS,
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
     **referral_letters.COMPOSERS,
@@ -117,6 +119,7 @@ HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     lambda db, now: due.compact_tallies(db, now=now),
     importing.forget_old,
     referrals.forget_unaccepted,
+    people.forget_unanswered,
 )
 """What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
 HOUSEKEEPING_DUE_AT = "housekeeping_due_at"

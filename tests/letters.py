@@ -12,13 +12,15 @@ from portal.mail import Calendar, Kind, LetterRow
 TUESDAY_10 = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
 STAFF_KINDS = {
     Kind.FLAG_OPENED,
+    Kind.STUCK,
     Kind.FLAG_LATE,
     Kind.STAGNATION,
     Kind.STAGNATION_MANAGER,
     Kind.IMPORT_REPORT,
     Kind.CALENDAR_UNREADABLE,
+    Kind.ERASURE_ASKED,
 }
-FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION}
+FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION, Kind.COLLEAGUE_INVITATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
 
@@ -55,6 +57,11 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.FLAG_OPENED: _FLAG,
     Kind.FLAG_LATE: _FLAG | {"opened_at": datetime(2026, 6, 18, 14, 5, tzinfo=UTC), "consultant_name": "Carla Souza"},
     Kind.FLAG_RESOLVED: {"told_us": _FLAG["words"], "done": "The price file is fixed, and we counted with you on Friday."},
+    Kind.STUCK: {
+        "person_name": "Maria Lima", "person_email": "maria@moss.example", "person_phone": "+44 20 7946 0000",
+        "step": "Use it for one real task", "due_on": date(2026, 6, 24), "words": "The tablet asks for a code.\nWhich one?",
+        "path": "/staff/customers/3#ms-7",
+    },
     Kind.STAGNATION: {"stage_name": "Contact with customer", "days": 6, "limit_days": 5, "path": "/staff/journeys/3"},
     Kind.STAGNATION_MANAGER: {
         "stage_name": "Demand analysis", "days": 2, "limit_days": 1, "path": "/staff/journeys/3", "consultant_name": "Carla Souza",
@@ -75,6 +82,14 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     },
     Kind.REFERRAL_CONFIRMATION: {"friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima"},
     Kind.IMPORT_REPORT: {"file_name": "deals.csv", "taken": 117, "updated": 12, "unchanged": 40, "refused": 3, "path": "/staff/imports/4"},
+    Kind.COLLEAGUE_INVITATION: {
+        "friend_name": "Lia Costa", "inviter_name": "Maria Lima", "company": "Moss & Rye Bakery", "until_at": TUESDAY_10,
+    },
+    Kind.ADDRESS_CONFIRMATION: {},
+    Kind.ADDRESS_NOTICE: {"new_email": "maria@home.example"},
+    Kind.ERASURE_ASKED: {
+        "person_name": "Maria Lima", "company": "Moss & Rye Bakery", "words": "I have left the company.", "path": "/staff/customers/3/people/7",
+    },
 }  # fmt: skip
 
 ICS = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
@@ -106,4 +121,6 @@ COMPOSERS = {
     Kind.MEETING_CANCELLED: _with_calendar,
     Kind.REFERRAL_INVITATION: _gives(invitation_url="/r"),
     Kind.REFERRAL_CONFIRMATION: _gives(confirm_url="/r/confirm"),
+    Kind.COLLEAGUE_INVITATION: _gives(join_url="/join"),
+    Kind.ADDRESS_CONFIRMATION: _gives(confirm_url="/address"),
 }

@@ -46,25 +46,13 @@ LAYERS = (
     Layer("the conductor", together("journeys")),
     Layer(
         "people, mail and what happened",
-        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "search"),
+        together("accounts", "auth", "policy", "audit", "mail", "delivery", "idempotency", "media", "search"),
     ),
     Layer(
         "the ground",
         together(
-            *(
-                "boundary",
-                "catalogues",
-                "charts",
-                "clock",
-                "closed_sets",
-                "copies",
-                "db",
-                "errors",
-                "house",
-                "icons",
-                "kit",
-            ),
-            *("links", "logs", "outbound", "places", "settings", "strict_json", "styles", "templating", "text"),
+            *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
+            *("kit", "links", "logs", "outbound", "places", "settings", "strict_json", "styles", "templating", "text"),
             *("vault", "words"),
         ),
     ),
@@ -378,7 +366,7 @@ def test_migrations_lean_on_no_code_of_today() -> None:
         f"{path.name}: {found.module}"
         for path in sorted((MIGRATIONS / "versions").glob("*.py"))
         for found in imports(tree(path))
-        # The one thing that is there for migrations, and changes no more than they do.
-        if ours(found.module) and not found.module.startswith("portal.closed_sets")
+        # How a CHECK is changed was written for migrations, and knows nothing of any model.
+        if ours(found.module) and found.module != "portal.closed_sets"
     ]
     assert leaning == []

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from portal.closed_sets import add_words, remove_words
 
 revision: str = "2611272130"
-down_revision: str | Sequence[str] | None = "2611272045"
+down_revision: str | Sequence[str] | None = "2611272115"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -23,6 +23,8 @@ class Staff(Base):
     """E.164 or empty."""
     whatsapp: Mapped[str] = mapped_column(String(20), default="")
     meeting_url: Mapped[str] = mapped_column(String(500), default="")
+    portrait: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    """The path of their picture; empty for initials."""
     language: Mapped[Language] = mapped_column(choice(Language, "language"), default=Language.EN)
     timezone: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
@@ -91,6 +93,10 @@ class Contact(Base):
     birthday: Mapped[date | None]
     is_primary: Mapped[bool] = mapped_column(default=False)
     position: Mapped[int] = mapped_column(Integer, default=0)
+    job_title: Mapped[str] = mapped_column(String(120), default="", server_default=text("''"))
+    """What they do there, in their own words."""
+    portrait: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    """The path of their picture; empty for initials."""
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 

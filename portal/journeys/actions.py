@@ -22,7 +22,7 @@ from portal.clock import business_days_after, local_date
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
-from portal.journeys import cases, conduct, rules
+from portal.journeys import cases, conduct, rules, stuck
 from portal.journeys.models import (
     Activity,
     Conversation,
@@ -32,11 +32,11 @@ from portal.journeys.models import (
     JourneyRow,
     Milestone,
     PendingIssue,
-    PipelineRow,
     StageRow,
     Touchpoint,
     Visit,
 )
+from portal.journeys.plan_templates import Agreed, lay_out
 from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome, SettledBy, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
 
@@ -59,8 +59,10 @@ def open_after_sale(
     now: datetime,
     under_way: UnderWay | None = None,
     zone: str | None = None,
+    agreed: Agreed | None = None,
 ) -> int:
-    """Opens the After-sale journey of an account, with its whole plan, and gives its id.
+    """Opens the After-sale journey of an account, with its whole plan (the one that was agreed before the sale, else the
+    one of its product), and gives its id.
 
     Without `under_way` it begins at stage 1; with it, at the stage given or the one its day of use says. Contacts whose
     day lies behind are marked missed (they have to be made good), and the current one becomes a call.
@@ -75,7 +77,7 @@ def open_after_sale(
         raise Refused(N_("This customer already has a journey under way."))
     if owner_id is not None:
         conduct.assign(db, journey_id=journey_id, staff_id=owner_id, by="rule:assign_consultant", now=now)
-    lay_out_plan(db, journey_id)
+    lay_out(db, journey_id, agreed=agreed)
     if under_way is None:
         conduct.begin(db, house, journey_id=journey_id, now=now)
     else:
@@ -119,53 +121,6 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     change.take(rules.take_in(pipeline, change.after, now, house.holidays))
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
-
-
-def lay_out_plan(db: Session, journey_id: int) -> None:
-    """Writes the plan's milestones and touchpoints onto the journey, as its pipeline's version has them."""
-    plan = db.scalar(
-        select(PipelineRow.plan)
-        .join(JourneyRow, JourneyRow.pipeline_id == PipelineRow.id)
-        .where(JourneyRow.id == journey_id)
-    )
-    milestones = [entry for entry in plan or [] if entry["is"] == "milestone"]
-    touchpoints = [entry for entry in plan or [] if entry["is"] == "touchpoint"]
-    if milestones:
-        db.execute(
-            insert(Milestone),
-            [
-                {
-                    "journey_id": journey_id,
-                    "key": m["key"],
-                    "position": n,
-                    "title_en": m["title"][0],
-                    "title_pt": m["title"][1],
-                    "help_en": m["help"][0],
-                    "help_pt": m["help"][1],
-                    "whose": Whose(m["whose"]),
-                    "day": m["day"],
-                }
-                for n, m in enumerate(milestones)
-            ],
-        )
-    if touchpoints:
-        db.execute(
-            insert(Touchpoint),
-            [
-                {
-                    "journey_id": journey_id,
-                    "key": t["key"],
-                    "position": n,
-                    "title_en": t["title"][0],
-                    "title_pt": t["title"][1],
-                    "objective_en": t["objective"][0],
-                    "objective_pt": t["objective"][1],
-                    "channel": t["channel"],
-                    "day": t["day"],
-                }
-                for n, t in enumerate(touchpoints)
-            ],
-        )
 
 
 def move_by_hand(
@@ -265,6 +220,25 @@ def hear_sign_of_life(
     _got_in_touch(db, journey_id, contact_id=contact_id, how=how, now=now)
     cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def hear_stuck(
+    db: Session, house: House, *, journey_id: int, milestone_id: int, contact_id: int, words: str, now: datetime
+) -> bool:
+    """A customer is stuck with a milestone: their consultant gets an activity and a mail with their words, and it is a sign
+    of life. False, and nothing more happens, where we know already (a double click). Errors: NotFound for another journey's
+    or a done one, TooMany.
+    """
+    conduct.lock(db, journey_id)
+    milestone = db.scalar(select(Milestone).where(Milestone.id == milestone_id, Milestone.journey_id == journey_id))
+    if milestone is None or milestone.done_at is not None:
+        raise NotFound
+    if not stuck.note(db, house, milestone, contact_id=contact_id, words=words, now=now):
+        return False
+    _got_in_touch(db, journey_id, contact_id=contact_id, how="stuck", now=now)
+    cases.drop_reminders(db, journey_id, why="sign_of_life", now=now)
+    conduct.advance(db, house, ids=[journey_id], now=now)
+    return True
 
 
 def open_journeys_of(db: Session, contact_id: int) -> Sequence[int]:
@@ -581,7 +555,7 @@ def add_own_activity(
         now=now,
         title=title,
     )
-    _told(
+    tell_work(
         db,
         house,
         journey_id,
@@ -605,6 +579,8 @@ def complete_activity(db: Session, house: House, *, activity_id: int, note: str,
     values: dict[str, Any] = {"worked_at": now}
     if activity.kind is ActivityKind.ANALYSE_DEMAND:
         values["analysed_at"] = now
+    if activity.kind is ActivityKind.UNSTICK:
+        stuck.settle_by_activity(db, activity.key, by=by, now=now)
     db.flush()
     row = db.execute(
         update(JourneyRow).where(JourneyRow.id == journey_id).values(**values).returning(JourneyRow.account_id)
@@ -620,50 +596,36 @@ def complete_activity(db: Session, house: House, *, activity_id: int, note: str,
 def tick_milestone(
     db: Session, house: House, *, milestone_id: int, journey_id: int, done: bool, by: str, now: datetime
 ) -> None:
-    """Marks a milestone done, or takes that back. Errors: NotFound for another journey's."""
+    """Marks a milestone done, or takes that back. Whoever was stuck with it no longer is.
+
+    Errors: NotFound for another journey's; Refused while it waits for others.
+    """
     conduct.lock(db, journey_id)
     milestone = db.scalar(select(Milestone).where(Milestone.id == milestone_id, Milestone.journey_id == journey_id))
     if milestone is None:
         raise NotFound
     if (milestone.done_at is not None) is done:
         return
+    if done and milestone.needs:
+        _refuse_before_others(db, milestone)
+    if done:
+        stuck.settle(db, milestone_id, by=by, now=now)
     milestone.done_at, milestone.done_by = (now, by) if done else (None, "")
     db.flush()
     what = Happened.MILESTONE_DONE if done else Happened.MILESTONE_UNDONE
-    _told(db, house, journey_id, what, by=by, now=now, detail={"milestone": milestone.key, "title": milestone.title_en})
-
-
-def add_milestone(
-    db: Session, house: House, *, journey_id: int, title: str, whose: Whose, due_on: date | None, by: str, now: datetime
-) -> int:
-    """A milestone of this customer's own, written by staff."""
-    conduct.lock(db, journey_id)
-    milestone = Milestone(
-        journey_id=journey_id,
-        key=f"own:{now.timestamp()}",
-        position=100,
-        title_en=title,
-        title_pt=title,
-        whose=whose,
-        due_on=due_on,
+    tell_work(
+        db, house, journey_id, what, by=by, now=now, detail={"milestone": milestone.key, "title": milestone.title_en}
     )
-    db.add(milestone)
-    db.flush()
-    milestone.key = f"own:{milestone.id}"
-    _told(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"milestone": title})
-    return milestone.id
 
 
-def set_goal(
-    db: Session, house: House, *, journey_id: int, day: int, title: str, measure: str, by: str, now: datetime
-) -> int:
-    """A goal to be reached by day 30, 60 or 90 of use."""
-    conduct.lock(db, journey_id)
-    goal = GoalRow(journey_id=journey_id, day=day, title=title, measure=measure, created_at=now, created_by=by)
-    db.add(goal)
-    db.flush()
-    _told(db, house, journey_id, Happened.GOAL_SET, by=by, now=now, detail={"goal": title, "day": day})
-    return goal.id
+def _refuse_before_others(db: Session, milestone: Milestone) -> None:
+    first = select(Milestone.title_en, Milestone.title_pt).where(
+        Milestone.journey_id == milestone.journey_id,
+        Milestone.key.in_(milestone.needs.split()),
+        Milestone.done_at.is_(None),
+    )
+    if db.execute(first.limit(1)).first() is not None:
+        raise Refused(N_("This step waits for another one. Finish that one first."))
 
 
 def close_goal(db: Session, house: House, *, goal_id: int, journey_id: int, met: bool, by: str, now: datetime) -> None:
@@ -681,7 +643,7 @@ def close_goal(db: Session, house: House, *, goal_id: int, journey_id: int, met:
     db.flush()
     if met:
         ask_for_referral(db, journey_id=journey_id, why=f"goal_{goal_id}", now=now)
-    _told(db, house, journey_id, Happened.GOAL_MET, by=by, now=now, detail={"goal": goal.title, "met": met})
+    tell_work(db, house, journey_id, Happened.GOAL_MET, by=by, now=now, detail={"goal": goal.title, "met": met})
 
 
 def note_issue(
@@ -711,7 +673,7 @@ def note_issue(
     )
     db.add(issue)
     db.flush()
-    _told(
+    tell_work(
         db,
         house,
         journey_id,
@@ -733,16 +695,16 @@ def solve_issue(db: Session, house: House, *, issue_id: int, journey_id: int, by
         return
     issue.solved_at, issue.solved_by = now, by
     db.flush()
-    _told(db, house, journey_id, Happened.ISSUE_SOLVED, by=by, now=now, detail={"problem": issue.problem})
+    tell_work(db, house, journey_id, Happened.ISSUE_SOLVED, by=by, now=now, detail={"problem": issue.problem})
 
 
 def write_note(db: Session, house: House, *, journey_id: int, words: str, by: str, now: datetime) -> None:
     """A note by staff on the customer's timeline."""
     conduct.lock(db, journey_id)
-    _told(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"note": words})
+    tell_work(db, house, journey_id, Happened.NOTE_WRITTEN, by=by, now=now, detail={"note": words})
 
 
-def _told(
+def tell_work(
     db: Session, house: House, journey_id: int, what: Happened, *, by: str, now: datetime, detail: dict[str, Any]
 ) -> None:
     """Work by people: noted, the limit starts anew, and the rules are asked."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from portal.accounts.rules import Role, folded
 from portal.audit import AuditEvent, Happened
 from portal.clock import local_date
 from portal.db import rows_of
+from portal.errors import NotFound
 from portal.journeys.conduct import current_pipeline_id
 from portal.journeys.models import (
     Activity,
@@ -25,12 +26,14 @@ from portal.journeys.models import (
     FollowUpRow,
     GoalRow,
     JourneyRow,
+    Milestone,
     Resolution,
     StageRow,
     StageTally,
+    Touchpoint,
     Visit,
 )
-from portal.journeys.plans import StageWords
+from portal.journeys.plans import StageWords, percent_reached
 from portal.journeys.queries import stage_words
 from portal.journeys.rules import (
     ActivityKind,
@@ -763,6 +766,9 @@ def conversations_of(db: Session, journey_id: int) -> tuple[ConversationLine, ..
     )
 
 
+OfJourney = TypeVar("OfJourney", Milestone, Touchpoint)
+
+
 class GoalState(NamedTuple):
     """A goal with what became of it."""
 
@@ -772,16 +778,53 @@ class GoalState(NamedTuple):
     measure: str
     met_at: datetime | None
     dropped_at: datetime | None
+    unit: str
+    starts: Decimal | None
+    target: Decimal | None
+    reached: Decimal | None
+
+    @property
+    def percent(self) -> int | None:
+        if self.starts is None or self.target is None:
+            return None
+        return percent_reached(self.starts, self.target, self.starts if self.reached is None else self.reached)
 
 
 def goals_of(db: Session, journey_id: int) -> tuple[GoalState, ...]:
     """All goals of a journey, dropped ones too, by day."""
     rows = db.execute(
-        select(GoalRow.id, GoalRow.day, GoalRow.title, GoalRow.measure, GoalRow.met_at, GoalRow.dropped_at)
+        select(
+            GoalRow.id,
+            GoalRow.day,
+            GoalRow.title,
+            GoalRow.measure,
+            GoalRow.met_at,
+            GoalRow.dropped_at,
+            GoalRow.unit,
+            GoalRow.starts,
+            GoalRow.target,
+            GoalRow.reached,
+        )
         .where(GoalRow.journey_id == journey_id)
         .order_by(GoalRow.day, GoalRow.id)
     )
     return tuple(GoalState._make(row) for row in rows)
+
+
+def milestone_of(db: Session, journey_id: int, milestone_id: int) -> Milestone:
+    """One milestone with its words in both languages, for the form that changes it. Errors: NotFound for another journey's."""
+    return _of_journey(db.get(Milestone, milestone_id), journey_id)
+
+
+def touchpoint_of(db: Session, journey_id: int, touchpoint_id: int) -> Touchpoint:
+    """The same for a touchpoint."""
+    return _of_journey(db.get(Touchpoint, touchpoint_id), journey_id)
+
+
+def _of_journey(row: OfJourney | None, journey_id: int) -> OfJourney:
+    if row is None or row.journey_id != journey_id:
+        raise NotFound
+    return row
 
 
 def letters_of(db: Session, account_id: int, *, most: int = 12) -> tuple[Outgoing, ...]:

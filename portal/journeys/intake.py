@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from portal import audit
 from portal.accounts.models import Account, Contact
-from portal.accounts.rules import Channel, Language, folded, normalised_email
+from portal.accounts.people import begin_starts, refresh_search
+from portal.accounts.rules import Channel, Language, normalised_email
 from portal.audit import Event, Happened
 from portal.db import insert_for
 from portal.errors import N_, Refused
 from portal.house import House
-from portal.journeys import actions, conduct
+from portal.journeys import actions, conduct, public_plans
 from portal.journeys.actions import UnderWay
 from portal.journeys.models import JourneyRow
 from portal.journeys.rules import Status
@@ -73,11 +74,16 @@ class Deal:
     notes: str | None = None
     consultant_id: int | None = None
     under_way: UnderWay | None = None
+    public_plan_id: int | None = None
+    """The plan that they were shown before they signed."""
 
     @property
     def fingerprint(self) -> str:
         """Says whether the same deal came in again."""
-        plain = json.dumps(asdict(self), default=str, sort_keys=True, ensure_ascii=False)
+        given = asdict(self)
+        if self.public_plan_id is None:
+            del given["public_plan_id"]  # as it was before there were such plans: known deals stay known
+        plain = json.dumps(given, default=str, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -90,7 +96,8 @@ class Result:
 def take_in(db: Session, house: House, *, deal: Deal, by: str, now: datetime) -> Result:
     """Creates the account, its contacts and its journey, or brings what is known up to date.
 
-    A repeat opens nothing, and the very same deal again changes nothing. Errors: NobodyToReach.
+    A repeat opens nothing, and the very same deal again changes nothing. Errors: NobodyToReach; what `public_plans.sell`
+    refuses.
     """
     people = _distinct(deal.people)
     if not any(p.email or p.phone for p in people):
@@ -122,10 +129,21 @@ def take_in(db: Session, house: House, *, deal: Deal, by: str, now: datetime) ->
     for person in people:
         _add_contact(db, account_id, person, now=now)
     _keep_one_primary(db, account_id, people)
+    begin_starts(db, account_id, now=now)
     refresh_search(db, account_id)
     audit.note(db, Event(Happened.ACCOUNT_CREATED, by, now, account_id, None, None, {"name": deal.name}))
+    agreed = None
+    if deal.public_plan_id is not None:
+        agreed = public_plans.sell(db, plan_id=deal.public_plan_id, account_id=account_id, by=by, now=now)
     actions.open_after_sale(
-        db, house, account_id=account_id, owner_id=deal.consultant_id, by=by, now=now, under_way=deal.under_way
+        db,
+        house,
+        account_id=account_id,
+        owner_id=deal.consultant_id,
+        by=by,
+        now=now,
+        under_way=deal.under_way,
+        agreed=agreed,
     )
     return Result(account_id, Taken.CREATED)
 
@@ -168,6 +186,7 @@ def _update(db: Session, house: House, deal: Deal, people: Sequence[Person], *, 
         if _change_contact(db, account.id, person, now=now):
             changed.setdefault("contacts", []).append(person.name)
     _keep_one_primary(db, account.id, people)
+    begin_starts(db, account.id, now=now)
     refresh_search(db, account.id)
     open_ids = db.scalars(
         select(JourneyRow.id)
@@ -180,6 +199,8 @@ def _update(db: Session, house: House, deal: Deal, people: Sequence[Person], *, 
             conduct.lock(db, journey_id)
             conduct.assign(db, journey_id=journey_id, staff_id=deal.consultant_id, by=by, now=now)
         db.execute(update(Account).where(Account.id == account.id).values(consultant_id=deal.consultant_id))
+    if deal.public_plan_id is not None:
+        public_plans.connect(db, house, plan_id=deal.public_plan_id, account_id=account.id, by=by, now=now)
     if changed:
         audit.note(db, Event(Happened.ACCOUNT_CHANGED, by, now, account.id, None, None, changed))
     # A plan or an address that was missing may be what the first stage waited for; a renewal date, what a later one does.
@@ -243,17 +264,6 @@ def _keep_one_primary(db: Session, account_id: int, people: Sequence[Person]) ->
     if not chosen.is_primary:
         chosen.is_primary = True
         db.flush()
-
-
-def refresh_search(db: Session, account_id: int) -> None:
-    """Keeps the folded words that the customer list is searched by."""
-    account = db.get_one(Account, account_id)
-    people = db.execute(
-        select(Contact.name, Contact.email).where(Contact.account_id == account_id).order_by(Contact.id)
-    )
-    words = [account.name, account.external_id, *(part for row in people for part in row if part)]
-    account.search = folded(" ".join(words))[:2000]
-    db.flush()
 
 
 def has_journey(db: Session, account_id: int) -> bool:

@@ -1,6 +1,7 @@
 """What we remember of journeys: pipelines and stages, visits, contacts, activities, flags, the plan."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -14,11 +15,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.accounts.rules import Channel
+from portal.accounts.rules import Channel, Language
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import (
     ActivityKind,
     Ending,
+    EntryKind,
     FlagOrigin,
     FlagOutcome,
     LimitFrom,
@@ -40,8 +42,6 @@ class PipelineRow(Base):
     version: Mapped[int] = mapped_column(Integer)
     name_en: Mapped[Words]
     name_pt: Mapped[Words]
-    plan: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    """Milestones and touchpoints that a journey starts with; see `journeys.plans`."""
     created_at: Mapped[datetime]
 
 
@@ -364,6 +364,11 @@ class GoalRow(Base):
     day: Mapped[int] = mapped_column(Integer)
     title: Mapped[Words]
     measure: Mapped[Words] = mapped_column(default="")
+    unit: Mapped[str] = mapped_column(String(60), default="", server_default=text("''"))
+    starts: Mapped[Decimal | None]
+    target: Mapped[Decimal | None]
+    reached: Mapped[Decimal | None]
+    """What is counted, from where to where, and how far it is; none where a goal can't be put in numbers."""
     created_at: Mapped[datetime]
     created_by: Mapped[By]
     met_at: Mapped[datetime | None]
@@ -406,10 +411,39 @@ class Milestone(Base):
     help_pt: Mapped[str] = mapped_column(String(1000), default="")
     whose: Mapped[Whose] = mapped_column(choice(Whose, "whose"))
     day: Mapped[int | None] = mapped_column(Integer)
-    """Day of use it is planned for; None: before use starts."""
+    """Day of use it is planned for; None: before use starts, or on a date of its own."""
     due_on: Mapped[date | None]
+    stage_key: Mapped[Key] = mapped_column(default="", server_default=text("''"))
+    needs: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))
+    """Keys of the milestones of the same journey that come first, separated by spaces."""
     done_at: Mapped[datetime | None]
     done_by: Mapped[By] = mapped_column(default="")
+
+
+class StuckNote(Base):
+    """A customer said that they are stuck with a milestone, in their words; open until staff, or the tick, settle it."""
+
+    __tablename__ = "stuck_notes"
+    __table_args__ = (
+        Index(
+            "uq_stuck_notes_open",
+            "milestone_id",
+            unique=True,
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+        Index("ix_stuck_notes_journey_id", "journey_id"),
+        CheckConstraint("(settled_at IS NULL) = (settled_by = '')", name="settled_by_somebody"),
+    )
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
+    milestone_id: Mapped[int] = mapped_column(ForeignKey("milestones.id", ondelete="CASCADE"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    words: Mapped[str] = mapped_column(String(2000))
+    at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[By] = mapped_column(default="")
 
 
 class Touchpoint(Base):
@@ -431,6 +465,74 @@ class Touchpoint(Base):
     day: Mapped[int | None] = mapped_column(Integer)
     due_on: Mapped[date | None]
     done_at: Mapped[datetime | None]
+
+
+class PlanTemplate(Base):
+    """The plan that customers of one product start with; the one without a product is for all others. Journeys keep what
+    they started with: their milestones and touchpoints are copies."""
+
+    __tablename__ = "plan_templates"
+
+    id: Mapped[Id]
+    product: Mapped[Words]
+    """The plan that was sold (`accounts.plan`), as its people write it; empty: all others."""
+    product_key: Mapped[str] = mapped_column(String(200), unique=True)
+    """The same without accents and capitals, by which it is found."""
+    created_at: Mapped[datetime]
+    created_by: Mapped[By]
+    changed_at: Mapped[datetime]
+
+
+class PlanEntry(Base):
+    """One milestone or touchpoint of a template; see `plans.Entry`."""
+
+    __tablename__ = "plan_entries"
+    __table_args__ = (UniqueConstraint("template_id", "kind", "key"),)
+
+    id: Mapped[Id]
+    template_id: Mapped[int] = mapped_column(ForeignKey("plan_templates.id", ondelete="CASCADE"))
+    kind: Mapped[EntryKind] = mapped_column(choice(EntryKind, "kind"))
+    key: Mapped[Key]
+    position: Mapped[int] = mapped_column(Integer)
+    stage_key: Mapped[Key] = mapped_column(default="")
+    title_en: Mapped[Words]
+    title_pt: Mapped[Words]
+    text_en: Mapped[str] = mapped_column(String(500), default="")
+    text_pt: Mapped[str] = mapped_column(String(500), default="")
+    whose: Mapped[Whose] = mapped_column(choice(Whose, "whose"), default=Whose.US)
+    channel: Mapped[str] = mapped_column(String(20), default="")
+    day: Mapped[int | None] = mapped_column(Integer)
+    after_key: Mapped[Key] = mapped_column(default="")
+    after_days: Mapped[int] = mapped_column(Integer, default=0)
+    needs: Mapped[str] = mapped_column(String(1000), default="")
+
+
+class PublicPlan(Base):
+    """A link that shows a prospect what happens after they sign: the plan as it was on the day the link was made."""
+
+    __tablename__ = "public_plans"
+    __table_args__ = (
+        UniqueConstraint("account_id"),
+        CheckConstraint("(revoked_at IS NULL) = (revoked_by = '')", name="revoked_by_somebody"),
+    )
+
+    id: Mapped[Id]
+    nonce: Mapped[str] = mapped_column(String(32))
+    prospect: Mapped[Words]
+    product: Mapped[Words] = mapped_column(default="")
+    language: Mapped[Language] = mapped_column(choice(Language, "language"))
+    starts_on: Mapped[date]
+    """The first day of use that the dates are reckoned from."""
+    entries: Mapped[list[dict[str, Any]]]
+    """`plans.Entry`, as they were shown."""
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    """Whom the prospect can ask."""
+    created_at: Mapped[datetime]
+    created_by: Mapped[By]
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[By] = mapped_column(default="")
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    connected_at: Mapped[datetime | None]
 
 
 class StageTally(Base):

@@ -1,15 +1,19 @@
 """What customers see of their journey. Module-level statements, rows into tuples; always through the person who asks."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CompoundSelect,
+    Date,
+    Numeric,
     String,
     bindparam,
     case,
+    cast,
     func,
     literal,
     null,
@@ -30,10 +34,23 @@ from portal.journeys.models import (
     PendingIssue,
     Resolution,
     StageRow,
+    StuckNote,
     Touchpoint,
     Visit,
 )
-from portal.journeys.plans import MilestoneLine, PathStep, StageWords, TouchpointLine, ahead, next_step, path
+from portal.journeys.plans import (
+    MilestoneLine,
+    NextStep,
+    PathStep,
+    StageWords,
+    StuckLine,
+    TouchpointLine,
+    ahead,
+    next_step,
+    path,
+    percent_reached,
+    waiting,
+)
 from portal.journeys.rules import FlagOutcome, Status, Whose
 from portal.journeys.shipped import AFTER_SALE
 from portal.words import LOCALES
@@ -70,6 +87,7 @@ class ConsultantCard(NamedTuple):
     phone: str
     whatsapp: str
     meeting_url: str
+    portrait: str = ""
 
 
 class CustomerJourney(NamedTuple):
@@ -109,6 +127,7 @@ _JOURNEY = (
         Staff.phone,
         Staff.whatsapp,
         Staff.meeting_url,
+        Staff.portrait,
     )
     .select_from(JourneyRow)
     .join(Account, Account.id == JourneyRow.account_id)
@@ -152,11 +171,24 @@ def customer_journey(db: Session, account_id: int, *, locale: str, now: datetime
 
 
 class GoalLine(NamedTuple):
+    """A goal; `target` and what belongs to it are there where it can be put in numbers. `due_on`: its day, once use began."""
+
     id: int
     day: int
     title: str
     measure: str
     met_on: date | None
+    unit: str
+    starts: Decimal | None
+    target: Decimal | None
+    reached: Decimal | None
+    due_on: date | None
+
+    @property
+    def percent(self) -> int | None:
+        if self.starts is None or self.target is None:
+            return None
+        return percent_reached(self.starts, self.target, self.starts if self.reached is None else self.reached)
 
 
 class IssueLine(NamedTuple):
@@ -175,7 +207,7 @@ class Plan(NamedTuple):
     touchpoints: tuple[TouchpointLine, ...]
     goals: tuple[GoalLine, ...]
     issues: tuple[IssueLine, ...]
-    next_step: MilestoneLine | None
+    next_step: NextStep | None
     ahead: tuple[TouchpointLine, ...]
 
     @property
@@ -190,9 +222,29 @@ class _Part(StrEnum):
     TOUCHPOINT = "touchpoint"
     GOAL = "goal"
     ISSUE = "issue"
+    STUCK = "stuck"
 
 
-def _lines(part: _Part, row: Any, key: Any, title: Any, more: Any, which: Any, place: Any, due_on: Any, at: Any) -> Any:
+_NO_NUMBER = cast(null(), Numeric(14, 2))
+_NO_DATE = cast(null(), Date())
+_NOTHING = literal("", String)
+
+
+def _lines(
+    part: _Part,
+    row: Any,
+    *,
+    title: Any,
+    place: Any,
+    at: Any,
+    key: Any = _NOTHING,
+    more: Any = _NOTHING,
+    which: Any = _NOTHING,
+    due_on: Any = _NO_DATE,
+    tag: Any = _NOTHING,
+    needs: Any = _NOTHING,
+    numbers: tuple[Any, Any, Any] = (_NO_NUMBER, _NO_NUMBER, _NO_NUMBER),
+) -> Any:
     """One kind of line, in the columns that all kinds share."""
     return select(
         literal(part.value).label("part"),
@@ -204,73 +256,110 @@ def _lines(part: _Part, row: Any, key: Any, title: Any, more: Any, which: Any, p
         place.label("place"),
         due_on.label("due_on"),
         at.label("at"),
+        tag.label("tag"),
+        needs.label("needs"),
+        *(number.label(f"number_{n}") for n, number in enumerate(numbers)),
     ).where(row.journey_id == bindparam("journey_id"))
 
 
 def _plan_statement(pt: bool) -> CompoundSelect[*tuple[Any, ...]]:
-    """The whole plan in one round trip: four kinds of lines under each other."""
-    m, t, g, i = Milestone, Touchpoint, GoalRow, PendingIssue
-    nothing = literal("", String)
+    """The whole plan in one round trip: its kinds of lines under each other."""
+    m, t, g, i, s = Milestone, Touchpoint, GoalRow, PendingIssue, StuckNote
     milestones = _lines(
         _Part.MILESTONE,
         m,
-        m.key,
-        m.title_pt if pt else m.title_en,
-        m.help_pt if pt else m.help_en,
-        m.whose,
-        m.position,
-        m.due_on,
-        m.done_at,
+        key=m.key,
+        title=m.title_pt if pt else m.title_en,
+        more=m.help_pt if pt else m.help_en,
+        which=m.whose,
+        place=m.position,
+        due_on=m.due_on,
+        at=m.done_at,
+        tag=m.stage_key,
+        needs=m.needs,
     )
     touchpoints = _lines(
         _Part.TOUCHPOINT,
         t,
-        t.key,
-        t.title_pt if pt else t.title_en,
-        t.objective_pt if pt else t.objective_en,
-        t.channel,
-        t.position,
-        t.due_on,
-        t.done_at,
+        key=t.key,
+        title=t.title_pt if pt else t.title_en,
+        more=t.objective_pt if pt else t.objective_en,
+        which=t.channel,
+        place=t.position,
+        due_on=t.due_on,
+        at=t.done_at,
     )
-    goals = _lines(_Part.GOAL, g, nothing, g.title, g.measure, nothing, g.day, null(), g.met_at)
-    issues = _lines(_Part.ISSUE, i, nothing, i.problem, i.solution, i.whose, literal(0), i.due_on, i.solved_at)
-    lines = union_all(milestones, touchpoints, goals.where(g.dropped_at.is_(None)), issues)
+    goals = _lines(
+        _Part.GOAL,
+        g,
+        title=g.title,
+        more=g.measure,
+        place=g.day,
+        at=g.met_at,
+        tag=g.unit,
+        numbers=(g.starts, g.target, g.reached),
+    )
+    issues = _lines(
+        _Part.ISSUE,
+        i,
+        title=i.problem,
+        more=i.solution,
+        which=i.whose,
+        place=literal(0),
+        due_on=i.due_on,
+        at=i.solved_at,
+    )
+    stuck = _lines(_Part.STUCK, s, title=s.words, place=s.milestone_id, at=s.at)
+    lines = union_all(
+        milestones, touchpoints, goals.where(g.dropped_at.is_(None)), issues, stuck.where(s.settled_at.is_(None))
+    )
     return lines.order_by("place", "id")
 
 
 _PLAN = {locale: _plan_statement(locale == "pt-BR") for locale in LOCALES}
 
 
-def plan_of(db: Session, journey_id: int, *, locale: str, zone: str, now: datetime) -> Plan:
-    """Milestones, touchpoints, goals and pending issues, with the next step picked by rule. One statement."""
+def plan_of(
+    db: Session, journey_id: int, *, locale: str, zone: str, now: datetime, use_started_on: date | None = None
+) -> Plan:
+    """Milestones, touchpoints, goals and pending issues, with the next step picked by rule. One statement.
+
+    `use_started_on` dates the goals, where a page shows their dates.
+    """
     milestones: list[MilestoneLine] = []
     touchpoints: list[TouchpointLine] = []
     goals: list[GoalLine] = []
     issues: list[IssueLine] = []
-    for part, row_id, key, title, more, which, place, due_on, at in rows_of(
+    stuck: dict[int, StuckLine] = {}
+    for part, row_id, key, title, more, which, place, due_on, at, tag, needs, *numbers in rows_of(
         db, _PLAN[locale], {"journey_id": journey_id}
     ):
         on = local_date(at, zone) if at is not None else None
         match part:
             case _Part.MILESTONE:
-                milestones.append(MilestoneLine(row_id, key, title, more, Whose(which), due_on, on))
+                whose, first = Whose(which), tuple(needs.split())
+                milestones.append(MilestoneLine(row_id, key, title, more, whose, due_on, on, tag, first))
             case _Part.TOUCHPOINT:
                 if on is None and due_on is not None:  # the day we really write or call, not the Saturday it falls on
                     due_on = next_business_day(due_on)
-                touchpoints.append(TouchpointLine(key, title, more, which, due_on, on))
+                touchpoints.append(TouchpointLine(row_id, key, title, more, which, due_on, on))
             case _Part.GOAL:
-                goals.append(GoalLine(row_id, place, title, more, on))
+                day = use_started_on + timedelta(days=place) if use_started_on is not None else None
+                starts, target, reached = numbers
+                goals.append(GoalLine(row_id, place, title, more, on, tag, starts, target, reached, day))
             case _Part.ISSUE:
                 issues.append(IssueLine(row_id, title, more, Whose(which), due_on, on))
-    coming = ahead(touchpoints, local_date(now, zone))
+            case _Part.STUCK:
+                stuck[place] = StuckLine(row_id, title, local_date(at, zone))
+    today = local_date(now, zone)
+    lines = waiting([m._replace(stuck=stuck[m.id]) if m.id in stuck else m for m in milestones])
     return Plan(
-        tuple(milestones),
+        lines,
         tuple(touchpoints),
         tuple(goals),
         tuple(sorted(issues, key=_by_deadline)),
-        next_step(milestones),
-        coming,
+        next_step(lines, today),
+        ahead(touchpoints, today),
     )
 
 

@@ -96,6 +96,8 @@ class ActivityKind(StrEnum):
     CALL_AFTER_NO_SHOW = "call_after_no_show"
     FIND_NEW_TIME = "find_new_time"
     CONFIRM_MEETING = "confirm_meeting"
+    UNSTICK = "unstick"
+    CHECK_CORRECTION = "check_correction"
     OTHER = "other"
 
 
@@ -113,6 +115,8 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.CALL_AFTER_NO_SHOW: N_("Call: they missed the meeting"),
     ActivityKind.FIND_NEW_TIME: N_("Find a new time: they cancelled the doubt meeting"),
     ActivityKind.CONFIRM_MEETING: N_("Did the meeting take place?"),
+    ActivityKind.UNSTICK: N_("Help: they are stuck with a step"),
+    ActivityKind.CHECK_CORRECTION: N_("Check what they say is wrong in their details"),
     ActivityKind.OTHER: N_("Something else"),
 }
 
@@ -157,6 +161,13 @@ class Whose(StrEnum):
     YOU = "you"
     US = "us"
     TOGETHER = "together"
+
+
+class EntryKind(StrEnum):
+    """What a plan consists of."""
+
+    MILESTONE = "milestone"
+    TOUCHPOINT = "touchpoint"
 
 
 class Pace(StrEnum):

@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from portal.journeys.models import PipelineRow, StageRow
-from portal.journeys.rules import ActivityKind, Do, Ending, LimitFrom, Step, Whose
+from portal.journeys.models import PipelineRow, PlanTemplate, StageRow
+from portal.journeys.plan_templates import FOR_ALL, put_template
+from portal.journeys.plans import Entry
+from portal.journeys.rules import ActivityKind, Do, Ending, EntryKind, LimitFrom, Step, Whose
 
 AFTER_SALE = "after_sale"
 RELATIONSHIP = "relationship"
@@ -41,6 +43,10 @@ class MilestonePlan:
     whose: Whose
     day: int | None
     help: tuple[str, str] = ("", "")
+    stage: str = "deployment"
+    needs: tuple[str, ...] = ()
+    after: tuple[str, int] | None = None
+    """So many days after another one, instead of a day of its own."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class TouchpointPlan:
     objective: tuple[str, str]
     channel: str
     day: int | None
+    stage: str = "deployment"
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,7 @@ SHIPPED = (
                 ("Brief your consultant on your contract", "Apresentar seu contrato a quem vai te acompanhar"),
                 Whose.US,
                 None,
+                stage="demand_analysis",
             ),
             MilestonePlan(
                 "channels",
@@ -192,6 +200,7 @@ SHIPPED = (
                     "Phone, e-mail or WhatsApp, and the best hours.",
                     "Telefone, e-mail ou WhatsApp, e os melhores horários.",
                 ),
+                stage="first_contact",
             ),
             MilestonePlan("kickoff", ("Hold the kick-off call", "Fazer a conversa de início"), Whose.TOGETHER, 3),
             MilestonePlan(
@@ -207,20 +216,55 @@ SHIPPED = (
             MilestonePlan(
                 "invite", ("Bring in the colleagues who will use it", "Chamar os colegas que vão usar"), Whose.YOU, 10
             ),
-            MilestonePlan("doubts", ("Answer your first doubts", "Responder às suas primeiras dúvidas"), Whose.US, 14),
+            MilestonePlan(
+                "doubts",
+                ("Answer your first doubts", "Responder às suas primeiras dúvidas"),
+                Whose.US,
+                None,
+                after=("first_use", 7),
+            ),
             MilestonePlan(
                 "goals_30", ("Agree the goals for day 30", "Combinar as metas do dia 30"), Whose.TOGETHER, 14
             ),
-            MilestonePlan("routine", ("Make it part of the week", "Fazer parte da rotina da semana"), Whose.YOU, 25),
             MilestonePlan(
-                "goals_60", ("Agree the goals for day 60", "Combinar as metas do dia 60"), Whose.TOGETHER, 35
+                "routine",
+                ("Make it part of the week", "Fazer parte da rotina da semana"),
+                Whose.YOU,
+                25,
+                needs=("first_use",),
             ),
-            MilestonePlan("second_team", ("Train a second person", "Treinar uma segunda pessoa"), Whose.YOU, 50),
             MilestonePlan(
-                "goals_90", ("Agree the goals for day 90", "Combinar as metas do dia 90"), Whose.TOGETHER, 65
+                "goals_60",
+                ("Agree the goals for day 60", "Combinar as metas do dia 60"),
+                Whose.TOGETHER,
+                35,
+                stage="follow_up_30",
+                needs=("goals_30",),
             ),
             MilestonePlan(
-                "results", ("Look at the results together", "Olhar os resultados juntos"), Whose.TOGETHER, 88
+                "second_team",
+                ("Train a second person", "Treinar uma segunda pessoa"),
+                Whose.YOU,
+                50,
+                stage="follow_up_30",
+                needs=("invite",),
+            ),
+            MilestonePlan(
+                "goals_90",
+                ("Agree the goals for day 90", "Combinar as metas do dia 90"),
+                Whose.TOGETHER,
+                65,
+                stage="follow_up_60",
+                needs=("goals_60",),
+            ),
+            MilestonePlan(
+                "results",
+                ("Look at the results together", "Olhar os resultados juntos"),
+                Whose.TOGETHER,
+                None,
+                stage="follow_up_90",
+                needs=("goals_90",),
+                after=("goals_90", 23),
             ),
         ),
         touchpoints=(
@@ -233,6 +277,7 @@ SHIPPED = (
                 ),
                 "email",
                 None,
+                stage="first_contact",
             ),
             TouchpointPlan(
                 "kickoff",
@@ -260,6 +305,7 @@ SHIPPED = (
                 ),
                 "email",
                 30,
+                stage="follow_up_30",
             ),
             TouchpointPlan(
                 "day60",
@@ -267,6 +313,7 @@ SHIPPED = (
                 ("The same, even if all is well.", "De novo, mesmo que tudo vá bem."),
                 "email",
                 60,
+                stage="follow_up_60",
             ),
             TouchpointPlan(
                 "day90",
@@ -274,6 +321,7 @@ SHIPPED = (
                 ("Results against your goals.", "Resultados ao lado das suas metas."),
                 "email",
                 90,
+                stage="follow_up_90",
             ),
         ),
     ),
@@ -333,7 +381,8 @@ SHIPPED = (
 
 
 def load_shipped(db: Session, *, now: datetime) -> int:
-    """Puts in the shipped pipelines that the database doesn't hold yet; gives how many were new. Safe to run at each start."""
+    """Puts in the shipped pipelines that the database doesn't hold yet, and the plan for all products; gives how many
+    pipelines were new. Safe to run at each start."""
     known = {(key, version) for key, version in db.execute(select(PipelineRow.key, PipelineRow.version))}
     new = [plan for plan in SHIPPED if (plan.key, plan.version) not in known]
     for plan in new:
@@ -342,7 +391,6 @@ def load_shipped(db: Session, *, now: datetime) -> int:
             version=plan.version,
             name_en=plan.name[0],
             name_pt=plan.name[1],
-            plan=_plan_rows(plan),
             created_at=now,
         )
         db.add(row)
@@ -350,12 +398,32 @@ def load_shipped(db: Session, *, now: datetime) -> int:
         db.execute(
             insert(StageRow), [_stage_row(stage, row.id, position) for position, stage in enumerate(plan.stages)]
         )
+    if db.scalar(select(PlanTemplate.id).where(PlanTemplate.product_key == FOR_ALL)) is None:
+        entries = [entry for plan in SHIPPED for entry in _entries(plan)]
+        put_template(db, product=FOR_ALL, entries=entries, by="system", now=now)
     return len(new)
 
 
-def _plan_rows(plan: PipelinePlan) -> list[dict[str, Any]]:
-    milestones = [{"is": "milestone", **asdict(m)} for m in plan.milestones]
-    touchpoints = [{"is": "touchpoint", **asdict(t)} for t in plan.touchpoints]
+def _entries(plan: PipelinePlan) -> list[Entry]:
+    milestones = [
+        Entry(
+            EntryKind.MILESTONE,
+            m.key,
+            m.title,
+            m.help,
+            m.stage,
+            whose=m.whose,
+            day=m.day,
+            after_key=m.after[0] if m.after else "",
+            after_days=m.after[1] if m.after else 0,
+            needs=m.needs,
+        )
+        for m in plan.milestones
+    ]
+    touchpoints = [
+        Entry(EntryKind.TOUCHPOINT, t.key, t.title, t.objective, t.stage, channel=t.channel, day=t.day)
+        for t in plan.touchpoints
+    ]
     return milestones + touchpoints
 
 

@@ -6,7 +6,7 @@ The same meeting gives the same bytes every time, so that a repeated mail and an
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -87,6 +87,20 @@ class CalendarMeeting:
             raise ValueError("a meeting needs instants with a zone")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDay:
+    """A dated step of a customer's plan: a whole day, which takes nobody's time. `sequence` goes up when the plan changes."""
+
+    uid: str
+    sequence: int
+    changed_at: datetime
+    on: date
+    summary: str
+    description: str
+    url: str
+    categories: tuple[str, ...]
+
+
 def invitation(meeting: CalendarMeeting, method: Method) -> bytes:
     """The calendar part of a mail about one meeting, UTF-8.
 
@@ -100,8 +114,9 @@ def invitation(meeting: CalendarMeeting, method: Method) -> bytes:
     return _finished(calendar, [meeting])
 
 
-def feed(meetings: Iterable[CalendarMeeting], name: str) -> bytes:
-    """A calendar to subscribe to, UTF-8: the meetings in the order given, cancelled ones marked; may be empty.
+def feed(meetings: Iterable[CalendarMeeting], name: str, days: Iterable[PlanDay] = ()) -> bytes:
+    """A calendar to subscribe to, UTF-8: the meetings in the order given, cancelled ones marked, then the days of the plan;
+    may be empty.
 
     It says to look again every hour (RFC 7986, and the older X-PUBLISHED-TTL that more calendars know).
     """
@@ -115,6 +130,8 @@ def feed(meetings: Iterable[CalendarMeeting], name: str) -> bytes:
     listed = list(meetings)
     for meeting in listed:
         calendar.add_component(_event(meeting))
+    for day in days:
+        calendar.add_component(_whole_day(day))
     return _finished(calendar, listed)
 
 
@@ -150,6 +167,23 @@ def _event(meeting: CalendarMeeting) -> Event:
         event.add("attendee", _attendee(attendee), encode=False)
     if not meeting.is_cancelled:
         event.add_component(_alarm(meeting))
+    return event
+
+
+def _whole_day(day: PlanDay) -> Event:
+    event = Event()
+    event.add("uid", day.uid)
+    event.add("sequence", day.sequence)
+    event.add("dtstamp", day.changed_at.astimezone(UTC))
+    event.add("dtstart", day.on)
+    event.add("dtend", day.on + timedelta(days=1))  # the day that ends it is not part of it (RFC 5545, 3.6.1)
+    event.add("summary", _line(day.summary))
+    if text := _text(day.description):
+        event.add("description", text)
+    event.add("url", vUri(day.url))
+    event.add("categories", [_line(category) for category in day.categories])
+    event.add("status", "CONFIRMED")
+    event.add("transp", "TRANSPARENT")
     return event
 
 

@@ -508,6 +508,7 @@ class FeedOwner(NamedTuple):
 
     contact_id: int | None
     staff_id: int | None
+    account_id: int | None
     language: str
     zone: str
 
@@ -526,6 +527,7 @@ def feed_owner(db: Session, house: House, token: str) -> FeedOwner | None:
             CalendarFeed.nonce,
             CalendarFeed.contact_id,
             CalendarFeed.staff_id,
+            Contact.account_id,
             func.coalesce(Contact.language, Staff.language).label("language"),
             func.coalesce(Contact.timezone, Staff.timezone).label("zone"),
         )
@@ -537,7 +539,7 @@ def feed_owner(db: Session, house: House, token: str) -> FeedOwner | None:
     ).first()
     if row is None or not links.is_sealed(token, house.secret, FEED, row.nonce):
         return None
-    return FeedOwner(row.contact_id, row.staff_id, str(row.language), row.zone)
+    return FeedOwner(row.contact_id, row.staff_id, row.account_id, str(row.language), row.zone)
 
 
 def feed_meetings(db: Session, owner: FeedOwner, *, now: datetime) -> list[MeetingLine]:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from portal.accounts.rules import Channel
 from portal.clock import FixedClock, day_instant
 from portal.house import House
-from portal.journeys import actions, cases
+from portal.journeys import actions, cases, planning
 from portal.journeys.models import (
     Activity,
     DueAction,
@@ -256,7 +256,7 @@ class Story:
 
     def set_goal(self, day: int = 90) -> int:
         with self.house.database.write() as db:
-            return actions.set_goal(
+            return planning.set_goal(
                 db,
                 self.house,
                 journey_id=self.id,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.errors import Refused
-from portal.journeys import actions
+from portal.journeys import planning
 from portal.journeys.models import Milestone, Touchpoint
 from portal.journeys.rules import ActivityKind, Outcome, Whose
 from portal.mail import Kind
@@ -61,7 +61,7 @@ def test_what_is_past_stays(using: Story) -> None:
 
 def test_a_milestone_of_the_customers_own_moves_along(using: Story) -> None:
     with using.house.database.write() as db:
-        actions.add_milestone(
+        planning.add_milestone(
             db,
             using.house,
             journey_id=using.id,

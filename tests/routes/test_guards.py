@@ -36,6 +36,7 @@ UNGUARDED = {
 demo's clock, which is there in the demo only."""
 
 PUBLIC = {
+    "/p/{token}",
     "/sign-in",
     "/sign-in/sent",
     "/sign-in/code",
@@ -55,6 +56,7 @@ PUBLIC = {
     "/m/{token}/again",
     "/m/{token}/cancel",
     "/calendar/{token}.ics",
+    "/media/{address}/{name}",
     "/s/{token}",
     "/s/{token}/thanks",
     "/s/{token}/fresh",
@@ -70,6 +72,10 @@ PUBLIC = {
     "/r/i/{token}",
     "/r/i/{token}/no-contact",
     "/r/confirm/{token}",
+    "/join/{token}",
+    "/join/{token}/no",
+    "/address/{token}",
+    "/unsubscribe/{token}",
 }
 """Pages for anyone. A new one is a new line here: think first about who could come."""
 

@@ -10,7 +10,7 @@ from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Language
 from portal.db import Database
 from portal.house import House
-from portal.journeys import actions, cases
+from portal.journeys import actions, cases, planning
 from portal.journeys.models import Milestone, PendingIssue, Touchpoint
 from portal.journeys.rules import FlagOrigin, Whose
 from portal.shipped import load_all
@@ -22,7 +22,7 @@ __all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both 
 More = Callable[[int], None]
 
 CUSTOMERS_PAGES = {
-    "/": 9,  # session, journey, stages reached, plan, what they told us, meeting, what is offered, survey, lessons
+    "/": 10,  # session, journey, stages reached, plan, what they told us, meeting, offer, survey, lessons, one's own start
     "/plan": 6,
     "/learn": 3,
     "/check-ins": 7,
@@ -30,7 +30,7 @@ CUSTOMERS_PAGES = {
 STAFF_PAGES = {
     "/staff/pipeline": 14,  # one of them for each of the seven columns
     "/staff/customers": 4,
-    "/staff/customers/{lumen}": 20,
+    "/staff/customers/{lumen}": 24,
     "/staff/inbox": 16,  # with the most urgent case opened beside the list
     "/staff": 8,
 }
@@ -59,7 +59,7 @@ def more(database: Database, house: House, cast: Cast, road: Road) -> More:
                 )
             )
             by = f"staff:{cast.carla}"
-            actions.set_goal(
+            planning.set_goal(
                 db, house, journey_id=road.lumen, day=30, title=f"Goal {number}", measure="", by=by, now=now
             )
             account = Account(

@@ -25,6 +25,14 @@ class Section(NamedTuple):
 
 SECTIONS: tuple[Section, ...] = (
     Section(
+        "plans",
+        "/admin/plans",
+        "path",
+        N_("Plans"),
+        N_("What new customers start with: conversations and steps, for each product."),
+        Permission.EDIT_CONTENT,
+    ),
+    Section(
         "people",
         "/staff/people",
         "users",

@@ -18,7 +18,7 @@ from portal.clock import local_date
 from portal.deps import ApiAsk, AskOfApi, api_calls
 from portal.errors import Invalid, NotFound, Refused
 from portal.forms import Email, Zone
-from portal.journeys import cases, intake, listing
+from portal.journeys import cases, intake, listing, public_plans
 from portal.journeys.actions import UnderWay
 from portal.journeys.intake import Deal, Person, Taken
 from portal.journeys.listing import ListedAccount, ListedContact, ListedJourney
@@ -75,6 +75,9 @@ class AccountIn(Shape):
     interests: Annotated[list[RequiredLine], Field(max_length=50)] | None = None
     contacts: Annotated[list[ContactIn], Field(min_length=1, max_length=500)]
     history: HistoryIn | None = None
+    public_plan: Annotated[Line | None, Blank] = Field(
+        None, description="The link (or its last part) of the plan that they were shown before they signed."
+    )
 
     @field_validator("contacts")
     @classmethod
@@ -204,6 +207,11 @@ def _deal(ask: AskOfApi, external_id: str, account: AccountIn) -> Deal:
         if consultant_id is None:
             problems["consultant_email"] = "Nobody with this address works here."
     under_way = _under_way(ask, account.history, problems) if account.history is not None else None
+    public_plan_id = None
+    if account.public_plan is not None:
+        public_plan_id = public_plans.id_of_link(ask.db, ask.house, account.public_plan)
+        if public_plan_id is None:
+            problems["public_plan"] = "No plan has this link."
     if problems:
         raise Invalid(problems)
     return Deal(
@@ -218,6 +226,7 @@ def _deal(ask: AskOfApi, external_id: str, account: AccountIn) -> Deal:
         interests=tuple(dict.fromkeys(account.interests)) if account.interests is not None else None,
         consultant_id=consultant_id,
         under_way=under_way,
+        public_plan_id=public_plan_id,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -120,15 +121,29 @@ class MilestoneOut(Shape):
     key: str
     title: str
     owner: Whose
+    stage: str | None
     due_on: date | None
     done_on: date | None
+    needs: Annotated[list[str], Field(description="Keys of the milestones that come first.")]
+    blocked: Annotated[bool, Field(description="Whether one of those is still open.")]
+    stuck: Annotated[
+        str | None, Field(description="What the customer wrote who can't get on with it, until it's settled.")
+    ]
 
 
 class GoalOut(Shape):
+    """A goal. `start`, `target`, `reached` and `percent` are null where it can't be put in numbers."""
+
     id: str
     day: int
+    due_on: date | None
     title: str
     measure: str
+    unit: str
+    start: Decimal | None
+    target: Decimal | None
+    reached: Decimal | None
+    percent: int | None
     met_on: date | None
 
 
@@ -308,7 +323,9 @@ def _journey(ask: AskOfApi, journey_id: int) -> JourneyOut:
     row = _row(ask, journey_id)
     detail = desk.journey_detail(ask.db, journey_id, locale=LOCALE)
     assert detail is not None  # noqa: S101 - its row was there in this transaction
-    plan = queries.plan_of(ask.db, journey_id, locale=LOCALE, zone=detail.zone, now=ask.now)
+    plan = queries.plan_of(
+        ask.db, journey_id, locale=LOCALE, zone=detail.zone, now=ask.now, use_started_on=row.use_started_on
+    )
     return JourneyOut(
         **_facts(row),
         visits=[_visit(visit) for visit in detail.visits],
@@ -320,10 +337,36 @@ def _journey(ask: AskOfApi, journey_id: int) -> JourneyOut:
             for t in plan.touchpoints
         ],
         milestones=[
-            MilestoneOut(id=str(m.id), key=m.key, title=m.title, owner=m.whose, due_on=m.due_on, done_on=m.done_on)
+            MilestoneOut(
+                id=str(m.id),
+                key=m.key,
+                title=m.title,
+                owner=m.whose,
+                stage=m.stage_key or None,
+                due_on=m.due_on,
+                done_on=m.done_on,
+                needs=list(m.needs),
+                blocked=m.is_blocked,
+                stuck=m.stuck.words if m.stuck is not None else None,
+            )
             for m in plan.milestones
         ],
-        goals=[GoalOut(id=str(g.id), day=g.day, title=g.title, measure=g.measure, met_on=g.met_on) for g in plan.goals],
+        goals=[
+            GoalOut(
+                id=str(g.id),
+                day=g.day,
+                due_on=g.due_on,
+                title=g.title,
+                measure=g.measure,
+                unit=g.unit,
+                start=g.starts,
+                target=g.target,
+                reached=g.reached,
+                percent=g.percent,
+                met_on=g.met_on,
+            )
+            for g in plan.goals
+        ],
         issues=[
             IssueOut(
                 id=str(i.id),

@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from portal.accounts import people
 from portal.accounts.models import Contact
+from portal.accounts.rules import StartStep
 from portal.deps import AskOfCustomer, CustomerAsk, Id, customer_pages
 from portal.errors import N_, NotFound
 from portal.forms import Filled, empty_form, read_form
@@ -170,6 +172,7 @@ def book(ask: CustomerAsk) -> Response:
         meeting_id = actions.book(ask.db, ask.house, booking, by=ask.me.by, now=ask.now)
     except SlotTaken:
         return _picker(ask, host, kind, form=filled, status=409, gone=wishes.slot)
+    people.take_step(ask.db, ask.me.contact_id, StartStep.CALL, now=ask.now)
     return ask.see_other(f"/check-ins/{meeting_id}", said=BOOKED)
 
 

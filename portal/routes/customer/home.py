@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
+from portal.accounts.people_queries import progress_of
+from portal.accounts.rules import StartStep
 from portal.clock import zone
-from portal.deps import CustomerAsk, Id, customer_pages
-from portal.errors import N_, NotFound
-from portal.journeys import actions, queries
-from portal.journeys.plans import MilestoneLine
+from portal.deps import CustomerAsk, customer_pages
+from portal.errors import N_
+from portal.journeys import queries
 from portal.journeys.queries import CustomerJourney, Plan
 from portal.journeys.rules import Status
 from portal.learning.queries import lessons_for
@@ -29,6 +30,29 @@ HEADLINES = {
     "approved": N_("You’re up and running."),
 }
 OFFERED = {MeetingKind.KICKOFF, MeetingKind.DAY14}
+START_WORDS: dict[StartStep, tuple[str, str, str]] = {
+    StartStep.PLAN: (
+        N_("See where things stand"),
+        N_("What has been done, what comes next, and when."),
+        N_("See the plan"),
+    ),
+    StartStep.LESSON: (
+        N_("Take your first lesson"),
+        N_("A few minutes, chosen for where your company is."),
+        N_("Open the lesson"),
+    ),
+    StartStep.PREFERENCES: (
+        N_("Say how you like to be reached"),
+        N_("Which way, at what hours and how often: we keep to it."),
+        N_("Choose"),
+    ),
+    StartStep.CALL: (
+        N_("Meet your consultant"),
+        N_("Half an hour to get to know each other, if you like."),
+        N_("Pick a time"),
+    ),
+}
+"""Each step of a colleague's start: what, why, and its button."""
 PUTTING_RIGHT = N_("We’re putting it right.")
 GREETINGS = (
     (5, N_("Hello, %(name)s.")),
@@ -59,7 +83,9 @@ def home(ask: CustomerAsk) -> Response:
     journey = queries.customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
     plan = None
     if journey is not None:
-        plan = queries.plan_of(ask.db, journey.id, locale=ask.locale, zone=ask.zone, now=ask.now)
+        plan = queries.plan_of(
+            ask.db, journey.id, locale=ask.locale, zone=ask.zone, now=ask.now, use_started_on=journey.use_started_on
+        )
     told_us = queries.told_us(ask.db, ask.me.contact_id)
     on_it = next((told for told in told_us if told.closed_at is None), None)
     stage = journey.stage.key if journey else ""
@@ -79,6 +105,8 @@ def home(ask: CustomerAsk) -> Response:
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
         lessons=lessons_for(ask.db, ask.me.contact_id, stage, ask.locale) if journey else (),
         today=ask.now.astimezone(zone(ask.zone)).date(),
+        start=progress_of(ask.db, ask.me.contact_id),
+        start_words=START_WORDS,
     )
 
 
@@ -89,33 +117,3 @@ def _offer(ask: CustomerAsk, journey: CustomerJourney, plan: Plan) -> Offer | No
         return None
     offers = offers_of_plan(ask.db, journey.id, day_of_use=journey.day_of_use, now=ask.now)
     return next((each for each in offers.values() if each.can_book and each.kind in of_plan), None)
-
-
-@pages.post("/milestones/{milestone}/done")
-def tick_milestone(ask: CustomerAsk, milestone: Id) -> Response:
-    """Ticks, or unticks (`done=0`), one of the customer's own milestones."""
-    journey = queries.customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
-    if journey is None:
-        raise NotFound
-    line = _line(ask, journey.id, milestone)
-    if not line.can_tick:
-        raise NotFound
-    done = ask.form.get("done", "1") != "0"
-    actions.tick_milestone(
-        ask.db, ask.house, milestone_id=milestone, journey_id=journey.id, done=done, by=ask.me.by, now=ask.now
-    )
-    if ask.htmx:
-        line = _line(ask, journey.id, milestone)
-        return ask.block("customer/milestone.html", "line", milestone=line, consultant=journey.consultant)
-    back = ask.form.get("return", "/")
-    return ask.see_other(
-        back if back in ("/", "/plan") else "/", said=N_("Done. Nice work.") if done else N_("Open again.")
-    )
-
-
-def _line(ask: CustomerAsk, journey_id: int, milestone: int) -> MilestoneLine:
-    plan = queries.plan_of(ask.db, journey_id, locale=ask.locale, zone=ask.zone, now=ask.now)
-    found = next((m for m in plan.milestones if m.id == milestone), None)
-    if found is None:
-        raise NotFound
-    return found

@@ -6,6 +6,8 @@ from fastapi import Path
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from portal.accounts import people
+from portal.accounts.rules import StartStep
 from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_, NotFound
 from portal.forms import read_form
@@ -43,6 +45,7 @@ def start(ask: CustomerAsk, slug: Slug) -> Response:
 @pages.post("/learn/{slug}/finish")
 def finish(ask: CustomerAsk, slug: Slug) -> Response:
     actions.finish(ask.db, ask.me.contact_id, slug=slug, account_id=ask.me.account_id, now=ask.now)
+    people.take_step(ask.db, ask.me.contact_id, StartStep.LESSON, now=ask.now)
     return ask.see_other(f"/learn/{slug}#done", said=N_("Finished. Well done."), undo=f"/learn/{slug}/reopen")
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from portal import words
+from portal.accounts import people_queries
 from portal.accounts import queries as accounts
 from portal.clock import at_local, local_date
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
@@ -29,11 +30,7 @@ from portal.routes.staff.forms import (
     ChurnForm,
     ConversationForm,
     FlagForm,
-    GoalForm,
-    IssueForm,
-    MilestoneForm,
     NoteForm,
-    Tick,
     UseStartForm,
 )
 from portal.routes.staff.told import KINDS, TOPICS, Line, Topic, tell
@@ -77,7 +74,7 @@ class Customer:
         return self.journey
 
 
-def _customer(ask: AskOfStaff, account_id: int) -> Customer:
+def customer_of(ask: AskOfStaff, account_id: int) -> Customer:
     """Errors: NotFound for an account that isn't there, or a journey that is another's."""
     account = accounts.account(ask.db, account_id)
     if account is None:
@@ -126,7 +123,7 @@ def _trail(ask: AskOfStaff, journey: desk.JourneyDetail) -> list[Step]:
 @pages.get("/customers/{account}")
 def customer(ask: StaffAsk, account: Id) -> Response:
     """The whole customer."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     journey = found.journey
     flags = desk.flags_of(ask.db, account)
     open_flags = [flag for flag in flags if flag.closed_at is None]
@@ -162,6 +159,9 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
         colleagues=desk.consultants(ask.db),
+        team=people_queries.team(ask.db, account),
+        wishes=people_queries.wishes_of(ask.db, [person.id for person in found.people]),
+        invitations=people_queries.pending(ask.db, account),
         forms=_empty(ask, found),
         **values,
         **_timeline(ask, found),
@@ -177,9 +177,10 @@ def _empty(ask: AskOfStaff, found: Customer) -> dict[str, Any]:
         "conversation": talk,
         "note": empty_form(),
         "activity": empty_form({"due_on": due}),
-        "goal": empty_form({"day": _next_goal_day(found.journey)}),
+        "goal": empty_form({"day": next_goal_day(found.journey)}),
         "issue": empty_form({"whose": Whose.US}),
         "milestone": empty_form({"whose": Whose.US}),
+        "touchpoint": empty_form({"channel": "meeting"}),
         "flag": empty_form({"contact": person.id if person else ""}),
     }
     return {name: form.shown(ask.locale) for name, form in shown.items()}
@@ -190,7 +191,7 @@ def words_date(day: date) -> str:
     return day.isoformat()
 
 
-def _next_goal_day(journey: desk.JourneyDetail | None) -> int:
+def next_goal_day(journey: desk.JourneyDetail | None) -> int:
     """The contact that comes next: its goals are what one would set now."""
     open_ones = [c.day for c in journey.follow_ups if c.settled_at is None] if journey else []
     return min(open_ones, default=90)
@@ -232,7 +233,7 @@ def _lines(ask: AskOfStaff, found: Customer, entries: tuple[desk.TimelineEntry, 
 @pages.get("/customers/{account}/timeline")
 def timeline(ask: StaffAsk, account: Id) -> Response:
     """The timeline alone, from any point back; htmx takes the next piece of it."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     block = "pieces" if "before" in ask.query else "timeline"
     return ask.page_or_block(
         "staff/timeline.html", block, labels=labels, customer=found, account=found.account, **_timeline(ask, found)
@@ -242,7 +243,7 @@ def timeline(ask: StaffAsk, account: Id) -> Response:
 # Forms
 
 
-def _form_page(ask: AskOfStaff, found: Customer, what: str, form: Filled[Any], **values: Any) -> Response:
+def form_page(ask: AskOfStaff, found: Customer, what: str, form: Filled[Any], **values: Any) -> Response:
     """One form as a page; 422 where it came back with mistakes."""
     shown = {
         "labels": labels,
@@ -250,7 +251,7 @@ def _form_page(ask: AskOfStaff, found: Customer, what: str, form: Filled[Any], *
         "customer": found,
         "account": found.account,
         "journey": found.journey,
-        "colleagues": desk.consultants(ask.db),
+        "colleagues": desk.consultants(ask.db) if what == "consultant" else (),
         "title": FORMS[what].title,
         "button": FORMS[what].button,
         "hint": FORMS[what].hint,
@@ -276,6 +277,13 @@ FORMS: dict[str, FormWords] = {
     "goal": FormWords(N_("Set a goal"), N_("Set the goal")),
     "issue": FormWords(N_("Note a pending issue"), N_("Note it")),
     "milestone": FormWords(N_("Add to the plan"), N_("Add it")),
+    "touchpoint": FormWords(N_("Add a touchpoint"), N_("Add it")),
+    "progress": FormWords(N_("How far is it?"), N_("Save")),
+    "shown_plan": FormWords(
+        N_("The plan that they were shown"),
+        N_("Connect the plan"),
+        N_("What lies ahead on their plan becomes what they were shown before the sale. What is done stays."),
+    ),
     "flag": FormWords(
         N_("Raise a flag"),
         N_("Raise the flag"),
@@ -296,19 +304,19 @@ def _someone(found: Customer, form: Filled[Any]) -> Filled[Any]:
 
 @talks.get("/customers/{account}/conversation")
 def ask_conversation(ask: StaffAsk, account: Id) -> Response:
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     person = found.people[0] if found.people else None
     form = empty_form({"contact": person.id if person else "", "channel": person.channel if person else ""})
-    return _form_page(ask, found, "conversation", form)
+    return form_page(ask, found, "conversation", form)
 
 
 @talks.post("/customers/{account}/conversation")
 def log_conversation(ask: StaffAsk, account: Id) -> Response:
     """A conversation with its result: it settles contacts, or flags."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     filled = _someone(found, read_form(ConversationForm, ask.form))
     if filled.value is None:
-        return _form_page(ask, found, "conversation", filled)
+        return form_page(ask, found, "conversation", filled)
     flag_id = actions.log_conversation(
         ask.db,
         ask.house,
@@ -327,16 +335,16 @@ def log_conversation(ask: StaffAsk, account: Id) -> Response:
 
 @talks.get("/customers/{account}/note")
 def ask_note(ask: StaffAsk, account: Id) -> Response:
-    return _form_page(ask, _customer(ask, account), "note", empty_form())
+    return form_page(ask, customer_of(ask, account), "note", empty_form())
 
 
 @talks.post("/customers/{account}/note")
 def write_note(ask: StaffAsk, account: Id) -> Response:
     """A note on the timeline."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     filled = read_form(NoteForm, ask.form)
     if filled.value is None:
-        return _form_page(ask, found, "note", filled)
+        return form_page(ask, found, "note", filled)
     actions.write_note(
         ask.db, ask.house, journey_id=found.the_journey.id, words=filled.value.note, by=ask.me.by, now=ask.now
     )
@@ -346,16 +354,16 @@ def write_note(ask: StaffAsk, account: Id) -> Response:
 @talks.get("/customers/{account}/activities")
 def ask_activity(ask: StaffAsk, account: Id) -> Response:
     due = empty_form({"due_on": words_date(local_date(ask.now, ask.zone))})
-    return _form_page(ask, _customer(ask, account), "activity", due)
+    return form_page(ask, customer_of(ask, account), "activity", due)
 
 
 @talks.post("/customers/{account}/activities")
 def add_activity(ask: StaffAsk, account: Id) -> Response:
     """Something to do, of one's own; due at the end of that day, where the reader is."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     filled = read_form(ActivityForm, ask.form)
     if filled.value is None:
-        return _form_page(ask, found, "activity", filled)
+        return form_page(ask, found, "activity", filled)
     actions.add_own_activity(
         ask.db,
         ask.house,
@@ -368,139 +376,18 @@ def add_activity(ask: StaffAsk, account: Id) -> Response:
     return ask.see_other(found.home, said=N_("On the list."))
 
 
-@talks.get("/customers/{account}/goals")
-def ask_goal(ask: StaffAsk, account: Id) -> Response:
-    found = _customer(ask, account)
-    return _form_page(ask, found, "goal", empty_form({"day": _next_goal_day(found.journey)}))
-
-
-@talks.post("/customers/{account}/goals")
-def set_goal(ask: StaffAsk, account: Id) -> Response:
-    """A goal for day 30, 60 or 90, which the customer reads too."""
-    found = _customer(ask, account)
-    filled = read_form(GoalForm, ask.form)
-    if filled.value is None:
-        return _form_page(ask, found, "goal", filled)
-    actions.set_goal(
-        ask.db,
-        ask.house,
-        journey_id=found.the_journey.id,
-        day=int(filled.value.day),
-        title=filled.value.title,
-        measure=filled.value.measure,
-        by=ask.me.by,
-        now=ask.now,
-    )
-    return ask.see_other(found.home, said=N_("Goal set. The customer sees it too."))
-
-
-@talks.post("/customers/{account}/goals/{goal}/met")
-def meet_goal(ask: StaffAsk, account: Id, goal: Id) -> Response:
-    return _close_goal(ask, account, goal, met=True)
-
-
-@talks.post("/customers/{account}/goals/{goal}/dropped")
-def drop_goal(ask: StaffAsk, account: Id, goal: Id) -> Response:
-    return _close_goal(ask, account, goal, met=False)
-
-
-def _close_goal(ask: AskOfStaff, account_id: int, goal_id: int, *, met: bool) -> Response:
-    found = _customer(ask, account_id)
-    actions.close_goal(
-        ask.db, ask.house, goal_id=goal_id, journey_id=found.the_journey.id, met=met, by=ask.me.by, now=ask.now
-    )
-    return ask.see_other(found.home, said=N_("Goal met. Tell them!") if met else N_("Goal dropped."))
-
-
-@talks.get("/customers/{account}/issues")
-def ask_issue(ask: StaffAsk, account: Id) -> Response:
-    return _form_page(ask, _customer(ask, account), "issue", empty_form({"whose": Whose.US}))
-
-
-@talks.post("/customers/{account}/issues")
-def note_issue(ask: StaffAsk, account: Id) -> Response:
-    """A pending issue with solution, owner and deadline, which both sides read."""
-    found = _customer(ask, account)
-    filled = read_form(IssueForm, ask.form)
-    if filled.value is None:
-        return _form_page(ask, found, "issue", filled)
-    actions.note_issue(
-        ask.db,
-        ask.house,
-        journey_id=found.the_journey.id,
-        problem=filled.value.problem,
-        solution=filled.value.solution,
-        whose=filled.value.whose,
-        due_on=filled.value.due_on,
-        by=ask.me.by,
-        now=ask.now,
-    )
-    return ask.see_other(found.home, said=N_("Noted. The customer sees it too."))
-
-
-@talks.post("/customers/{account}/issues/{issue}/solved")
-def solve_issue(ask: StaffAsk, account: Id, issue: Id) -> Response:
-    found = _customer(ask, account)
-    actions.solve_issue(ask.db, ask.house, issue_id=issue, journey_id=found.the_journey.id, by=ask.me.by, now=ask.now)
-    return ask.see_other(found.home, said=N_("Solved. One worry less for them."))
-
-
-@talks.get("/customers/{account}/milestones")
-def ask_milestone(ask: StaffAsk, account: Id) -> Response:
-    return _form_page(ask, _customer(ask, account), "milestone", empty_form({"whose": Whose.US}))
-
-
-@talks.post("/customers/{account}/milestones")
-def add_milestone(ask: StaffAsk, account: Id) -> Response:
-    """A milestone of this customer's own."""
-    found = _customer(ask, account)
-    filled = read_form(MilestoneForm, ask.form)
-    if filled.value is None:
-        return _form_page(ask, found, "milestone", filled)
-    actions.add_milestone(
-        ask.db,
-        ask.house,
-        journey_id=found.the_journey.id,
-        title=filled.value.title,
-        whose=filled.value.whose,
-        due_on=filled.value.due_on,
-        by=ask.me.by,
-        now=ask.now,
-    )
-    return ask.see_other(found.home, said=N_("It’s on the plan. The customer sees it too."))
-
-
-@talks.post("/customers/{account}/milestones/{milestone}/done")
-def tick(ask: StaffAsk, account: Id, milestone: Id) -> Response:
-    """Ticks one of ours, or takes that back. What is the customer's alone is theirs to tick."""
-    found = _customer(ask, account)
-    journey = found.the_journey
-    plan = queries.plan_of(ask.db, journey.id, locale=ask.locale, zone=journey.zone, now=ask.now)
-    line = next((m for m in plan.milestones if m.id == milestone), None)
-    if line is None:
-        raise NotFound
-    if line.whose is Whose.YOU:
-        raise Refused(N_("That one is the customer’s to tick."))
-    filled = read_form(Tick, ask.form)
-    done = filled.value.done if filled.value is not None else True
-    actions.tick_milestone(
-        ask.db, ask.house, milestone_id=milestone, journey_id=journey.id, done=done, by=ask.me.by, now=ask.now
-    )
-    return ask.see_other(found.home, said=N_("Done.") if done else N_("Open again."))
-
-
 @flagging.get("/customers/{account}/flags")
 def ask_flag(ask: StaffAsk, account: Id) -> Response:
-    return _form_page(ask, _customer(ask, account), "flag", empty_form())
+    return form_page(ask, customer_of(ask, account), "flag", empty_form())
 
 
 @flagging.post("/customers/{account}/flags")
 def raise_flag(ask: StaffAsk, account: Id) -> Response:
     """A flag by hand: a consultant heard or senses it."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     filled = _someone(found, read_form(FlagForm, ask.form))
     if filled.value is None:
-        return _form_page(ask, found, "flag", filled)
+        return form_page(ask, found, "flag", filled)
     if found.the_journey.status is Status.LOST:
         raise Refused(N_("This journey has ended as lost; a flag needs one that is under way."))
     flag_id = cases.open_flag(
@@ -530,20 +417,20 @@ class Shift(NamedTuple):
 @talks.get("/customers/{account}/start-of-use")
 def ask_use_start(ask: StaffAsk, account: Id) -> Response:
     """The date, and which dates of the plan move with it; with `on` in the query, where they move to."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     started = found.journey.use_started_on if found.journey else None
     if not ask.query.get("on"):
         form = empty_form({"on": started.isoformat() if started else ""})
-        return _form_page(ask, found, "use", form, shifts=_shifts(ask, found, started), chosen=started)
+        return form_page(ask, found, "use", form, shifts=_shifts(ask, found, started), chosen=started)
     asked = read_form(UseStartForm, ask.query)
     on = asked.value.on if asked.value is not None else None
-    return _form_page(ask, found, "use", asked, shifts=_shifts(ask, found, on), chosen=on)
+    return form_page(ask, found, "use", asked, shifts=_shifts(ask, found, on), chosen=on)
 
 
 @talks.post("/customers/{account}/start-of-use")
 def correct_use_start(ask: StaffAsk, account: Id) -> Response:
     """Sets day 0; every pending date of the plan moves with it."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     filled = read_form(UseStartForm, ask.form)
     if filled.value is not None:
         try:
@@ -554,7 +441,7 @@ def correct_use_start(ask: StaffAsk, account: Id) -> Response:
             # Refused before anything is stored: the date can't be right.
             filled = filled.with_error("on", refused.message, **refused.values)
     if filled.value is None:
-        return _form_page(ask, found, "use", filled, shifts=_shifts(ask, found, None), chosen=None)
+        return form_page(ask, found, "use", filled, shifts=_shifts(ask, found, None), chosen=None)
     return ask.see_other(found.home, said=N_("The plan has moved to the new date."))
 
 
@@ -579,21 +466,21 @@ def _shifts(ask: AskOfStaff, found: Customer, on: date | None) -> list[Shift]:
 
 @reassigning.get("/customers/{account}/consultant")
 def ask_consultant(ask: StaffAsk, account: Id) -> Response:
-    found = _customer(ask, account)
-    return _form_page(ask, found, "consultant", empty_form({"staff": found.account.consultant_id}))
+    found = customer_of(ask, account)
+    return form_page(ask, found, "consultant", empty_form({"staff": found.account.consultant_id}))
 
 
 @reassigning.post("/customers/{account}/consultant")
 def change_consultant(ask: StaffAsk, account: Id) -> Response:
     """Gives the customer, with every journey under way and what is to be done in it, to a colleague."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     filled = read_form(AssignForm, ask.form)
     colleague = next(
         (c for c in desk.consultants(ask.db) if filled.value is not None and c.id == filled.value.staff), None
     )
     if colleague is None:
         filled = filled.with_error("staff", N_("Please choose one from the list."))
-        return _form_page(ask, found, "consultant", filled)
+        return form_page(ask, found, "consultant", filled)
     under_way = [j for j in found.journeys if j.status is Status.OPEN] or [found.the_journey]
     for journey in sorted(under_way, key=lambda j: j.id):
         actions.assign_consultant(
@@ -605,15 +492,15 @@ def change_consultant(ask: StaffAsk, account: Id) -> Response:
 @closing.get("/customers/{account}/churn")
 def ask_churn(ask: StaffAsk, account: Id) -> Response:
     """What it means that a customer leaves, before it is recorded."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     _still_here(found)
-    return _form_page(ask, found, "churn", empty_form({"on": words_date(local_date(ask.now, ask.zone))}))
+    return form_page(ask, found, "churn", empty_form({"on": words_date(local_date(ask.now, ask.zone))}))
 
 
 @closing.post("/customers/{account}/churn")
 def churn(ask: StaffAsk, account: Id) -> Response:
     """Records that the customer has left; their journeys end as lost."""
-    found = _customer(ask, account)
+    found = customer_of(ask, account)
     _still_here(found)
     filled = read_form(ChurnForm, ask.form)
     if filled.value is not None and filled.value.on > local_date(ask.now, ask.zone):
@@ -621,7 +508,7 @@ def churn(ask: StaffAsk, account: Id) -> Response:
     if filled.value is None:
         if "sure" in filled.errors:
             filled = filled.with_error("sure", N_("Please tick this to confirm."))
-        return _form_page(ask, found, "churn", filled)
+        return form_page(ask, found, "churn", filled)
     cases.churn(
         ask.db, ask.house, account_id=account, on=filled.value.on, reason=filled.value.reason, by=ask.me.by, now=ask.now
     )

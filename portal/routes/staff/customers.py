@@ -12,7 +12,7 @@ from portal.accounts import queries as accounts
 from portal.deps import AskOfStaff, StaffAsk, staff_pages
 from portal.errors import N_
 from portal.forms import Filled, empty_form, read_form
-from portal.journeys import desk, intake
+from portal.journeys import desk, intake, public_plans
 from portal.journeys.queries import stage_words
 from portal.journeys.rules import pace
 from portal.policy import Permission
@@ -95,6 +95,7 @@ def take_deal(ask: StaffAsk) -> Response:
         renews_on=given.renews_on,
         notes=given.notes,
         consultant_id=given.consultant,
+        public_plan_id=given.public_plan,
     )
     result = intake.take_in(ask.db, ask.house, deal=deal, by=ask.me.by, now=ask.now)
     return ask.see_other(f"/staff/customers/{result.account_id}", said=N_("%(name)s is on the road."), name=given.name)
@@ -115,11 +116,18 @@ def _checked(ask: AskOfStaff, filled: Filled[CustomerForm]) -> Filled[CustomerFo
         return filled.with_error("renews_on", N_("The renewal can’t be before the sale."))
     if given.consultant and not any(c.id == given.consultant for c in desk.consultants(ask.db)):
         return filled.with_error("consultant", N_("Please choose one from the list."))
+    if given.public_plan and not any(p.id == given.public_plan for p in public_plans.open_plans(ask.db, ask.house)):
+        return filled.with_error("public_plan", N_("Please choose one from the list."))
     return filled
 
 
 def _choices(ask: AskOfStaff) -> dict[str, Any]:
-    return {"labels": labels, "colleagues": desk.consultants(ask.db), "zones": zone_names()}
+    return {
+        "labels": labels,
+        "colleagues": desk.consultants(ask.db),
+        "zones": zone_names(),
+        "public_plans": public_plans.open_plans(ask.db, ask.house),
+    }
 
 
 @lru_cache(maxsize=1)

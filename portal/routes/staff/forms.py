@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, field_validator
 
 from portal.accounts.deal_problems import Problem
 from portal.accounts.deal_values import phone_of
@@ -66,10 +66,25 @@ class ActivityForm(BaseModel):
     due_on: Day
 
 
+Amount = Annotated[Decimal, Field(ge=-(10**9), le=10**9, max_digits=12, decimal_places=2)]
+
+
+def _comma(value: object) -> object:
+    """Half the readers write 4,5."""
+    return value.strip().replace(",", ".") if isinstance(value, str) else value
+
+
 class GoalForm(BaseModel):
     day: Literal["30", "60", "90"]
     title: RequiredLine
     measure: Line = ""
+    unit: Annotated[str, AfterValidator(clean_line), StringConstraints(max_length=60)] = ""
+    starts: Annotated[Amount | None, BeforeValidator(_comma)] = None
+    target: Annotated[Amount | None, BeforeValidator(_comma)] = None
+
+
+class ProgressForm(BaseModel):
+    reached: Annotated[Amount, BeforeValidator(_comma)]
 
 
 class IssueForm(BaseModel):
@@ -79,10 +94,66 @@ class IssueForm(BaseModel):
     due_on: Day
 
 
+Title = Annotated[str, AfterValidator(clean_line), StringConstraints(max_length=200)]
+Text500 = Annotated[str, AfterValidator(clean), StringConstraints(max_length=500)]
+DayOfUse = Annotated[int, Field(ge=-365, le=3650)]
+
+
 class MilestoneForm(BaseModel):
+    """A milestone of one customer. What the other language doesn't say is the same in it."""
+
     title: RequiredLine
+    title_other: Title = ""
+    help: Text1000 = ""
+    help_other: Text1000 = ""
     whose: Whose
     due_on: Day | None = None
+    day: DayOfUse | None = None
+    needs: list[str] = []
+
+
+class TouchpointForm(BaseModel):
+    title: RequiredLine
+    title_other: Title = ""
+    objective: Text500 = ""
+    objective_other: Text500 = ""
+    channel: Literal["meeting", "phone", "email", "portal"]
+    due_on: Day | None = None
+    day: DayOfUse | None = None
+
+
+class EntryForm(BaseModel):
+    """A milestone or touchpoint of a template, in both languages."""
+
+    title_en: RequiredLine
+    title_pt: RequiredLine
+    text_en: Text500 = ""
+    text_pt: Text500 = ""
+    stage: Annotated[str, AfterValidator(clean_line), StringConstraints(max_length=80)] = ""
+    whose: Whose = Whose.US
+    channel: Literal["", "meeting", "phone", "email", "portal"] = ""
+    when: Literal["before", "day", "after"]
+    day: DayOfUse | None = None
+    after: Annotated[str, AfterValidator(clean_line), StringConstraints(max_length=80)] = ""
+    after_days: DayOfUse | None = None
+    needs: list[str] = []
+
+
+class TemplateForm(BaseModel):
+    product: RequiredLine
+    copy_of: RowId | None = None
+
+
+class PublicPlanForm(BaseModel):
+    prospect: RequiredLine
+    product: Line = ""
+    language: Language
+    starts_on: Day
+    staff: RowId
+
+
+class ShownPlanForm(BaseModel):
+    public_plan: RowId
 
 
 class FlagForm(BaseModel):
@@ -125,6 +196,7 @@ class CustomerForm(BaseModel):
     language: Language
     timezone: Zone
     consultant: RowId | None = None
+    public_plan: RowId | None = None
     notes: Paragraphs = ""
 
     @field_validator("phone")

@@ -1,11 +1,11 @@
 """Names of closed sets as staff read them: msgids, translated where they are shown."""
 
-from portal.accounts.rules import Channel, Language, Role
+from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.errors import N_
 from portal.journeys.desk import Show
 from portal.journeys.rules import FlagOrigin, FlagOutcome, Outcome, Pace, SettledBy, Whose
 from portal.journeys.shipped import AFTER_SALE, RELATIONSHIP
-from portal.mail import Kind, LetterState
+from portal.mail import Kind, LetterState, Purpose
 from portal.surveys.rules import WHY_NOT, Provenance
 
 PIPELINES: dict[str, str] = {AFTER_SALE: N_("After-sale"), RELATIONSHIP: N_("Relationship")}
@@ -31,6 +31,38 @@ CHANNEL: dict[Channel, str] = {
     Channel.EMAIL: N_("E-mail"),
     Channel.PORTAL: N_("Message in the portal"),
 }
+
+FREQUENCY: dict[Frequency, str] = {
+    Frequency.USUAL: N_("as usual: one request a week at most"),
+    Frequency.LESS: N_("less: one every two weeks at most"),
+    Frequency.MONTHLY: N_("rarely: one a month at most"),
+    Frequency.NECESSARY: N_("only what the plan needs"),
+}
+
+TOPIC: dict[Purpose, str] = {
+    Purpose.SURVEY: N_("Check-in questions"),
+    Purpose.REMINDER: N_("Reminders"),
+    Purpose.NEWS: N_("News"),
+    Purpose.OFFER: N_("Offers"),
+    Purpose.REFERRAL: N_("Asking for a recommendation"),
+}
+
+STEP: dict[StartStep, str] = {
+    StartStep.PLAN: N_("saw the plan"),
+    StartStep.LESSON: N_("first lesson"),
+    StartStep.PREFERENCES: N_("said how to reach them"),
+    StartStep.CALL: N_("booked a call"),
+}
+
+WEEKDAYS: tuple[str, ...] = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+
+
+def hours(wishes: Wishes) -> str:
+    """What a colleague would say: mornings, afternoons; empty for the usual working day. A msgid."""
+    if wishes.hours_until.hour <= 13 and wishes.hours_from.hour < 12:
+        return N_("mornings")
+    return N_("afternoons") if wishes.hours_from.hour >= 12 else ""
+
 
 RESULT: dict[Outcome, str] = {
     Outcome.SATISFIED: N_("Satisfied"),
@@ -81,6 +113,14 @@ WHOSE: dict[Whose, str] = {
     Whose.TOGETHER: N_("Together"),
 }
 
+TOUCHPOINT_CHANNEL: dict[str, str] = {
+    "meeting": N_("A call"),
+    "phone": N_("By phone"),
+    "email": N_("By e-mail"),
+    "portal": N_("Here in the portal"),
+}
+"""As customers read it, too: by the keys of `plans.CHANNELS`."""
+
 CONVERTED_WHY = WHY_NOT
 
 ROLE: dict[Role, str] = {
@@ -103,6 +143,7 @@ LETTER: dict[Kind, str] = {
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
     Kind.FLAG_LATE: N_("To us: a flag is late"),
     Kind.FLAG_RESOLVED: N_("What became of their flag"),
+    Kind.STUCK: N_("To us: a customer is stuck with a step"),
     Kind.STAGNATION: N_("To us: a customer stands still"),
     Kind.STAGNATION_MANAGER: N_("To us: a customer still stands still"),
     Kind.MEETING_INVITATION: N_("Meeting invitation"),
@@ -113,6 +154,10 @@ LETTER: dict[Kind, str] = {
     Kind.REFERRAL_INVITATION: N_("Invitation to a friend"),
     Kind.REFERRAL_CONFIRMATION: N_("Confirmation of a referral"),
     Kind.IMPORT_REPORT: N_("Report of an import"),
+    Kind.COLLEAGUE_INVITATION: N_("Invitation to a colleague"),
+    Kind.ADDRESS_CONFIRMATION: N_("Confirmation of a new address"),
+    Kind.ADDRESS_NOTICE: N_("Notice of a new address"),
+    Kind.ERASURE_ASKED: N_("To us: somebody asks to be forgotten"),
 }
 
 LETTER_STATE: dict[LetterState, str] = {

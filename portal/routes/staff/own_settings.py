@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, StringConstraints
 from starlette.responses import Response
 
-from portal.accounts import actions
+from portal import words
+from portal.accounts import actions, portraits
 from portal.accounts.deal_problems import Problem
 from portal.accounts.deal_values import phone_of
 from portal.accounts.models import Staff
@@ -13,6 +14,7 @@ from portal.accounts.rules import Language
 from portal.deps import AskOfStaff, StaffAsk, staff_pages
 from portal.errors import N_
 from portal.forms import Filled, Zone, empty_form, read_form
+from portal.media import MediaRefused
 from portal.routes.staff import labels
 from portal.routes.staff.customers import zone_names
 from portal.text import RequiredLine, clean_line
@@ -66,8 +68,33 @@ def change_own_settings(ask: StaffAsk) -> Response:
     return ask.see_other("/staff/settings", said=N_("Saved."))
 
 
-def _page(ask: AskOfStaff, form: Filled[Any]) -> Response:
+def _page(ask: AskOfStaff, form: Filled[Any], *, portrait_error: str = "") -> Response:
     values: dict[str, Any] = {"email": ask.me.email, "zones": zone_names(), "labels": labels}
     if form.errors:
         return ask.invalid("staff/settings.html", form=form, **values)
-    return ask.page("staff/settings.html", form=form, **values)
+    status = 422 if portrait_error else 200
+    return ask.page("staff/settings.html", status, form=form, portrait_error=portrait_error, **values)
+
+
+# Their picture
+
+
+@pages.post("/settings/portrait")
+def wear_portrait(ask: StaffAsk) -> Response:
+    """A picture that customers see, for who wants one."""
+    upload = ask.files.get("portrait")
+    person = ask.db.get_one(Staff, ask.me.staff_id)
+    known = empty_form({field: str(getattr(person, field)) for field in OwnSettings.model_fields})
+    if upload is None:
+        return _page(ask, known, portrait_error=words.translate(ask.locale, N_("Please choose a picture first.")))
+    try:
+        portraits.wear(ask.db, ask.house, person, upload, by=ask.me.by, now=ask.now)
+    except MediaRefused as refused:
+        return _page(ask, known, portrait_error=words.translate(ask.locale, refused.message, **refused.values))
+    return ask.see_other("/staff/settings#picture", said=N_("That’s your picture now."))
+
+
+@pages.post("/settings/portrait/end")
+def take_portrait_off(ask: StaffAsk) -> Response:
+    portraits.take_off(ask.db, ask.db.get_one(Staff, ask.me.staff_id), by=ask.me.by, now=ask.now)
+    return ask.see_other("/staff/settings#picture", said=N_("Your initials stand there again."))

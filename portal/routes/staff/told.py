@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from portal import words
+from portal.accounts.rules import NotInvited
 from portal.audit import Happened
 from portal.errors import N_
 from portal.journeys.desk import HIDDEN, TimelineEntry
@@ -60,6 +61,30 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.CONTACT_CHANGED: Telling(
         Topic.WORK, "user", N_("%(who)s changed the details of %(person)s"), N_("The details of %(person)s changed")
     ),
+    Happened.COLLEAGUE_INVITED: Telling(
+        Topic.TALKS, "plus", N_("%(who)s invited %(name)s to the portal"), N_("%(name)s was invited to the portal")
+    ),
+    Happened.COLLEAGUE_NOT_INVITED: Telling(
+        Topic.TALKS, "alert", N_("%(who)s wanted to invite %(name)s, and couldn’t: %(cause)s"), "", "slow"
+    ),
+    Happened.COLLEAGUE_INVITATION_ENDED: Telling(
+        Topic.TALKS, "x", N_("%(who)s took back the invitation to %(name)s"), N_("%(name)s declined the invitation")
+    ),
+    Happened.COLLEAGUE_JOINED: Telling(Topic.TALKS, "user", N_("%(person)s joined the portal"), "", "ok"),
+    Happened.CONTACT_REMOVED: Telling(
+        Topic.TALKS, "exit", N_("%(who)s ended the access of %(name)s"), N_("The access of %(name)s ended"), "slow"
+    ),
+    Happened.PRIMARY_CHANGED: Telling(
+        Topic.TALKS, "users", N_("%(who)s made %(after)s the main contact"), N_("%(after)s is the main contact now")
+    ),
+    Happened.INVITING_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s let %(name)s invite colleagues")),
+    Happened.PREFERENCES_CHANGED: Telling(Topic.TALKS, "bell", N_("%(person)s changed how they want to be reached")),
+    Happened.ADDRESS_CHANGED: Telling(Topic.TALKS, "mail", N_("%(person)s has a new e-mail address")),
+    Happened.CORRECTION_SUGGESTED: Telling(
+        Topic.TALKS, "edit", N_("%(person)s says that something in the details is wrong"), "", "slow"
+    ),
+    Happened.DATA_EXPORTED: Telling(Topic.WORK, "down", N_("%(person)s took away a copy of their data")),
+    Happened.ERASURE_ASKED: Telling(Topic.TALKS, "shield", N_("%(person)s asks to be forgotten"), "", "bad"),
     Happened.CONSULTANT_ASSIGNED: Telling(
         Topic.WORK, "user", N_("%(who)s gave this customer to %(to)s"), N_("%(to)s is their consultant now"), "brand"
     ),
@@ -126,6 +151,24 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.MILESTONE_UNDONE: Telling(
         Topic.WORK, "redo", N_("%(who)s took back “%(title)s”"), N_("“%(title)s” is open again")
     ),
+    Happened.STUCK: Telling(Topic.TALKS, "chat", N_("%(person)s is stuck with “%(title)s”"), "", "slow"),
+    Happened.UNSTUCK: Telling(
+        Topic.TALKS, "okc", N_("%(who)s settled it: nobody is stuck with “%(title)s” any more"), "", "ok"
+    ),
+    Happened.PLAN_CHANGED: Telling(Topic.WORK, "path", N_("%(who)s changed “%(title)s” on the plan")),
+    Happened.GOAL_PROGRESSED: Telling(Topic.WORK, "target", N_("%(who)s noted progress on “%(goal)s”: %(reached)s")),
+    Happened.PLAN_TEMPLATE_CHANGED: Telling(Topic.WORK, "path", N_("%(who)s changed the plans for new customers")),
+    Happened.PUBLIC_PLAN_MADE: Telling(Topic.WORK, "link", N_("%(who)s made a plan to show before the sale")),
+    Happened.PUBLIC_PLAN_REVOKED: Telling(
+        Topic.WORK, "link", N_("%(who)s ended the link to the plan shown before the sale")
+    ),
+    Happened.PUBLIC_PLAN_CONNECTED: Telling(
+        Topic.WORK,
+        "link",
+        N_("%(who)s connected the plan that they were shown before the sale"),
+        N_("They go by the plan that they were shown before the sale"),
+        "brand",
+    ),
     Happened.GOAL_SET: Telling(Topic.WORK, "target", N_("%(who)s set a goal for day %(day)s: %(goal)s")),
     Happened.GOAL_MET: Telling(Topic.WORK, "target", N_("Goal met: %(goal)s"), "", "ok"),
     Happened.ISSUE_NOTED: Telling(Topic.WORK, "alert", N_("%(who)s noted a pending issue: %(problem)s"), "", "slow"),
@@ -163,6 +206,14 @@ SENTENCES: dict[Happened, Telling] = {
 }
 
 _VARIANTS: dict[tuple[Happened, str], Telling] = {
+    (Happened.COLLEAGUE_INVITATION_ENDED, "declined"): Telling(
+        Topic.TALKS, "x", N_("%(name)s declined the invitation"), "", "slow"
+    ),
+    (Happened.COLLEAGUE_JOINED, "staff"): Telling(Topic.TALKS, "user", N_("%(who)s added %(name)s"), "", "ok"),
+    (Happened.CONTACT_REMOVED, "left"): Telling(Topic.TALKS, "exit", N_("%(name)s left the portal"), "", "slow"),
+    (Happened.INVITING_CHANGED, "revoked"): Telling(
+        Topic.WORK, "users", N_("%(who)s no longer lets %(name)s invite colleagues")
+    ),
     (Happened.FLAG_CLOSED, "accepted_risk"): Telling(
         Topic.ANSWERS, "shield", N_("%(who)s closed the flag as an accepted risk"), "", "slow"
     ),
@@ -180,6 +231,12 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.STAGNATED, "stuck"): Telling(Topic.MOVES, "hour", N_("Stuck: the managers were told too"), "", "slow"),
     (Happened.STAGNATED, "error"): Telling(Topic.MOVES, "alert", N_("An alert could not be made"), "", "bad"),
     (Happened.GOAL_MET, "dropped"): Telling(Topic.WORK, "target", N_("%(who)s dropped a goal: %(goal)s")),
+    (Happened.PLAN_CHANGED, "added"): Telling(Topic.WORK, "path", N_("%(who)s put “%(title)s” on the plan")),
+    (Happened.PLAN_CHANGED, "removed"): Telling(Topic.WORK, "path", N_("%(who)s took “%(title)s” off the plan")),
+    (Happened.PLAN_CHANGED, "moved"): Telling(Topic.WORK, "path", N_("%(who)s moved “%(title)s” on the plan")),
+    (Happened.PLAN_CHANGED, "adopted"): Telling(
+        Topic.WORK, "path", N_("%(who)s put the plan that they were shown in place of the usual one")
+    ),
     (Happened.NOTE_WRITTEN, "milestone"): Telling(Topic.WORK, "path", N_("%(who)s added to the plan: %(milestone)s")),
     (Happened.NOTE_WRITTEN, "confirmed"): Telling(
         Topic.ANSWERS, "okc", N_("%(who)s confirms that it is solved"), "", "ok"
@@ -199,9 +256,18 @@ _HOW: dict[str, str] = {
     "reply": N_("a reply"),
     "message": N_("a message"),
     "booking": N_("a meeting was booked"),
+    "stuck": N_("they asked for help with a step"),
     "meeting": N_("a meeting"),
     "conversation": N_("a conversation"),
     "call": N_("a conversation"),
+}
+_NOT_INVITED: dict[str, str] = {
+    NotInvited.ALREADY_HERE: N_("already a contact"),
+    NotInvited.ALREADY_INVITED: N_("invited already"),
+    NotInvited.FULL: N_("as many people as there is room for"),
+    NotInvited.OTHER_DOMAIN: N_("another domain than the company’s. You can add them."),
+    NotInvited.ELSEWHERE: N_("the address belongs to another customer, or to our team"),
+    NotInvited.NO_CONTACT: N_("the person asked not to be written to"),
 }
 _SETTLED: dict[str, str] = {
     "answer": N_("by their answer"),
@@ -271,7 +337,9 @@ def tell(
         "result": say(RESULT[Outcome(detail["result"])]).lower() if detail.get("result") in RESULT else "",
         "activity": _activity(detail, say),
         "letter": say(LETTER[detail["kind"]]) if detail.get("kind") in LETTER else str(detail.get("subject", "")),
-        **{name: str(detail.get(name, "")) for name in ("title", "goal", "problem", "milestone")},
+        "reached": " ".join(filter(None, (str(detail.get("to", "")), str(detail.get("unit", ""))))),
+        **{name: str(detail.get(name, "")) for name in ("title", "goal", "problem", "milestone", "name", "after")},
+        "cause": say(_NOT_INVITED[detail["why"]]) if detail.get("why") in _NOT_INVITED else "",
     }
     return Line(entry.id, entry.at, telling.icon, telling.tone, say(message, **places), _why(entry, say), _quote(entry))
 
@@ -281,12 +349,21 @@ def _variant(entry: TimelineEntry) -> str:
     match entry.what:
         case Happened.FLAG_CLOSED:
             return str(detail.get("outcome", ""))
+        case (
+            Happened.COLLEAGUE_INVITATION_ENDED
+            | Happened.COLLEAGUE_JOINED
+            | Happened.CONTACT_REMOVED
+            | Happened.INVITING_CHANGED
+        ):
+            return str(detail.get("how", ""))
         case Happened.FLAG_OPENED:
             return str(detail.get("origin", ""))
         case Happened.STAGNATED:
             return "error" if "error" in detail else str(detail.get("pace", ""))
         case Happened.GOAL_MET:
             return "" if detail.get("met", True) else "dropped"
+        case Happened.PLAN_CHANGED:
+            return str(detail.get("did", ""))
         case Happened.NOTE_WRITTEN:
             return next((name for name in ("milestone", "confirmed") if detail.get(name)), "")
         case _:

@@ -10,7 +10,7 @@ from portal.accounts.models import Account, Contact
 from portal.audit import AuditEvent, Happened
 from portal.db import Database
 from portal.house import House
-from portal.journeys import actions
+from portal.journeys import actions, planning
 from portal.journeys.models import Activity, Conversation, Flag, GoalRow, JourneyRow, Milestone, PendingIssue
 from portal.journeys.rules import FlagOrigin, Status
 from tests.routes.conftest import NOON, Cast
@@ -53,8 +53,8 @@ def test_goals_and_issues_are_settled_once(
 ) -> None:
     customer, by = f"/staff/customers/{cast.lumen}", f"staff:{cast.carla}"
     with database.write() as db:
-        kept = actions.set_goal(db, house, journey_id=road.lumen, day=30, title="A", measure="", by=by, now=NOON)
-        left = actions.set_goal(db, house, journey_id=road.lumen, day=30, title="B", measure="", by=by, now=NOON)
+        kept = planning.set_goal(db, house, journey_id=road.lumen, day=30, title="A", measure="", by=by, now=NOON)
+        left = planning.set_goal(db, house, journey_id=road.lumen, day=30, title="B", measure="", by=by, now=NOON)
     carla.post(f"{customer}/issues", data={"problem": "P", "whose": "us", "due_on": "2026-07-01"})
     for path in (f"goals/{kept}/met", f"goals/{left}/dropped", "issues/1/solved"):
         assert carla.post(f"{customer}/{path}").status_code == 303
@@ -86,7 +86,7 @@ def test_what_belongs_to_another_customer_is_not_found(
     carla: TestClient, database: Database, house: House, cast: Cast, road: Road
 ) -> None:
     with database.write() as db:
-        goal = actions.set_goal(
+        goal = planning.set_goal(
             db, house, journey_id=road.verdant, day=30, title="Sofia's", measure="", by="x", now=NOON
         )
         milestone = db.scalars(select(Milestone.id).where(Milestone.journey_id == road.verdant).limit(1)).one()

@@ -10,7 +10,7 @@ from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Language
 from portal.db import Database
 from portal.house import House
-from portal.journeys import actions, cases
+from portal.journeys import actions, cases, planning
 from portal.journeys.models import JourneyRow
 from portal.journeys.rules import FlagOrigin
 from tests.routes.conftest import NOON, Cast
@@ -115,7 +115,7 @@ def test_a_customer_costs_as_many_statements_with_one_of_everything_as_with_thre
     def more(number: int) -> None:
         with database.write() as db:
             by, now = f"staff:{cast.carla}", NOON - timedelta(hours=number)
-            actions.set_goal(db, house, journey_id=road.lumen, day=30, title=f"G{number}", measure="", by=by, now=now)
+            planning.set_goal(db, house, journey_id=road.lumen, day=30, title=f"G{number}", measure="", by=by, now=now)
             actions.add_own_activity(
                 db, house, journey_id=road.lumen, title=f"A{number}", due_at=NOON, by=f"contact:{cast.joao}", now=now
             )
