@@ -28,7 +28,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-OIDC_VENV = ROOT / ".venv-oidc"
+SERVERS_OWN = {"OIDC_VENV": ("oidc", ROOT / ".venv-oidc"), "RADICALE_VENV": ("radicale", ROOT / ".venv-radicale")}
+"""Servers to test against bring what the product must not see: each has an environment of its own, which its variable names."""
 PYTHON = VENV / "bin" / "python"
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 NO_TESTS_RAN = 5  # pytest's exit code
@@ -87,11 +88,10 @@ LINT = [
 
 def test(words: list[str]) -> int:
     make_environment(development=True)
-    make_oidc_environment()
+    make_servers_environments()
     compile_catalogues()
     browser, server = find_browser(), find_postgresql()
     done = [browser, server, find_imap_server()]
-    os.environ["OIDC_VENV"] = str(OIDC_VENV)
     done += [step(*lint) for lint in LINT]
     options, plain, in_browser = divided(words)
     chosen = bool(words)
@@ -229,9 +229,11 @@ def make_environment(*, development: bool) -> None:
         stamp(VENV, project)
 
 
-def make_oidc_environment() -> None:
-    """`.venv-oidc` with the sign-in provider to test against; its own, for it brings what the product must not see."""
-    install(OIDC_VENV, [ROOT / "requirements-oidc.txt"])
+def make_servers_environments() -> None:
+    """`.venv-oidc` with the sign-in provider, `.venv-radicale` with the calendar server; the tests are told where."""
+    for variable, (name, venv) in SERVERS_OWN.items():
+        install(venv, [ROOT / f"requirements-{name}.txt"])
+        os.environ[variable] = str(venv)
 
 
 def install(venv: Path, locks: list[Path]) -> None:

@@ -53,6 +53,7 @@ from portal.routes.api import (
     messages,
     survey_invitations,
 )
+from portal.routes.api import meetings as api_meetings
 from portal.routes.customer import (
     check_ins,
     current_account,
@@ -93,6 +94,7 @@ from portal.routes.staff import (
     hours,
     imports,
     inbox,
+    meeting_kinds,
     meetings,
     own_settings,
     people,
@@ -165,6 +167,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     staff_messages.pages,
     meetings.pages,
     hours.pages,
+    meeting_kinds.pages,
     imports.pages,
 ]
 ADMIN_PAGES: Sequence[APIRouter] = [
@@ -173,7 +176,7 @@ ADMIN_PAGES: Sequence[APIRouter] = [
 ]
 API_CALLS: Sequence[APIRouter] = [
     router
-    for calls in (accounts, journeys, survey_invitations, flags, activities)
+    for calls in (accounts, journeys, survey_invitations, flags, activities, api_meetings)
     for router in (calls.reading, calls.writing)
 ] + [messages.reading, insights.reading]
 

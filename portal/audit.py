@@ -78,6 +78,7 @@ class Happened(StrEnum):
     MEETING_CANCELLED = "meeting_cancelled"
     MEETING_HELD = "meeting_held"
     MEETING_MISSED = "meeting_missed"
+    MEETING_KIND_CHANGED = "meeting_kind_changed"
     TUTORIAL_FINISHED = "tutorial_finished"
     CONTENT_CREATED = "content_created"
     CONTENT_CHANGED = "content_changed"

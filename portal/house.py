@@ -3,6 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Self
 
 import holidays
@@ -60,6 +61,7 @@ def set_clock(house: House, moment: datetime) -> None:
             row.value = str(ahead.total_seconds())
 
 
+@lru_cache(maxsize=200)
 def public_holidays(place: str) -> Container[date]:
     """The public holidays of `BR` or `BR-SP`; none for an empty place. Errors: NotImplementedError for an unknown one."""
     if not place:

@@ -56,6 +56,8 @@ class Kind(StrEnum):
     MEETING_INVITATION = "meeting_invitation"
     MEETING_CANCELLED = "meeting_cancelled"
     MEETING_REMINDER = "meeting_reminder"
+    MEETING_MISSED = "meeting_missed"
+    CALENDAR_UNREADABLE = "calendar_unreadable"
     REFERRAL_INVITATION = "referral_invitation"
     REFERRAL_CONFIRMATION = "referral_confirmation"
     IMPORT_REPORT = "import_report"
@@ -133,6 +135,8 @@ MANNERS: dict[Kind, Manner] = {
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.MEETING_MISSED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.CALENDAR_UNREADABLE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.REFERRAL_INVITATION: Manner(Purpose.MARKETING, Sender.REFERRER, Rank.SINGLE, forget=True),
     Kind.REFERRAL_CONFIRMATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN, forget=True),
     Kind.IMPORT_REPORT: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),

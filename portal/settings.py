@@ -76,6 +76,8 @@ class Settings(BaseModel):
     oidc_name: str = N_("your company account")
     oidc_allow_insecure: bool = False
     """Development and tests only: accept an issuer on plain http."""
+    allow_private_addresses: bool = False
+    """Calendars (and whatever else is asked outside) may live in a private network, and on plain http."""
     metrics: bool = False
 
     @property

@@ -26,7 +26,9 @@ from portal.journeys import cases, due, importing, letters
 from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
+from portal.meetings import actions as meetings
 from portal.meetings import letters as meeting_letters
+from portal.meetings import own_calendar
 from portal.messages import imap, inbound
 from portal.messages import letters as message_letters
 from portal.referrals import actions as referrals
@@ -112,6 +114,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,
     **message_letters.COMPOSERS,
+    **own_calendar.COMPOSERS,
 }
 """What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
 
@@ -194,6 +197,15 @@ TIMETABLE: tuple[Job, ...] = (
         importing.next_due,
         in_hand=importing.lines_left,
     ),
+    rows(
+        "meetings that are over",
+        claim=meetings.claim_over,
+        do=meetings.ask_what_became,
+        put_aside=meetings.put_aside_over,
+        next_due=meetings.next_over,
+    ),
+    # The demo's clock must not stop every quarter of an hour for a calendar.
+    Job("calendars", own_calendar.read_next, own_calendar.next_due, moves_the_clock=False),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),
     Job("incoming mail", imap.poll, imap.next_due, moves_the_clock=False),
     Job("housekeeping", _housekeep, _next_housekeeping, moves_the_clock=False),

@@ -1,4 +1,4 @@
-"""What every test can ask for: a database of its own on either engine, a mail server, a sign-in provider.
+"""What every test can ask for: a database of its own on either engine, a mail server, a sign-in provider, a calendar server.
 Under CI a part that is missing fails the test that needed it; on a desk the test is skipped and says why.
 """
 
@@ -146,6 +146,15 @@ def mailbox(_imap_server: servers.Mailbox) -> servers.Mailbox:
     """A mailbox on a real IMAP server, with nothing in it yet; point `PORTAL_IMAP_URL` at its `url`."""
     _imap_server.empty()
     return _imap_server
+
+
+@pytest.fixture(scope="session")
+def radicale() -> Iterator[servers.CalendarServer]:
+    """A calendar server, started once for all tests."""
+    with ExitStack() as stack:
+        with _or_skip():
+            server = stack.enter_context(servers.radicale())
+        yield server
 
 
 @pytest.fixture(scope="session")

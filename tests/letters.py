@@ -17,6 +17,7 @@ STAFF_KINDS = {
     Kind.STAGNATION,
     Kind.STAGNATION_MANAGER,
     Kind.IMPORT_REPORT,
+    Kind.CALENDAR_UNREADABLE,
     Kind.ERASURE_ASKED,
     Kind.MESSAGE_TO_STAFF,
 }
@@ -69,6 +70,13 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.MEETING_INVITATION: _MEETING,
     Kind.MEETING_CANCELLED: _MEETING | {"why": "I am ill; sorry."},
     Kind.MEETING_REMINDER: _MEETING | {"lead": "day"},
+    Kind.MEETING_MISSED: _MEETING | {
+        "path": "/m/17.abc/again", "purpose": "", "slots": [TUESDAY_10.replace(day=24), TUESDAY_10.replace(day=25)],
+    },
+    Kind.CALENDAR_UNREADABLE: {
+        "host": "calendar.example", "since": TUESDAY_10, "was_read": True, "path": "/staff/hours#own-calendar",
+        "error": "It is larger than %(megabytes)s MB.", "error_values": {"megabytes": 5},
+    },
     Kind.REFERRAL_INVITATION: {
         "friend_name": "Beatriz Nunes", "referrer_name": "Maria Lima", "referrer_company": "Moss & Rye Bakery",
         "note": "We stopped counting flour at night. Have a look!", "reward": "If you become a customer, you both get a month free.",

@@ -1,4 +1,4 @@
-"""The real parts that tests talk to: PostgreSQL, a mail server, a sign-in provider, a browser.
+"""The real parts that tests talk to: PostgreSQL, a mail server, a sign-in provider, a calendar server, a browser.
 Each one starts on demand and ends with its block; what this machine lacks raises Missing and says what would help.
 """
 
@@ -464,6 +464,52 @@ def oidc_provider() -> Iterator[OidcProvider]:
             server.wait(timeout=20)
 
 
+# Calendar server
+
+
+@dataclass(frozen=True)
+class CalendarServer:
+    """A Radicale: any name signs in, each has calendars of their own. `python`: its environment's, with its own parser."""
+
+    url: str
+    python: Path
+
+
+def radicale_venv() -> Path:
+    """The environment of the calendar server (`.venv-radicale`, or `RADICALE_VENV`)."""
+    venv = Path(os.environ.get("RADICALE_VENV") or ROOT / ".venv-radicale")
+    if not (venv / "bin" / "radicale").is_file():
+        raise Missing(f"no calendar server in {venv}: `python3 dev.py test` makes it, or RADICALE_VENV names another")
+    return venv
+
+
+@contextlib.contextmanager
+def radicale() -> Iterator[CalendarServer]:
+    """A calendar server for as long as the block lasts, on a free port, with a scratch folder to keep things in."""
+    venv, port = radicale_venv(), free_port()
+    with tempfile.TemporaryDirectory(prefix="onward-radicale-") as folder:
+        config = Path(folder) / "config"
+        config.write_text(
+            f"[server]\nhosts = 127.0.0.1:{port}\n[auth]\ntype = none\n[rights]\ntype = authenticated\n"
+            f"[storage]\nfilesystem_folder = {folder}/collections\n[logging]\nlevel = warning\n"
+        )
+        with (Path(folder) / "log").open("w+b") as log:
+            command = [venv / "bin" / "radicale", "--config", config]
+            server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            try:
+                deadline = time.monotonic() + 60
+                while not _answers(f"http://127.0.0.1:{port}/.web/"):
+                    if server.poll() is not None or time.monotonic() > deadline:
+                        log.seek(0)
+                        said = log.read().decode(errors="replace")[-2000:]
+                        raise Missing(f"the calendar server did not start: {said}")
+                    time.sleep(0.05)
+                yield CalendarServer(f"http://127.0.0.1:{port}", venv / "bin" / "python")
+            finally:
+                server.terminate()
+                server.wait(timeout=20)
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5):
@@ -505,7 +551,7 @@ def _playwrights_own() -> str:
 
 
 def main(part: str) -> int:
-    """`python -m tests.servers chromium` (or postgresql, oidc, dovecot): says what would be used, or why nothing can be."""
+    """`python -m tests.servers chromium` (or postgresql, oidc, dovecot, radicale): says what would be used, or why nothing can be."""
     try:
         if part == "chromium":
             print(chromium_path())
@@ -515,6 +561,9 @@ def main(part: str) -> int:
         elif part == "dovecot":
             with dovecot() as mailbox:
                 print(dovecot_path(), mailbox.url.partition("@")[2])
+        elif part == "radicale":
+            with radicale() as calendar:
+                print(calendar.url)
         elif part == "oidc":
             with oidc_provider() as provider:
                 print(provider.issuer)

@@ -52,8 +52,8 @@ LAYERS = (
         "the ground",
         together(
             *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
-            *("kit", "links", "logs", "places", "reply_addresses", "settings", "strict_json", "styles", "templating"),
-            *("text", "words"),
+            *("kit", "links", "logs", "outbound", "places", "reply_addresses", "settings", "strict_json", "styles"),
+            *("templating", "text", "vault", "words"),
         ),
     ),
 )

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
-from portal.accounts.rules import Channel, Language, Role
+from portal.accounts.rules import Channel, Language, Role, normalised_email
 
 
 class AccountDetail(NamedTuple):
@@ -106,6 +106,30 @@ class Colleague(NamedTuple):
     language: Language
     timezone: str
     disabled_at: datetime | None
+
+
+def contact_to_meet(db: Session, account_id: int, email: str | None) -> int | None:
+    """Which of an account's people is meant by an address; the primary one by none. None if there is nobody such."""
+    people = contacts_of(db, account_id)
+    if email is None:
+        return people[0].id if people else None
+    wanted = normalised_email(email)
+    return next((person.id for person in people if person.email == wanted), None)
+
+
+class Consultant(NamedTuple):
+    """One of the staff whom customers can meet, and where they are."""
+
+    id: int
+    timezone: str
+
+
+def consultant(db: Session, email: str) -> Consultant | None:
+    """The one with that address; None if nobody who works here has it."""
+    row = db.execute(
+        select(Staff.id, Staff.timezone).where(Staff.email == normalised_email(email), Staff.disabled_at.is_(None))
+    ).first()
+    return Consultant._make(row) if row is not None else None
 
 
 def colleagues(db: Session) -> Sequence[Colleague]:

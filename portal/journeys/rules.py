@@ -95,6 +95,7 @@ class ActivityKind(StrEnum):
     HAND_OVER = "hand_over"
     CALL_AFTER_NO_SHOW = "call_after_no_show"
     FIND_NEW_TIME = "find_new_time"
+    CONFIRM_MEETING = "confirm_meeting"
     UNSTICK = "unstick"
     CHECK_CORRECTION = "check_correction"
     ANSWER_MESSAGE = "answer_message"
@@ -114,6 +115,7 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.HAND_OVER: N_("Hand over to the relationship team"),
     ActivityKind.CALL_AFTER_NO_SHOW: N_("Call: they missed the meeting"),
     ActivityKind.FIND_NEW_TIME: N_("Find a new time: they cancelled the doubt meeting"),
+    ActivityKind.CONFIRM_MEETING: N_("Did the meeting take place?"),
     ActivityKind.UNSTICK: N_("Help: they are stuck with a step"),
     ActivityKind.CHECK_CORRECTION: N_("Check what they say is wrong in their details"),
     ActivityKind.ANSWER_MESSAGE: N_("Answer the message"),

@@ -5,12 +5,12 @@ ascending order, and new ones are taken before old ones are given back, so that 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit
@@ -19,16 +19,25 @@ from portal.audit import Event, Happened
 from portal.clock import business_days_after
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
-from portal.house import House
+from portal.house import House, public_holidays
 from portal.journeys import actions as journeys
 from portal.journeys import conduct
-from portal.journeys.models import Flag, JourneyRow
+from portal.journeys.models import Activity, Flag, JourneyRow
 from portal.journeys.rules import ActivityKind, Status
 from portal.links import new_nonce
 from portal.meetings import diary, letters, rules
 from portal.meetings.diary import DAY_MINUTES, Span
-from portal.meetings.models import CalendarFeed, HourException, Meeting, MeetingTick, OwnWeek, WeeklyHours
-from portal.meetings.rules import MeetingKind, MeetingState, Slot, Way
+from portal.meetings.models import (
+    CalendarFeed,
+    HolidayPlace,
+    HourException,
+    KindSetting,
+    Meeting,
+    MeetingTick,
+    OwnWeek,
+    WeeklyHours,
+)
+from portal.meetings.rules import KindTerms, MeetingKind, MeetingState, Slot, Way
 
 
 class SlotTaken(Refused):
@@ -42,7 +51,7 @@ class TooLateToChange(Refused):
     """The customer's time for changing it by themselves is over."""
 
     def __init__(self) -> None:
-        super().__init__(N_("We meet in less than two hours. Please call or write, and we’ll find another way."))
+        super().__init__(N_("It’s too close to our meeting. Please call or write, and we’ll find another way."))
 
 
 class NotPlanned(Refused):
@@ -80,8 +89,9 @@ def book(db: Session, house: House, booking: Booking, *, by: str, now: datetime)
     contact = _hold(db, booking.journey_id, booking.contact_id)
     if (known := _sent_before(db, booking)) is not None:
         return known
-    _be_offered(db, house, booking, zone=contact.timezone, now=now)
-    return _book(db, house, booking, contact, by=by, now=now)
+    terms = diary.terms_of(db, booking.kind)
+    _be_offered(db, house, booking, terms, zone=contact.timezone, now=now)
+    return _book(db, house, booking, contact, terms, by=by, now=now)
 
 
 def book_by_hand(db: Session, house: House, booking: Booking, *, by: str, now: datetime) -> int:
@@ -90,8 +100,9 @@ def book_by_hand(db: Session, house: House, booking: Booking, *, by: str, now: d
     Errors: SlotTaken; Refused for a start that is past or not on a quarter of an hour.
     """
     contact = _hold(db, booking.journey_id, booking.contact_id)
-    _be_possible(booking.starts_at, booking.kind, now=now)
-    return _book(db, house, booking, contact, by=by, now=now)
+    terms = diary.terms_of(db, booking.kind)
+    _be_possible(booking.starts_at, terms, now=now)
+    return _book(db, house, booking, contact, terms, by=by, now=now)
 
 
 def _hold(db: Session, journey_id: int, contact_id: int) -> Contact:
@@ -128,29 +139,45 @@ def _hold_both(db: Session, account_id: int, journey_id: int) -> None:
 
 
 def _be_offered(
-    db: Session, house: House, booking: Booking, *, zone: str, now: datetime, without_meeting: int | None = None
+    db: Session,
+    house: House,
+    booking: Booking,
+    terms: KindTerms,
+    *,
+    zone: str,
+    now: datetime,
+    without_meeting: int | None = None,
 ) -> None:
     offered = diary.slots(
-        db, booking.staff_id, booking.kind, now=now, zone=zone, holidays=house.holidays, without_meeting=without_meeting
+        db,
+        booking.staff_id,
+        booking.kind,
+        now=now,
+        zone=zone,
+        holidays=house.holidays,
+        without_meeting=without_meeting,
+        terms=terms,
     )
     if booking.starts_at not in {slot.starts_at for slot in offered}:
         raise SlotTaken
 
 
-def _be_possible(starts_at: datetime, kind: MeetingKind, *, now: datetime) -> Slot:
+def _be_possible(starts_at: datetime, terms: KindTerms, *, now: datetime) -> Slot:
     if starts_at <= now:
         raise Refused(N_("That time has passed. Please choose a later one."))
     try:
-        return rules.slot_at(starts_at, kind)
+        return rules.slot_at(starts_at, terms)
     except ValueError:
         raise Refused(N_("Meetings start on the quarter of an hour: 9:00, 9:15, 9:30, 9:45.")) from None
 
 
-def _book(db: Session, house: House, booking: Booking, contact: Contact, *, by: str, now: datetime) -> int:
+def _book(
+    db: Session, house: House, booking: Booking, contact: Contact, terms: KindTerms, *, by: str, now: datetime
+) -> int:
     staff = db.get(Staff, booking.staff_id)
     if staff is None or staff.disabled_at is not None:
         raise NotFound
-    slot = rules.slot_at(booking.starts_at, booking.kind)
+    slot = rules.slot_at(booking.starts_at, terms)
     # A savepoint, so that whoever answers the refusal themselves (with the other slots) commits nothing of this.
     with db.begin_nested():
         meeting = Meeting(
@@ -164,10 +191,12 @@ def _book(db: Session, house: House, booking: Booking, contact: Contact, *, by: 
             starts_at=slot.starts_at,
             ends_at=slot.ends_at,
             held_until=slot.held_until,
+            before_minutes=slot.before_minutes,
+            changes_until_hours=terms.changes_until_hours,
             zone=contact.timezone,
             way=booking.way,
             place=_place(booking, staff, contact),
-            agenda=booking.agenda,
+            agenda=booking.agenda or terms.agenda(contact.language),
             booked_by=by,
             booked_at=now,
             changed_at=now,
@@ -175,7 +204,7 @@ def _book(db: Session, house: House, booking: Booking, contact: Contact, *, by: 
         )
         db.add(meeting)
         db.flush()
-        _claim(db, meeting, rules.ticks(slot.starts_at, slot.held_until))
+        _claim(db, meeting, rules.ticks(slot.held_from, slot.held_until))
     letters.announce(db, meeting, moved=False, now=now)
     _note(db, meeting, Happened.MEETING_BOOKED, by=by, now=now)
     _tell_journey(db, house, meeting, flag_id=meeting.flag_id, by=by, now=now)
@@ -261,8 +290,9 @@ def reschedule(db: Session, house: House, *, meeting_id: int, starts_at: datetim
         staff_id=meeting.staff_id,
     )
     if starts_at != meeting.starts_at:
-        _be_offered(db, house, wanted, zone=meeting.zone, now=now, without_meeting=meeting.id)
-        _move(db, house, meeting, rules.slot_at(starts_at, meeting.kind), by=by, now=now)
+        terms = diary.terms_of(db, meeting.kind)
+        _be_offered(db, house, wanted, terms, zone=meeting.zone, now=now, without_meeting=meeting.id)
+        _move(db, house, meeting, rules.slot_at(starts_at, terms), by=by, now=now)
 
 
 def reschedule_by_hand(
@@ -272,7 +302,8 @@ def reschedule_by_hand(
     meeting = _held(db, meeting_id)
     _be_changeable(meeting, by=by, now=now)
     if starts_at != meeting.starts_at:
-        _move(db, house, meeting, _be_possible(starts_at, meeting.kind, now=now), by=by, now=now)
+        terms = diary.terms_of(db, meeting.kind)
+        _move(db, house, meeting, _be_possible(starts_at, terms, now=now), by=by, now=now)
 
 
 def _held(db: Session, meeting_id: int) -> Meeting:
@@ -287,19 +318,22 @@ def _held(db: Session, meeting_id: int) -> Meeting:
 def _be_changeable(meeting: Meeting, *, by: str, now: datetime) -> None:
     if meeting.state is not MeetingState.PLANNED or meeting.ends_at <= now:
         raise NotPlanned
-    if _is_customer(by) and not rules.may_customer_change(meeting.starts_at, now):
+    if _is_customer(by) and not rules.may_customer_change(
+        meeting.starts_at, now, until_hours=meeting.changes_until_hours
+    ):
         raise TooLateToChange
 
 
 def _move(db: Session, house: House, meeting: Meeting, slot: Slot, *, by: str, now: datetime) -> None:
     was = meeting.starts_at
-    before = set(rules.ticks(meeting.starts_at, meeting.held_until))
-    after = set(rules.ticks(slot.starts_at, slot.held_until))
+    before = set(rules.ticks(meeting.held_from, meeting.held_until))
+    after = set(rules.ticks(slot.held_from, slot.held_until))
     with db.begin_nested():
         _claim(db, meeting, after - before)
     _give_back(db, meeting, before - after)
     letters.take_back(db, meeting, now=now)
     meeting.starts_at, meeting.ends_at, meeting.held_until = slot.starts_at, slot.ends_at, slot.held_until
+    meeting.before_minutes = slot.before_minutes
     meeting.sequence, meeting.changed_at = meeting.sequence + 1, now
     db.flush()
     letters.announce(db, meeting, moved=True, now=now)
@@ -338,7 +372,7 @@ def _ask_consultant(db: Session, house: House, meeting: Meeting, kind: ActivityK
         db,
         journey_id=meeting.journey_id,
         kind=kind,
-        key=f"{kind}:meeting:{meeting.id}",
+        key=_key(kind, meeting),
         due_at=business_days_after(now, 1, meeting.zone, house.holidays),
         by=by,
         now=now,
@@ -346,6 +380,68 @@ def _ask_consultant(db: Session, house: House, meeting: Meeting, kind: ActivityK
 
 
 # What became of it
+
+ASKED_AFTER = timedelta(hours=2)
+"""How long after its end a meeting that nobody has closed becomes a question to its consultant."""
+_ENDINGS = (Meeting.cancelled_at, Meeting.held_at, Meeting.missed_at, Meeting.asked_at)
+
+
+def claim_over(db: Session, now: datetime, limit: int) -> Sequence[Meeting]:
+    """Meetings that are over and that nobody has said anything about, oldest first, locked for this worker."""
+    # Their journeys are what is held, as everybody does who changes a meeting: whoever books there now waits, or is passed
+    # over until the next time.
+    return db.scalars(
+        select(Meeting)
+        .join(JourneyRow, JourneyRow.id == Meeting.journey_id)
+        .where(*(column.is_(None) for column in _ENDINGS), Meeting.ends_at <= now - ASKED_AFTER)
+        .order_by(Meeting.ends_at, Meeting.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=JourneyRow)
+    ).all()
+
+
+def ask_what_became(db: Session, house: House, over: Sequence[Meeting], now: datetime) -> None:
+    """Asks the consultant whether they took place."""
+    for meeting in over:
+        meeting.asked_at = now
+        journeys.add_activity(
+            db,
+            journey_id=meeting.journey_id,
+            kind=ActivityKind.CONFIRM_MEETING,
+            key=_key(ActivityKind.CONFIRM_MEETING, meeting),
+            due_at=business_days_after(now, 1, meeting.zone, house.holidays),
+            by="system",
+            now=now,
+        )
+    db.flush()
+
+
+def put_aside_over(db: Session, meeting: Meeting, _error: str, now: datetime) -> None:
+    """One that can't be asked about; it still waits on the agenda to be closed."""
+    db.execute(update(Meeting).where(Meeting.id == meeting.id).values(asked_at=now))
+
+
+def next_over(db: Session) -> datetime | None:
+    """When the next question is due."""
+    first = db.scalar(select(func.min(Meeting.ends_at)).where(*(column.is_(None) for column in _ENDINGS)))
+    return first + ASKED_AFTER if first is not None else None
+
+
+def _settle(
+    db: Session, house: House, meeting: Meeting, kinds: Sequence[ActivityKind], *, by: str, now: datetime
+) -> None:
+    """What was to be done about the meeting is answered by what is known now."""
+    waiting = select(Activity.id).where(
+        Activity.journey_id == meeting.journey_id,
+        Activity.key.in_([_key(kind, meeting) for kind in kinds]),
+        Activity.done_at.is_(None),
+    )
+    for activity_id in db.scalars(waiting).all():
+        journeys.complete_activity(db, house, activity_id=activity_id, note="", by=by, now=now)
+
+
+def _key(kind: ActivityKind, meeting: Meeting) -> str:
+    return f"{kind}:meeting:{meeting.id}"
 
 
 def mark_held(db: Session, house: House, *, meeting_id: int, by: str, now: datetime) -> None:
@@ -360,12 +456,16 @@ def mark_held(db: Session, house: House, *, meeting_id: int, by: str, now: datet
     meeting.held_at, meeting.held_by = now, by
     meeting.missed_at, meeting.missed_by = None, ""
     db.flush()
+    letters.take_back_follow_up(db, meeting, now=now)
     _note(db, meeting, Happened.MEETING_HELD, by=by, now=now)
+    _settle(db, house, meeting, (ActivityKind.CONFIRM_MEETING, ActivityKind.CALL_AFTER_NO_SHOW), by=by, now=now)
     journeys.hear_meeting_held(db, house, journey_id=meeting.journey_id, kind=meeting.kind, by=by, now=now)
 
 
 def mark_missed(db: Session, house: House, *, meeting_id: int, by: str, now: datetime) -> None:
-    """The customer didn't come: the consultant is asked to call. Errors: as `mark_held`; NotPlanned if it was held."""
+    """The customer didn't come: the consultant is asked to call, and the customer gets a friendly mail with other times.
+
+    Errors: as `mark_held`; NotPlanned if it was held."""
     meeting = _held(db, meeting_id)
     if meeting.state is MeetingState.MISSED:
         return
@@ -374,7 +474,9 @@ def mark_missed(db: Session, house: House, *, meeting_id: int, by: str, now: dat
     _have_begun(meeting, now=now)
     meeting.missed_at, meeting.missed_by = now, by
     db.flush()
+    letters.follow_up(db, meeting, now=now)
     _note(db, meeting, Happened.MEETING_MISSED, by=by, now=now)
+    _settle(db, house, meeting, (ActivityKind.CONFIRM_MEETING,), by=by, now=now)
     _ask_consultant(db, house, meeting, ActivityKind.CALL_AFTER_NO_SHOW, by=by, now=now)
     _tell_journey(db, house, meeting, flag_id=None, by=by, now=now)
 
@@ -453,8 +555,61 @@ def _clear(db: Session, staff_id: int, day: date) -> None:
     db.execute(delete(HourException).where(HourException.staff_id == staff_id, HourException.day == day))
 
 
+def set_holidays(db: Session, *, staff_id: int, place: str | None, now: datetime) -> None:
+    """Whose public holidays somebody has: `BR-SP`, none at all (empty), or those of the house (None).
+
+    Errors: Refused for a place that nobody knows.
+    """
+    if place:
+        try:
+            public_holidays(place)
+        except NotImplementedError:
+            raise Refused(N_("Please choose one from the list.")) from None
+    db.execute(delete(HolidayPlace).where(HolidayPlace.staff_id == staff_id))
+    if place is not None:
+        db.execute(insert(HolidayPlace).values(staff_id=staff_id, place=place))
+    _note_hours(db, staff_id, {"hours": "holidays", "place": place}, now=now)
+
+
 def _note_hours(db: Session, staff_id: int, detail: dict[str, Any], *, now: datetime) -> None:
     audit.note(db, Event(Happened.STAFF_CHANGED, f"staff:{staff_id}", now, detail={"staff": staff_id, **detail}))
+
+
+# Kinds
+
+
+def set_kind(db: Session, kind: MeetingKind, terms: KindTerms, *, by: str, now: datetime) -> None:
+    """Changes what a kind of meeting takes from now on; meetings that are booked stay as they are."""
+    values = {
+        "length_minutes": terms.length_minutes,
+        "before_minutes": terms.before_minutes,
+        "after_minutes": terms.buffer_minutes,
+        "notice_hours": terms.notice_hours,
+        "horizon_days": terms.horizon_days,
+        "changes_until_hours": terms.changes_until_hours,
+        "ways": " ".join(way.value for way in Way if way in terms.ways),
+        "agenda_en": terms.agenda_en,
+        "agenda_pt": terms.agenda_pt,
+        "changed_at": now,
+        "changed_by": by,
+    }
+    before = diary.terms_of(db, kind)
+    write = insert_for(db, KindSetting).values(kind=kind, **values)
+    db.execute(write.on_conflict_do_update(index_elements=["kind"], set_=values))
+    _note_kind(db, kind, before, terms, by=by, now=now)
+
+
+def reset_kind(db: Session, kind: MeetingKind, *, by: str, now: datetime) -> None:
+    """What ships holds again."""
+    before = diary.terms_of(db, kind)
+    db.execute(delete(KindSetting).where(KindSetting.kind == kind))
+    _note_kind(db, kind, before, rules.TERMS[kind], by=by, now=now)
+
+
+def _note_kind(db: Session, kind: MeetingKind, was: KindTerms, now_is: KindTerms, *, by: str, now: datetime) -> None:
+    old, new = asdict(was), asdict(now_is)
+    changed = {name: {"from": old[name], "to": new[name]} for name in new if old[name] != new[name]}
+    audit.note(db, Event(Happened.MEETING_KIND_CHANGED, by, now, detail={"kind": kind, "changed": changed}))
 
 
 # Feeds

@@ -4,16 +4,38 @@ from collections.abc import Container, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Staff
 from portal.clock import NO_HOLIDAYS
+from portal.db import rows_of
 from portal.errors import NotFound
-from portal.meetings.models import HourException, Meeting, OwnWeek, WeeklyHours
-from portal.meetings.rules import TERMS, USUAL_WEEK, Availability, Hours, Interval, MeetingKind, Slot, free_slots
+from portal.house import public_holidays
+from portal.meetings.models import (
+    BusyTime,
+    HolidayPlace,
+    HourException,
+    KindSetting,
+    Meeting,
+    OwnWeek,
+    WeeklyHours,
+)
+from portal.meetings.rules import (
+    TERMS,
+    USUAL_WEEK,
+    Availability,
+    Hours,
+    KindTerms,
+    MeetingKind,
+    Slot,
+    Way,
+    free_slots,
+    ticks,
+)
 
 DAY_MINUTES = 24 * 60
+_A_DAY = timedelta(days=1)
 
 
 class Span(NamedTuple):
@@ -21,6 +43,32 @@ class Span(NamedTuple):
 
     opens_minute: int
     closes_minute: int
+
+
+def all_terms(db: Session) -> dict[MeetingKind, KindTerms]:
+    """What every kind of meeting takes here: as shipped, or as somebody changed it. One statement."""
+    changed = {row.kind: _terms(row) for row in db.scalars(select(KindSetting))}
+    return {kind: changed.get(kind, TERMS[kind]) for kind in MeetingKind}
+
+
+def terms_of(db: Session, kind: MeetingKind) -> KindTerms:
+    """The same for one kind. One statement."""
+    row = db.scalar(select(KindSetting).where(KindSetting.kind == kind))
+    return _terms(row) if row is not None else TERMS[kind]
+
+
+def _terms(row: KindSetting) -> KindTerms:
+    return KindTerms(
+        length_minutes=row.length_minutes,
+        buffer_minutes=row.after_minutes,
+        notice_hours=row.notice_hours,
+        horizon_days=row.horizon_days,
+        before_minutes=row.before_minutes,
+        changes_until_hours=row.changes_until_hours,
+        ways=tuple(way for way in Way if way.value in row.ways.split()),
+        agenda_en=row.agenda_en,
+        agenda_pt=row.agenda_pt,
+    )
 
 
 def hours_of(span: Span) -> Hours:
@@ -31,8 +79,16 @@ def hours_of(span: Span) -> Hours:
 def availability(db: Session, staff_id: int, *, since: date) -> Availability:
     """When a consultant takes meetings, with their exceptions from that date on. Two statements. Errors: NotFound."""
     rows = db.execute(
-        select(Staff.timezone, OwnWeek.set_at, WeeklyHours.weekday, WeeklyHours.opens_minute, WeeklyHours.closes_minute)
+        select(
+            Staff.timezone,
+            OwnWeek.set_at,
+            WeeklyHours.weekday,
+            WeeklyHours.opens_minute,
+            WeeklyHours.closes_minute,
+            HolidayPlace.place,
+        )
         .outerjoin(OwnWeek, OwnWeek.staff_id == Staff.id)
+        .outerjoin(HolidayPlace, HolidayPlace.staff_id == Staff.id)
         .outerjoin(WeeklyHours, WeeklyHours.staff_id == Staff.id)
         .where(Staff.id == staff_id)
         .order_by(WeeklyHours.weekday, WeeklyHours.opens_minute)
@@ -51,6 +107,7 @@ def availability(db: Session, staff_id: int, *, since: date) -> Availability:
         zone_name=rows[0].timezone,
         weekly=_weekly(own) if rows[0].set_at is not None else USUAL_WEEK,
         exceptions={day: tuple(map(hours_of, spans)) for day, spans in exceptions.items()},
+        holiday_place=rows[0].place,
     )
 
 
@@ -61,27 +118,39 @@ def _weekly(own: Iterable[tuple[int, Span]]) -> dict[int, tuple[Hours, ...]]:
     return week
 
 
-def busy(
-    db: Session, staff_id: int, *, since: datetime, until: datetime, without_meeting: int | None = None
-) -> list[Interval]:
-    """When a consultant is taken by meetings that are planned, their pauses included. One statement.
+_BOOKED = select(Meeting.starts_at, Meeting.held_until, Meeting.before_minutes, Meeting.id, Meeting.ends_at).where(
+    Meeting.staff_id == bindparam("staff_id"),
+    # The index is by start; no meeting lasts longer than a day.
+    Meeting.starts_at >= bindparam("since"),
+    Meeting.starts_at < bindparam("until"),
+    Meeting.cancelled_at.is_(None),
+)
+_BUSY = select(BusyTime.first_tick, BusyTime.end_tick).where(
+    BusyTime.staff_id == bindparam("staff_id"),
+    BusyTime.end_tick > bindparam("since"),
+    BusyTime.first_tick < bindparam("until"),
+)
 
-    `without_meeting`: one that is being moved, and so stands in nobody's way.
+
+def taken(
+    db: Session, staff_id: int, *, since: datetime, until: datetime, without_meeting: int | None = None
+) -> list[range]:
+    """The quarters of an hour at which a consultant is taken: by meetings that are planned, their pauses included, and by
+    their own calendar. Two statements.
+
+    `without_meeting`: one that is being moved, and so stands in nobody's way; neither does its twin in their calendar.
     """
-    planned = (
-        select(Meeting.starts_at, Meeting.held_until)
-        .where(
-            Meeting.staff_id == staff_id,
-            # The index is by start; no meeting lasts longer than a day.
-            Meeting.starts_at >= since - timedelta(days=1),
-            Meeting.starts_at < until,
-            Meeting.cancelled_at.is_(None),
-        )
-        .order_by(Meeting.starts_at)
-    )
-    if without_meeting is not None:
-        planned = planned.where(Meeting.id != without_meeting)
-    return [Interval(starts_at, held_until) for starts_at, held_until in db.execute(planned)]
+    meetings = rows_of(db, _BOOKED, {"staff_id": staff_id, "since": since - _A_DAY, "until": until + _A_DAY})
+    window = ticks(since, until)
+    busy = rows_of(db, _BUSY, {"staff_id": staff_id, "since": window.start, "until": window.stop})
+    held = [
+        ticks(row.starts_at - timedelta(minutes=row.before_minutes), row.held_until)
+        for row in meetings
+        if row.id != without_meeting
+    ]
+    # Our meetings are left out of a feed by their UID; a calendar that gives them another one still knows the hours.
+    moved = [ticks(row.starts_at, row.ends_at) for row in meetings if row.id == without_meeting]
+    return held + [span for first, end in busy if (span := range(first, end)) not in moved]
 
 
 def slots(
@@ -93,18 +162,22 @@ def slots(
     zone: str,
     holidays: Container[date] = NO_HOLIDAYS,
     without_meeting: int | None = None,
+    terms: KindTerms | None = None,
 ) -> list[Slot]:
-    """Every slot that a customer in that zone can book with a consultant, earliest first. Three statements.
+    """Every slot that a customer in that zone can book with a consultant, earliest first. Five statements.
 
-    `without_meeting`: one that is being moved. Errors: NotFound for nobody.
+    `holidays` are the house's, for a consultant without a place of their own; `without_meeting`: one that is being moved;
+    `terms`: those of the kind, where they are known already. Errors: NotFound for nobody.
     """
+    terms = terms or terms_of(db, kind)
     # Two days to spare on either side: whose "today" it is differs by a day at most.
-    until = now + timedelta(days=TERMS[kind].horizon_days + 2)
+    until = now + timedelta(days=terms.horizon_days + 2)
+    open_at = availability(db, staff_id, since=(now - timedelta(days=2)).date())
     return free_slots(
-        availability(db, staff_id, since=(now - timedelta(days=2)).date()),
-        kind,
+        open_at,
+        terms,
         now=now,
-        busy=busy(db, staff_id, since=now, until=until, without_meeting=without_meeting),
+        taken=taken(db, staff_id, since=now, until=until, without_meeting=without_meeting),
         customer_zone=zone,
-        holidays=holidays,
+        holidays=holidays if open_at.holiday_place is None else public_holidays(open_at.holiday_place),
     )

@@ -1,7 +1,7 @@
 """The letters about a meeting: invitations that calendars accept, cancellations, reminders. Queued with the booking, in the
 same transaction; judged anew when they leave."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -16,8 +16,10 @@ from portal.meetings.calendars import Method, invitation
 from portal.meetings.events import Reader, event, where
 from portal.meetings.models import Meeting
 from portal.meetings.queries import MeetingLine, sealed_path
-from portal.meetings.rules import WORDS, Lead, MeetingState, is_reminder_true, reminder_at
+from portal.meetings.rules import WORDS, Lead, MeetingState, is_reminder_true, next_few, reminder_at
 
+SECOND_THOUGHTS = timedelta(minutes=10)
+OFFERED = 3
 MOVED_ON = N_("The meeting was moved or cancelled before this went out.")
 
 
@@ -66,6 +68,22 @@ def call_off(db: Session, meeting: Meeting, *, now: datetime) -> None:
     mail.queue_all(
         db, [_letter(meeting, person, Kind.MEETING_CANCELLED, "cancelled", why) for person in people], now=now
     )
+
+
+def follow_up(db: Session, meeting: Meeting, *, now: datetime) -> None:
+    """After a no-show: a friendly word and other times. Some minutes later, since whoever pressed the wrong button says so
+    at once."""
+    contact = db.get_one(Contact, meeting.contact_id)
+    if contact.email and contact.disabled_at is None:
+        person = _addressees(db, meeting)[0]
+        letter = _letter(meeting, person, Kind.MEETING_MISSED, "missed", {}, due_at=now + SECOND_THOUGHTS)
+        mail.queue_all(db, [letter], now=now)
+
+
+def take_back_follow_up(db: Session, meeting: Meeting, *, now: datetime) -> None:
+    """They did come after all."""
+    key = _key(meeting, "missed", f"contact:{meeting.contact_id}")
+    mail.suppress(db, why=N_("The meeting did take place."), now=now, keys=[key])
 
 
 def take_back(db: Session, meeting: Meeting, *, now: datetime) -> None:
@@ -167,8 +185,29 @@ def _calendar(house: House, line: MeetingLine, row: LetterRow, method: Method) -
     return Calendar(method.value, invitation(event(then, reader, house), method).decode())
 
 
+def _compose_missed(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
+    """Other times, as they are when it leaves. Errors: Withheld where it isn't so any more, or they have met by now."""
+    line, _ = _told(db, row)
+    made: dict[str, Any] = {
+        "path": f"{sealed_path(house, line.id, line.nonce)}/again",
+        "slots": [],
+        "purpose": line.purpose,
+    }
+    if row.sent_at is not None:
+        return made
+    now = house.clock.now()
+    if line.state is not MeetingState.MISSED:
+        raise Withheld(N_("The meeting did take place."))
+    if queries.planned_again(db, line, now=now) is not None:
+        raise Withheld(N_("They have another meeting by now."))
+    offered = queries.slots(db, line.staff_id, line.kind, now=now, zone=line.contact_zone, holidays=house.holidays)
+    made["slots"] = [slot.starts_at for slot in next_few(offered, line.contact_zone, most=OFFERED)]
+    return made
+
+
 COMPOSERS: dict[Kind, mail.Composer] = {
     Kind.MEETING_INVITATION: _compose_standing,
     Kind.MEETING_REMINDER: _compose_standing,
     Kind.MEETING_CANCELLED: _compose_cancelled,
+    Kind.MEETING_MISSED: _compose_missed,
 }

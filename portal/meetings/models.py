@@ -1,8 +1,9 @@
 """What we remember of meetings: when a consultant can be had, what is booked, and the quarters of an hour that it takes."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Prose, choice
@@ -54,6 +55,10 @@ class HourException(Base):
     closes_minute: Mapped[int | None] = mapped_column(Integer)
 
 
+UNASKED = "cancelled_at IS NULL AND held_at IS NULL AND missed_at IS NULL AND asked_at IS NULL"
+"""Nobody has said what became of it, and nobody was asked."""
+
+
 class Meeting(Base):
     """One meeting between a contact and a consultant. Planned until one of its three ends: cancelled, held, missed."""
 
@@ -69,6 +74,7 @@ class Meeting(Base):
         Index("ix_meetings_staff_id", "staff_id", "starts_at"),
         Index("ix_meetings_account_id", "account_id", "starts_at"),
         Index("ix_meetings_journey_id", "journey_id"),
+        Index("ix_meetings_unasked", "ends_at", sqlite_where=text(UNASKED), postgresql_where=text(UNASKED)),
     )
 
     id: Mapped[Id]
@@ -86,6 +92,10 @@ class Meeting(Base):
     ends_at: Mapped[datetime]
     held_until: Mapped[datetime]
     """Until when the consultant is taken: the end and the pause after it."""
+    before_minutes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """How long before the start the consultant is taken already."""
+    changes_until_hours: Mapped[int] = mapped_column(Integer, default=2, server_default="2")
+    """Until how long before the start its customer may change it, as was promised when it was booked."""
     zone: Mapped[str] = mapped_column(String(64))
     """Where the customer was when it was booked."""
     way: Mapped[Way] = mapped_column(choice(Way, "way"))
@@ -104,8 +114,15 @@ class Meeting(Base):
     missed_at: Mapped[datetime | None]
     """When it was noted that the customer didn't come."""
     missed_by: Mapped[By] = mapped_column(default="")
+    asked_at: Mapped[datetime | None]
+    """When the consultant was asked what became of it, since nobody had said so."""
     nonce: Mapped[str] = mapped_column(String(40))
     """What the link in its mails is derived from (`portal.links`)."""
+
+    @property
+    def held_from(self) -> datetime:
+        """From when on the consultant is taken."""
+        return self.starts_at - timedelta(minutes=self.before_minutes)
 
     @property
     def state(self) -> MeetingState:
@@ -140,3 +157,96 @@ class CalendarFeed(Base):
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), unique=True)
     nonce: Mapped[str] = mapped_column(String(40))
     made_at: Mapped[datetime]
+
+
+class HolidayPlace(Base):
+    """Whose public holidays a consultant has. Without this row those of the house (PORTAL_HOLIDAYS)."""
+
+    __tablename__ = "holiday_places"
+
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[str] = mapped_column(String(12))
+    """`BR`, `BR-SP`; empty: none at all."""
+
+
+class KindSetting(Base):
+    """What one kind of meeting takes, where somebody changed what ships (`rules.TERMS`)."""
+
+    __tablename__ = "meeting_kinds"
+    __table_args__ = (
+        CheckConstraint(
+            "length_minutes BETWEEN 15 AND 480 AND length_minutes / 15 * 15 = length_minutes", name="length"
+        ),
+        CheckConstraint(
+            "before_minutes BETWEEN 0 AND 240 AND before_minutes / 15 * 15 = before_minutes", name="before"
+        ),
+        CheckConstraint("after_minutes BETWEEN 0 AND 240 AND after_minutes / 15 * 15 = after_minutes", name="after"),
+        CheckConstraint("notice_hours BETWEEN 0 AND 336", name="notice"),
+        CheckConstraint("horizon_days BETWEEN 1 AND 60", name="horizon"),
+        CheckConstraint("changes_until_hours BETWEEN 0 AND 168", name="changes"),
+    )
+
+    kind: Mapped[MeetingKind] = mapped_column(choice(MeetingKind, "kind"), primary_key=True)
+    length_minutes: Mapped[int] = mapped_column(Integer)
+    before_minutes: Mapped[int] = mapped_column(Integer)
+    after_minutes: Mapped[int] = mapped_column(Integer)
+    notice_hours: Mapped[int] = mapped_column(Integer)
+    horizon_days: Mapped[int] = mapped_column(Integer)
+    changes_until_hours: Mapped[int] = mapped_column(Integer)
+    ways: Mapped[str] = mapped_column(String(80))
+    """Those that customers can choose from, as words with spaces between them."""
+    agenda_en: Mapped[Prose] = mapped_column(default="")
+    agenda_pt: Mapped[Prose] = mapped_column(default="")
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[By]
+
+
+class BusyCalendar(Base):
+    """A consultant's own calendar at a private address, and how reading it goes."""
+
+    __tablename__ = "busy_calendars"
+
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), primary_key=True)
+    locked_address: Mapped[str] = mapped_column(String(4000))
+    """Encrypted (`portal.vault`): whoever has it reads the whole calendar."""
+    host: Mapped[str] = mapped_column(String(255))
+    """All of the address that is shown again."""
+    added_at: Mapped[datetime]
+    try_at: Mapped[datetime] = mapped_column(index=True)
+    """When it is read next; until then it rests, or a worker has it."""
+    leased_by: Mapped[str] = mapped_column(String(40), default="")
+    etag: Mapped[str] = mapped_column(String(300), default="")
+    last_modified: Mapped[str] = mapped_column(String(100), default="")
+    read_at: Mapped[datetime | None]
+    """When it was last asked and all was well; what it said then is what blocks."""
+    worked_out_at: Mapped[datetime | None]
+    """When its entries were last worked out: not every time, if nothing has changed."""
+    busy_count: Mapped[int] = mapped_column(Integer, default=0)
+    left_out: Mapped[int] = mapped_column(Integer, default=0)
+    """Entries that could not be understood, and so block nothing."""
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    """Tries in a row that went wrong."""
+    failed_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(String(300), default="")
+    """What went wrong last (msgid)."""
+    error_values: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    told_at: Mapped[datetime | None]
+    """When its owner was told by mail; once an outage."""
+
+
+class BusyTime(Base):
+    """When a consultant is busy by their own calendar, in quarters of an hour (`rules.ticks`), the end not included.
+
+    Nothing of what it says about it: neither title nor people. Numbers, since a page reads thousands of them.
+    """
+
+    __tablename__ = "busy_times"
+    __table_args__ = (
+        CheckConstraint("first_tick < end_tick", name="times"),
+        Index("ix_busy_times_staff_id", "staff_id", "end_tick"),
+    )
+
+    id: Mapped[Id]
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"))
+    first_tick: Mapped[int] = mapped_column(Integer)
+    end_tick: Mapped[int] = mapped_column(Integer)

@@ -16,9 +16,19 @@ from portal.journeys.models import Flag, JourneyRow
 from portal.journeys.rules import Status
 from portal.journeys.shipped import AFTER_SALE
 from portal.meetings.diary import Span
-from portal.meetings.diary import slots as slots  # part of what pages and the API ask of this room
-from portal.meetings.models import CalendarFeed, HourException, Meeting, WeeklyHours
-from portal.meetings.rules import WORDS, MeetingKind, MeetingState, Way, kinds_to_offer, may_customer_change
+from portal.meetings.diary import all_terms as all_terms  # part of what pages and the API ask of this room
+from portal.meetings.diary import slots as slots
+from portal.meetings.diary import terms_of as terms_of
+from portal.meetings.models import (
+    BusyCalendar,
+    CalendarFeed,
+    HolidayPlace,
+    HourException,
+    KindSetting,
+    Meeting,
+    WeeklyHours,
+)
+from portal.meetings.rules import WORDS, KindWords, MeetingKind, MeetingState, Way, kinds_to_offer, may_customer_change
 
 MEETING = "meeting"
 """The purpose that the links in a meeting's mails are sealed for."""
@@ -63,6 +73,8 @@ class MeetingLine(NamedTuple):
     held_at: datetime | None
     missed_at: datetime | None
     nonce: str
+    changes_until_hours: int
+    account_external_id: str
 
     @property
     def title(self) -> str:
@@ -99,7 +111,9 @@ class MeetingLine(NamedTuple):
         return self.state is MeetingState.PLANNED and now < self.ends_at
 
     def may_customer_change(self, now: datetime) -> bool:
-        return self.state is MeetingState.PLANNED and may_customer_change(self.starts_at, now)
+        return self.state is MeetingState.PLANNED and may_customer_change(
+            self.starts_at, now, until_hours=self.changes_until_hours
+        )
 
 
 _LINES = (
@@ -136,6 +150,8 @@ _LINES = (
         Meeting.held_at,
         Meeting.missed_at,
         Meeting.nonce,
+        Meeting.changes_until_hours,
+        Account.external_id,
     )
     .select_from(Meeting)
     .join(Account, Account.id == Meeting.account_id)
@@ -213,10 +229,34 @@ def meetings_of(
     return tuple(_line(row) for row in db.execute(of))
 
 
+def booked(db: Session, *, journey_id: int | None, after_id: int, limit: int) -> tuple[MeetingLine, ...]:
+    """Meetings in the order they were booked, of one journey or of all, from the one after `after_id`. One statement."""
+    of = _LINES.where(Meeting.id > after_id).order_by(Meeting.id).limit(limit)
+    if journey_id is not None:
+        of = of.where(Meeting.journey_id == journey_id)
+    return tuple(_line(row) for row in db.execute(of))
+
+
 def planned_for_flag(db: Session, flag_id: int, *, now: datetime) -> MeetingLine | None:
     """The doubt meeting that is planned for a flag, the soonest if there are two; None while there is none."""
     row = db.execute(
         _LINES.where(Meeting.flag_id == flag_id, _PLANNED, Meeting.ends_at > now).order_by(Meeting.starts_at).limit(1)
+    ).first()
+    return _line(row) if row is not None else None
+
+
+def planned_again(db: Session, line: MeetingLine, *, now: datetime) -> MeetingLine | None:
+    """The next meeting of the same person, kind and journey as one that came to nothing; None while there is none."""
+    row = db.execute(
+        _LINES.where(
+            Meeting.journey_id == line.journey_id,
+            Meeting.contact_id == line.contact_id,
+            Meeting.kind == line.kind,
+            _PLANNED,
+            Meeting.ends_at > now,
+        )
+        .order_by(Meeting.starts_at)
+        .limit(1)
     ).first()
     return _line(row) if row is not None else None
 
@@ -262,6 +302,7 @@ class Host(NamedTuple):
     whatsapp: str
     meeting_url: str
     zone: str
+    pipeline_key: str
 
     @property
     def first_name(self) -> str:
@@ -282,6 +323,7 @@ _HOST = (
         Staff.whatsapp,
         Staff.meeting_url,
         Staff.timezone,
+        JourneyRow.pipeline_key,
     )
     .select_from(JourneyRow)
     .join(Account, Account.id == JourneyRow.account_id)
@@ -307,7 +349,10 @@ def host_of_journey(db: Session, journey_id: int) -> Host | None:
 
 
 def offered_kinds(db: Session, host: Host, *, now: datetime) -> tuple[MeetingKind, ...]:
-    """What the customer can book by themselves on this journey. One statement."""
+    """What the customer can book by themselves on this journey. One statement, or none: after the start there is nothing
+    but a check-up."""
+    if host.pipeline_key != AFTER_SALE:
+        return (MeetingKind.CHECKUP,)
     known = set(
         db.scalars(
             select(Meeting.kind).where(
@@ -317,6 +362,49 @@ def offered_kinds(db: Session, host: Host, *, now: datetime) -> tuple[MeetingKin
     )
     started = host.use_started_on
     return kinds_to_offer(known, (local_date(now, host.journey_zone) - started).days if started is not None else None)
+
+
+class Offer(NamedTuple):
+    """A meeting of the plan as the customer sees it there: planned for `starts_at`, or to be booked now (`can_book`)."""
+
+    kind: MeetingKind
+    starts_at: datetime | None
+    can_book: bool
+
+    @property
+    def words(self) -> KindWords:
+        return WORDS[self.kind]
+
+    @property
+    def path(self) -> str:
+        return f"/check-ins/new?kind={self.kind}"
+
+
+_OF_PLAN = (MeetingKind.KICKOFF, MeetingKind.DAY14)
+_PLAN_MEETINGS = (
+    select(Meeting.kind, Meeting.starts_at, Meeting.ends_at, Meeting.held_at)
+    .where(
+        Meeting.journey_id == bindparam("journey_id"),
+        Meeting.kind.in_(_OF_PLAN),
+        Meeting.cancelled_at.is_(None),
+        Meeting.missed_at.is_(None),
+    )
+    .order_by(Meeting.starts_at)
+)
+
+
+def offers_of_plan(db: Session, journey_id: int, *, day_of_use: int | None, now: datetime) -> dict[MeetingKind, Offer]:
+    """The kick-off and the two-week check-in of a journey under way, by kind, each unless it took place: offered by
+    themselves once it is time (domain.md, stage 3). One statement."""
+    rows = rows_of(db, _PLAN_MEETINGS, {"journey_id": journey_id})
+    offered = kinds_to_offer({row.kind for row in rows}, day_of_use)
+    made: dict[MeetingKind, Offer] = {}
+    for kind in _OF_PLAN:
+        known = [row for row in rows if row.kind is kind]
+        planned = next((row.starts_at for row in known if row.held_at is None and row.ends_at > now), None)
+        if planned is not None or (kind in offered and not known):
+            made[kind] = Offer(kind, planned, can_book=planned is None)
+    return made
 
 
 class DoubtCase(NamedTuple):
@@ -378,6 +466,38 @@ def exceptions(db: Session, staff_id: int, *, since: date) -> dict[date, list[Sp
     ):
         dates.setdefault(day, []).extend([Span(opens, closes)] if opens is not None and closes is not None else [])
     return dates
+
+
+def holiday_place(db: Session, staff_id: int) -> str | None:
+    """Whose public holidays somebody has; None: those of the house."""
+    return db.scalar(select(HolidayPlace.place).where(HolidayPlace.staff_id == staff_id))
+
+
+class OwnCalendar(NamedTuple):
+    """How reading a consultant's own calendar goes. Of its address only the host is ever shown again."""
+
+    host: str
+    added_at: datetime
+    read_at: datetime | None
+    busy_count: int
+    left_out: int
+    failures: int
+    failed_at: datetime | None
+    error: str
+    error_values: dict[str, Any]
+    try_at: datetime
+
+
+def own_calendar(db: Session, staff_id: int) -> OwnCalendar | None:
+    """The calendar whose busy times block somebody's slots; None if they gave none."""
+    columns = (getattr(BusyCalendar, name) for name in OwnCalendar._fields)
+    row = db.execute(select(*columns).where(BusyCalendar.staff_id == staff_id)).first()
+    return OwnCalendar._make(row) if row is not None else None
+
+
+def changed_kinds(db: Session) -> frozenset[MeetingKind]:
+    """The kinds of which somebody changed what ships."""
+    return frozenset(db.scalars(select(KindSetting.kind)))
 
 
 # Feeds

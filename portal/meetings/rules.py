@@ -81,8 +81,6 @@ WORDS: Mapping[MeetingKind, KindWords] = {
         N_("We listen first. Then we agree what gets fixed, by whom and by when."),
     ),
 }
-CHANGES_UNTIL = timedelta(hours=2)
-"""Until how long before a meeting its customer can move or cancel it; staff can at any time."""
 SLOTS_ENOUGH = 4
 
 
@@ -90,17 +88,29 @@ SLOTS_ENOUGH = 4
 class KindTerms:
     """What one kind of meeting takes.
 
-    `buffer_minutes` is the consultant's pause after it. `notice_hours` are hours of working days (`earliest_start`).
-    `horizon_days` counts from the customer's today: the last bookable date is today plus that many days.
+    `buffer_minutes` is the consultant's pause after it, `before_minutes` the one before. `notice_hours` are hours of
+    working days (`earliest_start`). `horizon_days` counts from the customer's today: the last bookable date is today plus
+    that many days. Up to `changes_until_hours` before it its customer can move or cancel it; staff can at any time.
+    `ways` are those that customers can choose from, in the order that they are offered.
     """
 
     length_minutes: int
     buffer_minutes: int
     notice_hours: int
     horizon_days: int
+    before_minutes: int = 0
+    changes_until_hours: int = 2
+    ways: tuple[Way, ...] = (Way.VIDEO, Way.PHONE, Way.WHATSAPP)
+    agenda_en: str = ""
+    agenda_pt: str = ""
+
+    def agenda(self, locale: str) -> str:
+        """What such a meeting is about, in the reader's language; empty: nothing of its own."""
+        return (self.agenda_pt or self.agenda_en) if locale == "pt-BR" else (self.agenda_en or self.agenda_pt)
 
 
 TERMS: Mapping[MeetingKind, KindTerms] = {
+    # As shipped; a deployment changes them (`models.KindSetting`).
     MeetingKind.KICKOFF: KindTerms(length_minutes=45, buffer_minutes=15, notice_hours=24, horizon_days=30),
     MeetingKind.DAY14: KindTerms(length_minutes=30, buffer_minutes=15, notice_hours=24, horizon_days=30),
     MeetingKind.CHECKUP: KindTerms(length_minutes=30, buffer_minutes=15, notice_hours=24, horizon_days=30),
@@ -153,6 +163,8 @@ class Availability:
     zone_name: str
     weekly: Mapping[int, tuple[Hours, ...]]
     exceptions: Mapping[date, tuple[Hours, ...]]
+    holiday_place: str | None = None
+    """Where their public holidays are those of (`BR-SP`), empty for none at all; None: those of the house."""
 
 
 USUAL_WEEK: Mapping[int, tuple[Hours, ...]] = dict.fromkeys(
@@ -163,18 +175,23 @@ USUAL_WEEK: Mapping[int, tuple[Hours, ...]] = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A meeting that can be had, in UTC: it ends at `ends_at`, and the consultant is held until `held_until`."""
+    """A meeting that can be had, in UTC: it ends at `ends_at`; the consultant is held from `held_from` until `held_until`."""
 
     starts_at: datetime
     ends_at: datetime
     held_until: datetime
+    before_minutes: int = 0
+
+    @property
+    def held_from(self) -> datetime:
+        return self.starts_at - timedelta(minutes=self.before_minutes)
 
 
 def ticks(starts_at: datetime, ends_at: datetime) -> range:
     """The quarters of an hour that a stretch of time touches, as indexes since 1970-01-01T00:00Z.
 
-    A booking keeps one row per (consultant, tick) of `ticks(slot.starts_at, slot.held_until)` under a unique key: with
-    the buffer, as in `free_slots`. Kept without it, two customers who book 9:00 and 9:30 at the same moment would both
+    A booking keeps one row per (consultant, tick) of `ticks(slot.held_from, slot.held_until)` under a unique key: with
+    the buffers, as in `free_slots`. Kept without it, two customers who book 9:00 and 9:30 at the same moment would both
     win, and the consultant would go from one call straight into the next.
     TypeError for an instant without a zone.
     """
@@ -183,33 +200,32 @@ def ticks(starts_at: datetime, ends_at: datetime) -> range:
     return range((starts_at - EPOCH) // TICK, -((EPOCH - ends_at) // TICK))
 
 
-def slot_at(starts_at: datetime, kind: MeetingKind) -> Slot:
-    """The slot of that kind at that instant, free or not; ValueError if it is not on a quarter of an hour."""
+def slot_at(starts_at: datetime, terms: KindTerms) -> Slot:
+    """The slot of such a meeting at that instant, free or not; ValueError if it is not on a quarter of an hour."""
     if (starts_at - EPOCH) % TICK:
         raise ValueError("a meeting starts on a quarter of an hour")
-    return _slot((starts_at - EPOCH) // TICK, TERMS[kind])
+    return _slot((starts_at - EPOCH) // TICK, terms)
 
 
 def free_slots(
     availability: Availability,
-    kind: MeetingKind,
+    terms: KindTerms,
     *,
     now: datetime,
-    busy: Iterable[Interval],
+    taken: Iterable[range],
     customer_zone: str,
     holidays: Container[date] = NO_HOLIDAYS,
 ) -> list[Slot]:
     """Every start at which such a meeting can be booked, earliest first, one per quarter of an hour; empty if none.
 
-    A meeting lies within the consultant's hours (its buffer may run past them), and neither it nor its buffer touches
-    anything in `busy`: other meetings with *their* buffer (`Interval(starts_at, held_until)`) and the consultant's own
-    calendar, in any order, overlapping or not. A meeting that is being moved must be left out by the caller, in the
+    A meeting lies within the consultant's hours (its buffers may run past them), and neither it nor its buffers touch
+    anything in `taken`: the ticks of other meetings with *their* buffers (held_from to held_until) and of the consultant's
+    own calendar, in any order, overlapping or not. A meeting that is being moved must be left out by the caller, in the
     foreign calendar too, or it stands in its own way.
     `holidays` are dates where the consultant is. The customer's zone only decides where the last bookable day ends.
     """
-    terms = TERMS[kind]
     horizon = _horizon(terms, now, customer_zone)
-    earliest = earliest_start(availability, kind, now=now, until=horizon, holidays=holidays)
+    earliest = earliest_start(availability, terms, now=now, until=horizon, holidays=holidays)
     if earliest is None:
         return []
     starts = range(-((EPOCH - earliest) // TICK), -((EPOCH - horizon) // TICK))
@@ -218,7 +234,7 @@ def free_slots(
         for day in _days(local_date(now, availability.zone_name), local_date(horizon, availability.zone_name))
         for hours in open_hours(availability, day, holidays=holidays)
     )
-    held = _merged(ticks(taken.starts_at, taken.ends_at) for taken in busy)
+    held = _merged(taken)
     return [_slot(start, terms) for start in _free_starts(starts, opened, held, terms)]
 
 
@@ -236,7 +252,7 @@ def by_local_day(slots: Iterable[Slot], zone_name: str) -> dict[date, list[Slot]
 
 def earliest_start(
     availability: Availability,
-    kind: MeetingKind,
+    terms: KindTerms,
     *,
     now: datetime,
     until: datetime,
@@ -249,7 +265,7 @@ def earliest_start(
     met four hours after Monday's opening. Hours of work alone would not do: for someone who takes meetings four hours a
     week, 24 of them are six weeks, past every horizon.
     """
-    left = timedelta(hours=TERMS[kind].notice_hours)
+    left = timedelta(hours=terms.notice_hours)
     noticed = False
     for day in _days(local_date(now, availability.zone_name), local_date(until, availability.zone_name)):
         ahead = [hours for hours in open_hours(availability, day, holidays=holidays) if hours.ends_at > now]
@@ -318,9 +334,9 @@ def kinds_to_offer(known: Container[MeetingKind], day_of_use: int | None) -> tup
     return (MeetingKind.CHECKUP,)
 
 
-def may_customer_change(starts_at: datetime, now: datetime) -> bool:
+def may_customer_change(starts_at: datetime, now: datetime, *, until_hours: int) -> bool:
     """Whether the customer can still move or cancel it by themselves."""
-    return now <= starts_at - CHANGES_UNTIL
+    return now <= starts_at - timedelta(hours=until_hours)
 
 
 def reminder_at(starts_at: datetime, lead: Lead, zone_name: str) -> datetime:
@@ -391,15 +407,16 @@ def _merged(ranges: Iterable[range]) -> list[range]:
 def _free_starts(starts: range, opened: list[range], held: list[range], terms: KindTerms) -> Iterator[int]:
     """The ticks of `starts` that fit: one walk along both lists, which are in order and free of overlaps."""
     length = timedelta(minutes=terms.length_minutes) // TICK
+    before = timedelta(minutes=terms.before_minutes) // TICK
     hold = length + timedelta(minutes=terms.buffer_minutes) // TICK
     ahead = 0
     for hours in opened:
         start = max(hours.start, starts.start)
         while start + length <= hours.stop and start < starts.stop:
-            while ahead < len(held) and held[ahead].stop <= start:
+            while ahead < len(held) and held[ahead].stop <= start - before:
                 ahead += 1
             if ahead < len(held) and held[ahead].start < start + hold:
-                start = held[ahead].stop
+                start = held[ahead].stop + before
             else:
                 yield start
                 start += 1
@@ -408,4 +425,4 @@ def _free_starts(starts: range, opened: list[range], held: list[range], terms: K
 def _slot(tick: int, terms: KindTerms) -> Slot:
     starts_at = EPOCH + tick * TICK
     ends_at = starts_at + timedelta(minutes=terms.length_minutes)
-    return Slot(starts_at, ends_at, ends_at + timedelta(minutes=terms.buffer_minutes))
+    return Slot(starts_at, ends_at, ends_at + timedelta(minutes=terms.buffer_minutes), terms.before_minutes)

@@ -54,7 +54,8 @@ def offered(
     customer_zone: str = SAO_PAULO,
     holidays: frozenset[date] = frozenset(),
 ) -> list[Slot]:
-    return free_slots(availability, kind, now=now, busy=busy, customer_zone=customer_zone, holidays=holidays)
+    taken = [ticks(each.starts_at, each.ends_at) for each in busy]
+    return free_slots(availability, TERMS[kind], now=now, taken=taken, customer_zone=customer_zone, holidays=holidays)
 
 
 def clocks(slots: Iterable[Slot], zone_name: str) -> list[str]:
@@ -117,7 +118,9 @@ def test_a_meeting_may_end_at_closing_time_and_its_buffer_after() -> None:
 
 
 def test_a_meeting_and_its_buffer_keep_clear_of_the_one_before_and_the_one_after() -> None:
-    taken = slot_at(datetime(2026, 6, 17, 13, tzinfo=UTC), MeetingKind.CHECKUP)  # 10:00 to 10:30, held until 10:45
+    taken = slot_at(
+        datetime(2026, 6, 17, 13, tzinfo=UTC), TERMS[MeetingKind.CHECKUP]
+    )  # 10:00 to 10:30, held until 10:45
     slots = offered(office(), busy=[Interval(taken.starts_at, taken.held_until)])
     assert of_day(slots, date(2026, 6, 17))[:5] == ["09:00", "09:15", "10:45", "11:00", "11:15"]
 
@@ -220,8 +223,8 @@ def test_someone_who_takes_meetings_on_one_day_a_week_can_still_be_booked() -> N
 
 def test_notice_that_is_not_over_before_the_horizon_leaves_nothing() -> None:
     until = MONDAY + timedelta(hours=23)
-    assert earliest_start(office(), MeetingKind.KICKOFF, now=MONDAY, until=until) is None
-    assert earliest_start(office(), MeetingKind.KICKOFF, now=MONDAY, until=until + timedelta(hours=2)) == (
+    assert earliest_start(office(), TERMS[MeetingKind.KICKOFF], now=MONDAY, until=until) is None
+    assert earliest_start(office(), TERMS[MeetingKind.KICKOFF], now=MONDAY, until=until + timedelta(hours=2)) == (
         MONDAY + timedelta(hours=24)
     )
 
@@ -341,16 +344,16 @@ def test_ticks_are_the_quarters_of_an_hour_that_are_touched() -> None:
 
 
 def test_nine_and_half_past_nine_share_a_tick_because_of_the_buffer() -> None:
-    nine = slot_at(datetime(2026, 6, 15, 9, tzinfo=UTC), MeetingKind.CHECKUP)
-    half_past = slot_at(datetime(2026, 6, 15, 9, 30, tzinfo=UTC), MeetingKind.CHECKUP)
-    quarter_to = slot_at(datetime(2026, 6, 15, 9, 45, tzinfo=UTC), MeetingKind.KICKOFF)
+    nine = slot_at(datetime(2026, 6, 15, 9, tzinfo=UTC), TERMS[MeetingKind.CHECKUP])
+    half_past = slot_at(datetime(2026, 6, 15, 9, 30, tzinfo=UTC), TERMS[MeetingKind.CHECKUP])
+    quarter_to = slot_at(datetime(2026, 6, 15, 9, 45, tzinfo=UTC), TERMS[MeetingKind.KICKOFF])
     assert set(ticks(nine.starts_at, nine.held_until)) & set(ticks(half_past.starts_at, half_past.held_until))
     assert not set(ticks(nine.starts_at, nine.held_until)) & set(ticks(quarter_to.starts_at, quarter_to.held_until))
 
 
 def test_a_slot_starts_on_a_quarter_of_an_hour() -> None:
     with pytest.raises(ValueError, match="quarter"):
-        slot_at(datetime(2026, 6, 15, 9, 5, tzinfo=UTC), MeetingKind.CHECKUP)
+        slot_at(datetime(2026, 6, 15, 9, 5, tzinfo=UTC), TERMS[MeetingKind.CHECKUP])
 
 
 def test_what_makes_no_sense_is_refused() -> None:
@@ -393,13 +396,19 @@ def test_exactly_the_ticks_that_fit_are_offered(
     """Against the slowest way to say it: try every tick, look at the clock there and at every busy time (in summer)."""
     now = datetime(2026, 6, 15, 12, tzinfo=UTC)
     consultant = Availability(zone_name=zone_name, weekly=dict.fromkeys(EVERY_DAY, tuple(hours)), exceptions={})
-    slots = free_slots(consultant, kind, now=now, busy=busy, customer_zone="UTC")
+    slots = free_slots(
+        consultant,
+        TERMS[kind],
+        now=now,
+        taken=[ticks(each.starts_at, each.ends_at) for each in busy],
+        customer_zone="UTC",
+    )
     until = datetime(2026, 6, 16, tzinfo=UTC) + timedelta(days=TERMS[kind].horizon_days)
-    first = earliest_start(consultant, kind, now=now, until=until)
+    first = earliest_start(consultant, TERMS[kind], now=now, until=until)
     held = {tick for taken in busy for tick in ticks(taken.starts_at, taken.ends_at)}
     expected = []
     for tick in ticks(now, until):
-        slot = slot_at(EPOCH + tick * TICK, kind)
+        slot = slot_at(EPOCH + tick * TICK, TERMS[kind])
         quarters = [
             (EPOCH + each * TICK).astimezone(ZoneInfo(zone_name)) for each in ticks(slot.starts_at, slot.ends_at)
         ]
@@ -412,7 +421,8 @@ def test_exactly_the_ticks_that_fit_are_offered(
 
 def test_a_crowded_month_is_quick() -> None:
     meetings = [
-        slot_at(datetime(2026, 6, 16, tzinfo=UTC) + n * timedelta(minutes=195), MeetingKind.CHECKUP) for n in range(200)
+        slot_at(datetime(2026, 6, 16, tzinfo=UTC) + n * timedelta(minutes=195), TERMS[MeetingKind.CHECKUP])
+        for n in range(200)
     ]
     busy = [Interval(slot.starts_at, slot.held_until) for slot in meetings]
     busy += [
@@ -423,6 +433,12 @@ def test_a_crowded_month_is_quick() -> None:
     spent = []
     for _ in range(7):
         started = process_time()
-        free_slots(office(), MeetingKind.CHECKUP, now=MONDAY, busy=busy, customer_zone="Europe/Lisbon")
+        free_slots(
+            office(),
+            TERMS[MeetingKind.CHECKUP],
+            now=MONDAY,
+            taken=[ticks(each.starts_at, each.ends_at) for each in busy],
+            customer_zone="Europe/Lisbon",
+        )
         spent.append(process_time() - started)
     assert min(spent) < 0.020

@@ -53,6 +53,7 @@ PUBLIC = {
     "/s/{token}/meeting",
     "/m/{token}",
     "/m/{token}/move",
+    "/m/{token}/again",
     "/m/{token}/cancel",
     "/calendar/{token}.ics",
     "/media/{address}/{name}",

@@ -22,8 +22,8 @@ __all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both 
 More = Callable[[int], None]
 
 CUSTOMERS_PAGES = {
-    # session, journey, stages reached, plan, what they told us, meeting, survey, lessons, own start, how to reach us
-    "/": 10,
+    # session, journey, stages reached, plan, what they told us, meeting, offer, survey, lessons, own start, how to reach us
+    "/": 11,
     "/plan": 6,
     "/learn": 4,
     "/learn/news": 3,

@@ -49,6 +49,14 @@ SECTIONS: tuple[Section, ...] = (
         Permission.EDIT_CONTENT,
     ),
     Section(
+        "meeting_kinds",
+        "/staff/meeting-kinds",
+        "cal",
+        N_("Kinds of meeting"),
+        N_("What customers can book, how long it takes, and how much time you get around it."),
+        Permission.EDIT_CONTENT,
+    ),
+    Section(
         "imports",
         "/staff/import",
         "upload",

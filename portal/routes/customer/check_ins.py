@@ -17,7 +17,7 @@ from portal.meetings.actions import Booking, SlotTaken
 from portal.meetings.calendars import feed
 from portal.meetings.events import Reader, event, where
 from portal.meetings.queries import Host, MeetingLine
-from portal.meetings.rules import TERMS, WORDS, MeetingKind, Way
+from portal.meetings.rules import WORDS, KindTerms, MeetingKind, Way
 from portal.routes.picking import CHOOSE, WAY_WORDS, Times, Wishes, span, tile, week_of
 from portal.text import Paragraphs
 
@@ -39,12 +39,13 @@ def check_ins(ask: CustomerAsk) -> Response:
     host = queries.host_of(ask.db, ask.me.account_id)
     found = queries.check_ins(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now)
     feed_path = queries.feed_path(ask.db, ask.house, contact_id=ask.me.contact_id)
+    terms = queries.all_terms(ask.db)
     return ask.page(
         "customer/check_ins.html",
         host=host,
         ahead=[_shown(ask, line) for line in found.ahead],
         behind=[_shown(ask, line) for line in found.behind],
-        kinds=[(kind, WORDS[kind], TERMS[kind]) for kind in _offered(ask, host)],
+        kinds=[(kind, WORDS[kind], terms[kind]) for kind in _offered(ask, host)],
         feed_url=ask.house.url(feed_path) if feed_path else "",
     )
 
@@ -85,7 +86,7 @@ def pick(ask: CustomerAsk) -> Response:
     if host is None or not offered:
         return ask.page("customer/no_consultant.html")
     kind = _kind(ask.query.get("kind", ""), offered) or offered[0]
-    return _picker(ask, host, kind, form=empty_form({"way": Way.VIDEO.value}))
+    return _picker(ask, host, kind, form=empty_form())
 
 
 def _kind(text: str, offered: tuple[MeetingKind, ...]) -> MeetingKind | None:
@@ -101,7 +102,10 @@ def _picker(
     status: int = 200,
     gone: datetime | None = None,
 ) -> Response:
-    slots = queries.slots(ask.db, host.staff_id, kind, now=ask.now, zone=ask.zone, holidays=ask.house.holidays)
+    terms = queries.terms_of(ask.db, kind)
+    slots = queries.slots(
+        ask.db, host.staff_id, kind, now=ask.now, zone=ask.zone, holidays=ask.house.holidays, terms=terms
+    )
     week = week_of(
         slots,
         zone_name=ask.zone,
@@ -119,18 +123,24 @@ def _picker(
         host=host,
         kind=kind,
         words=WORDS[kind],
-        minutes=TERMS[kind].length_minutes,
-        ways=_ways(ask),
+        minutes=terms.length_minutes,
+        about=terms.agenda(ask.locale),
+        ways=_ways(ask, terms),
         at=f"/check-ins/new?kind={kind}",
         moving=None,
         gone=gone,
     )
 
 
-def _ways(ask: AskOfCustomer) -> list[tuple[str, str, str]]:
+def _ways(ask: AskOfCustomer, terms: KindTerms) -> list[tuple[str, str, str]]:
+    return [(way.value, *WAY_WORDS[way]) for way in _possible_ways(ask, terms)]
+
+
+def _possible_ways(ask: AskOfCustomer, terms: KindTerms) -> tuple[Way, ...]:
+    """Those of the kind that this person can be reached by; a meeting in person has its place from the consultant."""
     contact = ask.db.get_one(Contact, ask.me.contact_id)
-    possible = (Way.VIDEO, Way.PHONE, Way.WHATSAPP) if contact.phone else (Way.VIDEO,)
-    return [(way.value, *WAY_WORDS[way]) for way in possible]
+    by_phone = (Way.PHONE, Way.WHATSAPP)
+    return tuple(way for way in terms.ways if contact.phone or way not in by_phone) or (Way.VIDEO,)
 
 
 @pages.post("/check-ins/new")
@@ -147,13 +157,14 @@ def book(ask: CustomerAsk) -> Response:
         return _picker(ask, host, kind, form=_asked_for_time(filled), status=422)
     case = queries.open_case_of(ask.db, ask.me.contact_id) if kind is MeetingKind.DOUBT else None
     wishes = filled.value
+    possible = _possible_ways(ask, queries.terms_of(ask.db, kind))
     booking = Booking(
         kind=kind,
         starts_at=wishes.slot,
         journey_id=case.journey_id if case else host.journey_id,
         contact_id=ask.me.contact_id,
         staff_id=host.staff_id,
-        way=wishes.way if wishes.way is not Way.IN_PERSON else Way.VIDEO,
+        way=wishes.way if wishes.way in possible else possible[0],
         agenda=wishes.agenda or (case.words if case else ""),
         flag_id=case.flag_id if case else None,
     )
@@ -233,6 +244,7 @@ def _move_picker(
         kind=line.kind,
         words=WORDS[line.kind],
         minutes=line.minutes,
+        about="",
         ways=[],
         at=f"/check-ins/{line.id}/move",
         moving=_shown(ask, line),

@@ -11,9 +11,12 @@ from portal.clock import zone
 from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_
 from portal.journeys import queries
+from portal.journeys.queries import CustomerJourney, Plan
+from portal.journeys.rules import Status
 from portal.learning.queries import lessons_for
 from portal.learning.rules import Kind, State, recommended
-from portal.meetings.queries import next_meeting
+from portal.meetings.queries import Offer, next_meeting, offers_of_plan
+from portal.meetings.rules import MeetingKind
 from portal.routes.customer.learn import reader_of
 from portal.surveys.queries import due_survey
 
@@ -28,6 +31,7 @@ HEADLINES = {
     "follow_up_90": N_("The top is in sight."),
     "approved": N_("You’re up and running."),
 }
+OFFERED = {MeetingKind.KICKOFF, MeetingKind.DAY14}
 START_WORDS: dict[StartStep, tuple[str, str, str]] = {
     StartStep.PLAN: (
         N_("See where things stand"),
@@ -90,6 +94,10 @@ def home(ask: CustomerAsk) -> Response:
     lessons = lessons_for(ask.db, reader_of(ask), stage)
     read = [each for each in lessons if each.kind is Kind.TUTORIAL and each.state is State.DONE]
     steps = [(step.key, step.name) for step in journey.path] if journey else []
+    meeting = next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now)
+    offer = None
+    if meeting is None and journey is not None and plan is not None and journey.status is Status.OPEN:
+        offer = _offer(ask, journey, plan)
     return ask.page(
         "customer/home.html",
         journey=journey,
@@ -97,7 +105,8 @@ def home(ask: CustomerAsk) -> Response:
         on_it=on_it,
         is_it_solved=next((told for told in told_us if told.resolution_id and not told.confirmed_at), None),
         hello=hello(ask.me.name, stage, ask.now, ask.zone, is_unhappy=on_it is not None),
-        meeting=next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now),
+        meeting=meeting,
+        offer=offer,
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
         recommended=recommended(steps, lessons, here=stage),
         lessons=read if journey else (),
@@ -107,3 +116,12 @@ def home(ask: CustomerAsk) -> Response:
         start=progress_of(ask.db, ask.me.contact_id),
         start_words=START_WORDS,
     )
+
+
+def _offer(ask: CustomerAsk, journey: CustomerJourney, plan: Plan) -> Offer | None:
+    """The meeting of the plan that it is time for: from the start of use on (domain.md, stage 3)."""
+    of_plan = {point.key for point in plan.touchpoints if point.done_on is None}
+    if journey.day_of_use is None or not of_plan & OFFERED:
+        return None
+    offers = offers_of_plan(ask.db, journey.id, day_of_use=journey.day_of_use, now=ask.now)
+    return next((each for each in offers.values() if each.can_book and each.kind in of_plan), None)

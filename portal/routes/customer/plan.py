@@ -1,6 +1,6 @@
 """The written plan: touchpoints, milestones, goals, pending issues, and what became of what the customer told us."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -10,8 +10,11 @@ from portal.errors import N_, NotFound
 from portal.forms import read_form
 from portal.journeys import cases, queries
 from portal.journeys.plans import MilestoneLine, StageWords
+from portal.journeys.rules import Status
 from portal.meetings.calendars import feed
 from portal.meetings.plan_days import plan_days
+from portal.meetings.queries import Offer, offers_of_plan
+from portal.meetings.rules import MeetingKind
 from portal.text import Paragraphs
 
 pages = customer_pages()
@@ -37,10 +40,14 @@ def plan(ask: CustomerAsk) -> Response:
             use_started_on=journey.use_started_on,
         )
         groups = by_stage(written.milestones, queries.stage_words(ask.db, journey.pipeline_id, ask.locale))
+    meetings: Mapping[MeetingKind, Offer] = {}
+    if journey is not None and journey.status is Status.OPEN:
+        meetings = offers_of_plan(ask.db, journey.id, day_of_use=journey.day_of_use, now=ask.now)
     return ask.page(
         "customer/plan.html",
         journey=journey,
         plan=written,
+        meetings=meetings,
         groups=groups,
         told_us=queries.told_us(ask.db, ask.me.contact_id),
     )

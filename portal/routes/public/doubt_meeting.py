@@ -17,7 +17,7 @@ from portal.links import seal
 from portal.meetings import queries
 from portal.meetings.actions import Booking, SlotTaken, book
 from portal.meetings.queries import DoubtCase, Host, MeetingLine
-from portal.meetings.rules import TERMS, WORDS, MeetingKind, Slot, next_few
+from portal.meetings.rules import WORDS, MeetingKind, Slot, next_few
 from portal.routes.picking import CHOOSE, Time, Times, few_days, week_of
 from portal.surveys import actions as surveys
 from portal.surveys import queries as survey_queries
@@ -62,7 +62,7 @@ def doubt_offer(ask: Ask, page: SurveyPage) -> DoubtOffer | None:
         days=few_days(slots, zone_name=page.timezone, locale=ask.locale),
         planned=planned,
         planned_url=queries.sealed_path(ask.house, planned.id, planned.nonce) if planned else "",
-        minutes=TERMS[MeetingKind.DOUBT].length_minutes,
+        minutes=queries.terms_of(ask.db, MeetingKind.DOUBT).length_minutes,
     )
 
 
@@ -122,7 +122,8 @@ def _picker(
         week=week,
         host=found.host,
         words=WORDS[MeetingKind.DOUBT],
-        minutes=TERMS[MeetingKind.DOUBT].length_minutes,
+        minutes=queries.terms_of(ask.db, MeetingKind.DOUBT).length_minutes,
+        about="",
         ways=[],
         at=f"/s/{token}/meeting",
         moving=None,

@@ -14,14 +14,16 @@ from portal.deps import Ask, PublicAsk, Token, public_pages
 from portal.errors import N_
 from portal.forms import Filled, empty_form, read_form
 from portal.meetings import actions, queries
-from portal.meetings.actions import SlotTaken
+from portal.meetings.actions import Booking, SlotTaken
 from portal.meetings.events import where
 from portal.meetings.queries import MeetingLine
-from portal.meetings.rules import WORDS
+from portal.meetings.rules import WORDS, MeetingState
 from portal.routes.picking import CHOOSE, Times, span, tile, week_of
 from portal.text import Paragraphs
 
 pages = public_pages()
+
+CAME_TO_NOTHING = (MeetingState.CANCELLED, MeetingState.MISSED)
 
 
 class Goodbye(BaseModel):
@@ -59,6 +61,7 @@ def _shown(ask: Ask, line: MeetingLine, token: str) -> dict[str, Any]:
         "where": where(line, ask.locale),
         "may_change": line.may_customer_change(ask.now),
         "is_ahead": line.is_ahead(ask.now),
+        "again": line.state in CAME_TO_NOTHING,
     }
 
 
@@ -108,6 +111,7 @@ def _picker(
         host=queries.host_of_journey(ask.db, line.journey_id),
         words=WORDS[line.kind],
         minutes=line.minutes,
+        about="",
         ways=[],
         moving=shown,
         gone=gone,
@@ -160,3 +164,102 @@ def cancel(ask: PublicAsk, token: Token) -> Response:
     why, by = filled.value.why, f"contact:{line.contact_id}"
     actions.cancel(ask.db, ask.house, meeting_id=line.id, why=why, by=by, now=ask.now)
     return ask.see_other(f"/m/{token}", said=N_("Cancelled. You can pick another time whenever it suits you."))
+
+
+# Another one, after a meeting that came to nothing
+
+
+@pages.get("/m/{token}/again")
+def pick_again(ask: PublicAsk, token: Token) -> Response:
+    """The times of the same consultant for the same kind of meeting; the one that is planned by now, if there is one."""
+    line = _sealed(ask, token)
+    if line is None:
+        return _broken(ask)
+    return _planned(ask, line) or _again_picker(ask, line, token, form=empty_form())
+
+
+def _planned(ask: Ask, line: MeetingLine) -> Response | None:
+    """Where a meeting that can't be booked again leads: to itself, or to the one that took its place."""
+    if line.state not in CAME_TO_NOTHING:
+        return ask.see_other(queries.sealed_path(ask.house, line.id, line.nonce))
+    planned = queries.planned_again(ask.db, line, now=ask.now)
+    return ask.see_other(queries.sealed_path(ask.house, planned.id, planned.nonce)) if planned else None
+
+
+def _again_picker(
+    ask: Ask,
+    line: MeetingLine,
+    token: str,
+    *,
+    form: Filled[Any],
+    status: int = 200,
+    gone: datetime | None = None,
+) -> Response:
+    terms = queries.terms_of(ask.db, line.kind)
+    slots = queries.slots(
+        ask.db,
+        line.staff_id,
+        line.kind,
+        now=ask.now,
+        zone=line.contact_zone,
+        holidays=ask.house.holidays,
+        terms=terms,
+    )
+    week = week_of(
+        slots,
+        zone_name=line.contact_zone,
+        locale=ask.locale,
+        now=ask.now,
+        wanted=ask.query.get("from", ""),
+        chosen=form.typed.get("slot", ""),
+        gone=gone,
+    )
+    return ask.page(
+        "public/slot_picker.html",
+        status,
+        form=form,
+        week=week,
+        host=queries.host_of_journey(ask.db, line.journey_id),
+        words=WORDS[line.kind],
+        minutes=terms.length_minutes,
+        about=terms.agenda(ask.locale),
+        ways=[],
+        moving=None,
+        gone=gone,
+        at=f"/m/{token}/again",
+        zone=line.contact_zone,
+    )
+
+
+@pages.post("/m/{token}/again")
+def book_again(ask: PublicAsk, token: Token) -> Response:
+    """Books the time that was chosen, in the way and about what the first one was. No time is chosen beforehand: whatever
+    presses the button alone books nothing."""
+    line = _sealed(ask, token)
+    if line is None:
+        return _broken(ask)
+    elsewhere = _planned(ask, line)
+    if elsewhere is not None:
+        return elsewhere
+    filled = read_form(Times, ask.form)
+    if filled.value is None:
+        return _again_picker(ask, line, token, form=filled.with_error("slot", CHOOSE), status=422)
+    case = queries.doubt_case(ask.db, line.flag_id) if line.flag_id is not None else None
+    booking = Booking(
+        kind=line.kind,
+        starts_at=filled.value.slot,
+        journey_id=line.journey_id,
+        contact_id=line.contact_id,
+        staff_id=line.staff_id,
+        way=line.way,
+        place=line.place,
+        agenda=line.agenda,
+        flag_id=case.flag_id if case is not None and case.is_open else None,
+    )
+    try:
+        made_id = actions.book(ask.db, ask.house, booking, by=f"contact:{line.contact_id}", now=ask.now)
+    except SlotTaken:
+        return _again_picker(ask, line, token, form=filled, status=409, gone=filled.value.slot)
+    made = queries.meeting(ask.db, made_id)
+    to = queries.sealed_path(ask.house, made.id, made.nonce) if made else f"/m/{token}"
+    return ask.see_other(to, said=N_("Booked. The invitation is on its way to you."))

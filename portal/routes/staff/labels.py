@@ -150,6 +150,8 @@ LETTER: dict[Kind, str] = {
     Kind.MEETING_INVITATION: N_("Meeting invitation"),
     Kind.MEETING_CANCELLED: N_("Meeting cancelled"),
     Kind.MEETING_REMINDER: N_("Meeting reminder"),
+    Kind.MEETING_MISSED: N_("After a missed meeting: other times"),
+    Kind.CALENDAR_UNREADABLE: N_("To us: a calendar can’t be read"),
     Kind.REFERRAL_INVITATION: N_("Invitation to a friend"),
     Kind.REFERRAL_CONFIRMATION: N_("Confirmation of a referral"),
     Kind.IMPORT_REPORT: N_("Report of an import"),

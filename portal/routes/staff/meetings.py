@@ -20,7 +20,7 @@ from portal.meetings import actions, queries
 from portal.meetings.actions import Booking, SlotTaken
 from portal.meetings.events import where
 from portal.meetings.queries import DoubtCase, Host, MeetingLine
-from portal.meetings.rules import TERMS, WORDS, MeetingKind, Slot, Way
+from portal.meetings.rules import WORDS, MeetingKind, Slot, Way
 from portal.policy import Permission
 from portal.routes.picking import CHOOSE, WAY_WORDS, Instant, WallClock, Week, city, span, tile, week_of
 from portal.text import Line, Paragraphs
@@ -284,7 +284,10 @@ def _picker(
     people = journey_queries.colleagues(ask.db, host.account_id)
     contact = _contact(ask, host, form.typed.get("contact", ""), [person.id for person in people])
     staff_id = ask.me.staff_id if _with_me(ask, host) else host.staff_id
-    slots = queries.slots(ask.db, staff_id, kind, now=ask.now, zone=contact.timezone, holidays=ask.house.holidays)
+    terms = queries.terms_of(ask.db, kind)
+    slots = queries.slots(
+        ask.db, staff_id, kind, now=ask.now, zone=contact.timezone, holidays=ask.house.holidays, terms=terms
+    )
     base = f"/staff/customers/{host.account_id}/meetings/new"
     more = f"&flag={case.flag_id}" if case else ""
     with_me = "&with=me" if _with_me(ask, host) else ""
@@ -301,7 +304,7 @@ def _picker(
             (words.translate(ask.locale, WORDS[each].staff), f"{base}?kind={each}{more}{with_me}", each is kind)
             for each in MeetingKind
         ],
-        minutes=TERMS[kind].length_minutes,
+        minutes=terms.length_minutes,
         people=[(str(person.id), person.name) for person in people],
         chosen_contact=str(contact.id),
         ways=[(way.value, *WAY_WORDS[way]) for way in Way],

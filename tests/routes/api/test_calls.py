@@ -29,9 +29,9 @@ from tests.routes.api.conftest import Crm, deal, token
 WRITES = [
     ("PUT", "/accounts/D-77"), ("POST", "/accounts/D-77/churn"), ("POST", "/journeys/1/move"),
     ("PUT", "/journeys/1/use-started"), ("POST", "/journeys/1/conversations"), ("POST", "/survey-invitations/1/answer"),
-    ("POST", "/flags/1/resolve"), ("POST", "/activities/999/complete"),
+    ("POST", "/flags/1/resolve"), ("POST", "/activities/999/complete"), ("POST", "/meetings"),
 ]  # fmt: skip
-LISTS = ["/accounts", "/journeys", "/survey-invitations", "/flags", "/activities", "/messages"]
+LISTS = ["/accounts", "/journeys", "/survey-invitations", "/flags", "/activities", "/messages", "/meetings"]
 
 ODD_BODIES = [
     b"", b"{", b"nonsense", b"null", b"[]", b"7", b'"text"', b"NaN", b'{"name": NaN}', b'{"name": Infinity}',
