@@ -189,7 +189,7 @@ def _page_values(locale: str = "en", **more: object) -> dict[str, object]:
             [charts.Column("May", 3, "+$3k"), charts.Column("June", -1, "−$1k", "slow")],
             key="mrr", title="MRR", desc="Up, then down.", narrow=narrow,
         )  # fmt: skip
-    me = SimpleNamespace(name="Noor Haddad", role="administrator", account_name="Moss & Rye Bakery")
+    me = SimpleNamespace(name="Noor Haddad", role="administrator", account_name="Moss & Rye Bakery", portrait="")
     return {
         "me": me, "now": datetime(2026, 6, 18, 10, 20, tzinfo=UTC), "zone": "Europe/London", "theme": "", "path": "/kit", "said": SimpleNamespace(text="Saved.", undo="/undo"),
         "demo": True, "vendor": "Larderly", "may": lambda _permission: True, "icon_names": icons.NAMES, "status": 404,

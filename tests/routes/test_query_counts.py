@@ -24,10 +24,10 @@ More = Callable[[int], None]
 CUSTOMERS_PAGES = {
     # session, journey, stages reached, plan, what they told us, meeting, offer, survey, lessons, own start, how to reach us
     "/": 11,
-    "/plan": 6,
+    "/plan": 7,
     "/learn": 4,
     "/learn/news": 3,
-    "/check-ins": 7,
+    "/check-ins": 8,
     "/messages": 5,
 }
 STAFF_PAGES = {
