@@ -14,7 +14,7 @@ from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys.models import JourneyRow
 from portal.mail import Kind, Letter, LetterRow, Withheld
-from portal.search.rules import fold
+from portal.search.rules import fold, words_in
 from portal.surveys.models import AnswerRow, AnswerTag, Quote
 from portal.surveys.results import COUNTED
 from portal.surveys.rules import ASK_AGAIN_DAYS, ShownAs, byline
@@ -47,7 +47,7 @@ def tag_comment(db: Session, *, answer_id: int, tag: str, by: str, now: datetime
     """Puts a tag on a comment; one that is there already, in whatever spelling, stays. Errors: NotFound; Refused."""
     answer = _comment(db, answer_id)
     folded = fold(tag).strip()[:80]
-    if not folded:
+    if not words_in(tag):
         raise Refused(N_("A tag needs a letter or a digit."))
     known = db.scalars(select(AnswerTag.folded).where(AnswerTag.answer_id == answer_id)).all()
     if folded in known:

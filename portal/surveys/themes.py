@@ -20,7 +20,7 @@ MOST_STEMS = 60
 MOST_THEMES = 8
 FEWEST = 3
 """A word in fewer comments is no theme yet."""
-COMMON = 0.5
+COMMON = 0.6
 """A word in more than that share of the comments of a language tells nothing apart."""
 ALIKE = 0.3
 """How alike two groups of words must be used, on average, to be one theme."""
