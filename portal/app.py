@@ -79,6 +79,7 @@ from portal.routes.public import (
     joining,
     media,
     preferences,
+    quote,
     resolution,
     sign_in,
     survey,
@@ -101,6 +102,7 @@ from portal.routes.staff import (
     pipeline,
     public_plans,
     set_aside,
+    survey_results,
 )
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import messages as staff_messages
@@ -128,6 +130,7 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
     resolution.pages,
+    quote.pages,
     friend.pages,
     public_plan.pages,
     doubt_meeting.pages,
@@ -162,6 +165,8 @@ STAFF_PAGES: Sequence[APIRouter] = [
     people.pages,
     own_settings.pages,
     staff_insights.pages,
+    survey_results.pages,
+    survey_results.files,
     staff_referrals.pages,
     staff_referrals.rewards,
     staff_messages.pages,

@@ -347,3 +347,33 @@ def machine_signs(evidence: Evidence, now: datetime) -> tuple[Sign, ...]:
 def changeable_until(first_sent_at: datetime) -> datetime:
     """Until when the person may change their answer."""
     return first_sent_at + timedelta(days=CHANGE_DAYS)
+
+
+# Words to quote
+
+
+class ShownAs(StrEnum):
+    """How a person lets us show their words, chosen by themselves."""
+
+    NAME_AND_COMPANY = "name_and_company"
+    FIRST_NAME_AND_COMPANY = "first_name_and_company"
+    COMPANY = "company"
+    NOBODY = "nobody"
+    """The words alone."""
+
+
+ASK_AGAIN_DAYS = 90
+"""A person is asked to lend us their words at most that often."""
+
+
+def byline(shown_as: ShownAs, *, name: str, company: str) -> str:
+    """The name under a quote; empty where they wanted none."""
+    match shown_as:
+        case ShownAs.NAME_AND_COMPANY:
+            return f"{name}, {company}"
+        case ShownAs.FIRST_NAME_AND_COMPANY:
+            return f"{name.split()[0] if name.split() else name}, {company}"
+        case ShownAs.COMPANY:
+            return company
+        case ShownAs.NOBODY:
+            return ""

@@ -64,6 +64,7 @@ PUBLIC = {
     "/s/{token}/draft",
     "/s/{token}/confirm",
     "/resolutions/{token}",
+    "/quotes/{token}",
     "/demo/person",
     "/demo/mailbox",
     "/demo/mailbox/{letter}",

@@ -135,6 +135,15 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.ANSWERS, "mail", N_("%(who)s asked %(person)s whether an answer is theirs")
     ),
     Happened.SURVEY_DISCARDED: Telling(Topic.ANSWERS, "x", N_("%(who)s discarded an answer that was set aside")),
+    Happened.COMMENT_TAGGED: Telling(Topic.ANSWERS, "tune", N_("%(who)s tagged a comment")),
+    Happened.COMMENT_UNTAGGED: Telling(Topic.ANSWERS, "tune", N_("%(who)s took a tag off a comment")),
+    Happened.QUOTE_ASKED: Telling(Topic.ANSWERS, "mail", N_("%(who)s asked %(person)s whether we may quote them")),
+    Happened.QUOTE_ALLOWED: Telling(Topic.ANSWERS, "heart", N_("%(person)s lets us quote them"), "", "ok"),
+    Happened.QUOTE_DECLINED: Telling(Topic.ANSWERS, "x", N_("%(person)s would rather not be quoted")),
+    Happened.QUOTE_WITHDRAWN: Telling(
+        Topic.ANSWERS, "exit", N_("%(person)s took back their words: they may not be quoted any more"), "", "slow"
+    ),
+    Happened.ANSWERS_EXPORTED: Telling(Topic.WORK, "down", N_("%(who)s took away answers as a file")),
     Happened.CONVERSATION_LOGGED: Telling(
         Topic.TALKS, "phone", N_("%(who)s talked with %(person)s (%(channel)s): %(result)s"), "", "cool"
     ),
