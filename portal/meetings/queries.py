@@ -191,7 +191,7 @@ class CheckIns(NamedTuple):
 
 def check_ins(db: Session, *, contact_id: int, account_id: int, now: datetime) -> CheckIns:
     """The last sixty meetings that a contact sees. One statement."""
-    lines = [_line(row) for row in db.execute(_CHECK_INS, {"contact_id": contact_id, "account_id": account_id})]
+    lines = [_line(row) for row in rows_of(db, _CHECK_INS, {"contact_id": contact_id, "account_id": account_id})]
     ahead = tuple(line for line in reversed(lines) if line.is_ahead(now))
     return CheckIns(ahead, tuple(line for line in lines if not line.is_ahead(now)))
 
