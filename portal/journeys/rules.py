@@ -157,6 +157,8 @@ class FlagOutcome(StrEnum):
     RESOLVED = "resolved"
     ACCEPTED_RISK = "accepted_risk"
     LOST = "lost"
+    MERGED = "merged"
+    """It goes on in another case of the same person; what becomes of that one became of this one."""
 
 
 class Whose(StrEnum):
@@ -823,7 +825,7 @@ def activities_by_day(pipeline: Pipeline) -> list[tuple[ActivityKind, int]]:
     return [(ActivityKind(s.what), s.day) for s in steps if s.do is Do.ACTIVITY and s.day]
 
 
-def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
+def act_by(opened_at: datetime, hours: float, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
     """When somebody must have acted on a flag: `hours` business hours (09:00–17:00) after it was opened."""
     left = timedelta(hours=hours)
     day = local_date(opened_at, zone_name)
@@ -836,6 +838,22 @@ def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[
                 return starts + left
             left -= closes - starts
         day += timedelta(days=1)
+
+
+def business_time(
+    since: datetime, until: datetime, zone_name: str, holidays: Container[date] = NO_HOLIDAYS
+) -> timedelta:
+    """How much business time (09:00–17:00) lies between two instants; none where the second isn't later."""
+    passed = timedelta()
+    day, last = local_date(since, zone_name), local_date(until, zone_name)
+    # A case that nobody ever settles must not make a page slow: beyond a quarter the hours are not what matters.
+    day = max(day, last - timedelta(days=92))
+    while (day := next_business_day(day, holidays)) <= last:
+        starts = max(since, at_local(day, MORNING, zone_name))
+        ends = min(until, at_local(day, EVENING, zone_name))
+        passed += max(ends - starts, timedelta())
+        day += timedelta(days=1)
+    return passed
 
 
 def _with_follow_up(journey: Journey, contact: FollowUp) -> Journey:

@@ -231,7 +231,10 @@ def _consultant(row: Any) -> Consultant | None:
 
 
 def _case(db: Session, answer_id: int) -> Case | None:
-    found = db.execute(select(Flag.act_by, Flag.acted_at, Flag.closed_at).where(Flag.answer_id == answer_id)).first()
+    # A case that was merged goes on in another one.
+    opened = select(func.coalesce(Flag.merged_into_id, Flag.id)).where(Flag.answer_id == answer_id).scalar_subquery()
+    main = aliased(Flag)
+    found = db.execute(select(main.act_by, main.acted_at, main.closed_at).where(main.id == opened)).first()
     return Case(found.act_by, found.acted_at is not None, found.closed_at is not None) if found is not None else None
 
 
@@ -392,6 +395,11 @@ def answers_of(
     """The counted answers of an account or a journey, newest first."""
     of = {AnswerRow.account_id: account_id, AnswerRow.journey_id: journey_id}
     return _given(db, *(column == value for column, value in of.items() if value is not None), limit=limit)
+
+
+def answers_of_person(db: Session, contact_id: int, *, limit: int = 12) -> Sequence[Given]:
+    """The counted answers of one person, the oldest of the last few first: how their scores went."""
+    return _given(db, AnswerRow.contact_id == contact_id, limit=limit)[::-1]
 
 
 def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Given]:

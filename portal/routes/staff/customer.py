@@ -153,7 +153,10 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         account=found.account,
         journey=journey,
         flags=flags,
-        open_flags=[(f, flag_clock(f, now=ask.now, zone=ask.zone, locale=ask.locale)) for f in open_flags],
+        open_flags=[
+            (f, flag_clock(f, now=ask.now, zone=ask.zone, locale=ask.locale, holidays=ask.house.holidays))
+            for f in open_flags
+        ],
         plan=plan,
         todos=[todo(a, now=ask.now, zone=ask.zone, locale=ask.locale) for a in activities if a.done_at is None],
         done=[a for a in activities if a.done_at is not None],

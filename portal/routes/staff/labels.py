@@ -5,6 +5,7 @@ from portal.errors import N_
 from portal.journeys.desk import Show
 from portal.journeys.rules import FlagOrigin, FlagOutcome, Outcome, Pace, SettledBy, Whose
 from portal.journeys.shipped import AFTER_SALE, RELATIONSHIP
+from portal.journeys.suggestions import Next
 from portal.mail import Kind, LetterState, Purpose
 from portal.surveys.rules import WHY_NOT, Provenance
 
@@ -80,6 +81,7 @@ FLAG_OUTCOME: dict[FlagOutcome, str] = {
     FlagOutcome.RESOLVED: N_("Resolved"),
     FlagOutcome.ACCEPTED_RISK: N_("Accepted risk"),
     FlagOutcome.LOST: N_("Lost"),
+    FlagOutcome.MERGED: N_("Merged"),
 }
 
 FLAG_OUTCOME_MEANS: dict[FlagOutcome, str] = {
@@ -92,6 +94,16 @@ FLAG_OUTCOME_MEANS: dict[FlagOutcome, str] = {
         "conversation. The customer is told nothing."
     ),
     FlagOutcome.LOST: N_("The customer can’t be won back. The journey ends as lost, with your note as the reason."),
+}
+
+NEXT_STEP: dict[Next, str] = {
+    Next.CALL: N_("Call them"),
+    Next.REPLY: N_("Reply, and offer times"),
+    Next.BOOK: N_("Book a doubt meeting"),
+    Next.PROMISE: N_("Promise something with a date"),
+    Next.KEEP: N_("Keep the promise"),
+    Next.WAIT: N_("Wait"),
+    Next.RESOLVE: N_("Settle it"),
 }
 
 FLAG_ORIGIN: dict[FlagOrigin, str] = {
@@ -144,6 +156,7 @@ LETTER: dict[Kind, str] = {
     Kind.CONGRATULATIONS: N_("Congratulations"),
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
     Kind.FLAG_LATE: N_("To us: a flag is late"),
+    Kind.FLAG_HANDED_OVER: N_("To us: a flag was handed over"),
     Kind.FLAG_RESOLVED: N_("What became of their flag"),
     Kind.STUCK: N_("To us: a customer is stuck with a step"),
     Kind.STAGNATION: N_("To us: a customer stands still"),

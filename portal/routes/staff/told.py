@@ -160,6 +160,9 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.FLAG_LATE: Telling(
         Topic.ANSWERS, "hour", N_("Nobody acted on the flag in time; the managers were told"), "", "bad"
     ),
+    Happened.FLAG_HANDED_OVER: Telling(Topic.ANSWERS, "users", N_("%(who)s handed the flag over to a colleague")),
+    Happened.FLAG_RATED: Telling(Topic.ANSWERS, "star", N_("%(who)s rated us again after the flag")),
+    Happened.CASE_REASONS_CHANGED: Telling(Topic.WORK, "list", N_("%(who)s changed the reasons for flags")),
     Happened.ACTIVITY_CREATED: Telling(Topic.WORK, "plus", N_("New on the list: %(activity)s")),
     Happened.ACTIVITY_COMPLETED: Telling(
         Topic.WORK, "check", N_("%(who)s did: %(activity)s"), N_("Done: %(activity)s"), "ok"
@@ -246,6 +249,7 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.FLAG_CLOSED, "accepted_risk"): Telling(
         Topic.ANSWERS, "shield", N_("%(who)s closed the flag as an accepted risk"), "", "slow"
     ),
+    (Happened.FLAG_CLOSED, "merged"): Telling(Topic.ANSWERS, "link", N_("%(who)s merged the flag into another one")),
     (Happened.FLAG_CLOSED, "lost"): Telling(Topic.ANSWERS, "exit", N_("%(who)s closed the flag as lost"), "", "bad"),
     (Happened.FLAG_OPENED, "consultant"): Telling(Topic.ANSWERS, "flag", N_("%(who)s raised a flag"), "", "bad"),
     (Happened.FLAG_OPENED, "conversation"): Telling(

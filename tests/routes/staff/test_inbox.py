@@ -45,7 +45,7 @@ def test_a_conversation_stops_the_clock_and_leaves_the_flag_open(
     assert "first step" in carla.get(f"/staff/flags/{flag}").text
 
 
-@pytest.mark.parametrize("outcome", FlagOutcome)
+@pytest.mark.parametrize("outcome", [one for one in FlagOutcome if one is not FlagOutcome.MERGED])
 def test_each_outcome_ends_the_case_with_what_was_done(
     outcome: FlagOutcome, carla: TestClient, flag: int, database: Database, road: Road, cast: Cast
 ) -> None:
