@@ -42,7 +42,7 @@ _DUE = (
     .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
     .where(
         Invitation.contact_id == bindparam("contact_id"),
-        or_(Invitation.sent_at.is_not(None), Invitation.why == "refused"),
+        or_(Invitation.sent_at.is_not(None), Invitation.why.in_(rules.IN_THE_PORTAL)),
         Invitation.expires_at > bindparam("now"),
         JourneyRow.open_flags == 0,
         JourneyRow.status != Status.LOST,

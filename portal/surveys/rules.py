@@ -50,10 +50,20 @@ WHY_NOT: dict[str, str] = {
     "no_address": N_("Nobody there has an e-mail address: a call instead of a survey."),
     "refused": N_("They asked not to get surveys by e-mail: a call instead, and a card in the portal."),
     "no_survey": N_("There is no survey for that day: a call instead."),
+    "prefers_phone": N_("They like the phone best: a call instead of a survey."),
+    "prefers_whatsapp": N_("They like WhatsApp best: a message there instead of a mail."),
+    "prefers_portal": N_("They want no mail about it: it waits for them as a card in the portal."),
+    "fewer_requests": N_("They want to be asked less often: a call instead."),
+    "budget": N_("They were asked for something else not long before: a call instead."),
+    "missed_meeting": N_("They missed a meeting that day: a call instead."),
+    "out_of_hours": N_("Their hours were too far off: a call instead."),
+    "no_hour": N_("None of their hours is on a working day: a call instead."),
     "taken_in": N_("They were a customer before we knew them: a call instead of a survey."),
     "missed": N_("The next check-in came before this one was answered."),
 }
 """Why a survey did not go out as a mail, as a sentence for each reason that a contact keeps."""
+IN_THE_PORTAL = ("refused", "prefers_portal")
+"""Reasons for which it waits as a card in the portal."""
 
 
 @dataclass(frozen=True)
