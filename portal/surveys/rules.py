@@ -78,6 +78,23 @@ class Wording:
         return (self.pt if language == "pt-BR" else self.en).replace("{vendor}", vendor)
 
 
+_ON_WHATSAPP = Wording(
+    "Hi {name}, this is {consultant} from {vendor}. You’ve been with us for {days} days now: how satisfied are you so far, "
+    "from 1 (very unhappy) to 5 (very happy)? And what would make it better? Just answer here, or in the portal: {url}",
+    "Oi, {name}! Aqui é {consultant}, da {vendor}. Já são {days} dias com a gente: até aqui, qual é a sua satisfação, de 1 "
+    "(muito insatisfeito) a 5 (muito satisfeito)? E o que deixaria tudo melhor? Pode responder por aqui, ou no portal: {url}",
+)
+
+
+def whatsapp_words(language: str, *, name: str, consultant: str, vendor: str, days: int, url: str) -> str:
+    """The message that a consultant sends who asks by WhatsApp, in the customer's language."""
+    first = {"{name}": (name.split() or [""])[0], "{consultant}": (consultant.split() or [""])[0]}
+    told = _ON_WHATSAPP.told(language, vendor)
+    for mark, value in {**first, "{days}": str(days), "{url}": url}.items():
+        told = told.replace(mark, value)
+    return told
+
+
 @dataclass(frozen=True)
 class Question:
     """One question; `key` names the field that the answer is kept in."""
