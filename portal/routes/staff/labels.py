@@ -1,7 +1,6 @@
 """Names of closed sets as staff read them: msgids, translated where they are shown."""
 
-from portal.accounts.asking import WHY_IT_WAITS as WHY_IT_WAITS
-from portal.accounts.asking import Became
+from portal.accounts.asking import WHY_IT_WAITS, Became
 from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.errors import N_
 from portal.journeys.desk import Show
@@ -124,6 +123,8 @@ TOUCHPOINT_CHANNEL: dict[str, str] = {
 """As customers read it, too: by the keys of `plans.CHANNELS`."""
 
 CONVERTED_WHY = WHY_NOT
+
+WAITS_WHY = WHY_IT_WAITS
 
 BECAME: dict[Became, str] = {
     Became.WAITING: N_("It waits until %(when)s."),
