@@ -53,7 +53,7 @@ def upgrade() -> None:
         ),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("became = 'mail' OR why IS NOT NULL", name=op.f("ck_requests_why_no_mail")),
+        sa.CheckConstraint("became IN ('mail', 'call') OR why IS NOT NULL", name=op.f("ck_requests_why_no_mail")),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_requests_account_id_accounts"), ondelete="CASCADE"
         ),
@@ -78,10 +78,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("contact_id", name=op.f("pk_asking_choices")),
     )
     add_words("activities", "kind", ["ask_by_whatsapp"])
+    add_words("referral_prompts", "withheld", ["not_wanted"])
     add_words("audit_events", "what", ["asking_changed"])
 
 
 def downgrade() -> None:
+    remove_words("referral_prompts", "withheld", ["not_wanted"])
     remove_words("audit_events", "what", ["asking_changed"])
     remove_words("activities", "kind", ["ask_by_whatsapp"])
     op.drop_table("asking_choices")

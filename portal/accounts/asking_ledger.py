@@ -161,10 +161,17 @@ class Request(NamedTuple):
     became: Became
     why: Why | None
     at: datetime
+    about: int = 0
+    """Which prompt or letter it comes from, where it belongs to no contact of the plan."""
 
     @property
     def key(self) -> str:
-        return f"{self.asked}:{self.day}:journey:{self.journey_id}:contact:{self.contact_id}"
+        return f"{self.asked}:{self.about or self.day}:journey:{self.journey_id}:contact:{self.contact_id}"
+
+    def row(self, now: datetime) -> dict[str, Any]:
+        facts = self._asdict()
+        del facts["about"]
+        return {"key": self.key, **facts, "decided_at": now}
 
 
 _REQUESTS: Any = RequestRow.__table__
@@ -177,8 +184,7 @@ def keep(db: Session, requests: Sequence[Request], *, waiting: Collection[int], 
     """Writes down what became of these requests; one that waited until now is taken up. `waiting`: as `known_of` said."""
     if taken_up := [one.key for one in requests if one.contact_id in waiting]:
         db.connection().execute(_TAKE_UP, {"keys": taken_up})
-    rows = [{"key": one.key, **one._asdict(), "decided_at": now} for one in requests]
-    insert_new(db, _REQUESTS, rows, known_by=("key",))
+    insert_new(db, _REQUESTS, [one.row(now) for one in requests], known_by=("key",))
 
 
 class RequestLine(NamedTuple):

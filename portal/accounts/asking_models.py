@@ -14,7 +14,7 @@ class RequestRow(Base):
 
     __tablename__ = "requests"
     __table_args__ = (
-        CheckConstraint("became = 'mail' OR why IS NOT NULL", name="why_no_mail"),
+        CheckConstraint("became IN ('mail', 'call') OR why IS NOT NULL", name="why_no_mail"),
         Index("ix_requests_contact_id", "contact_id", "at"),
         Index("ix_requests_account_id", "account_id"),
         Index("ix_requests_journey_id", "journey_id", "day"),
