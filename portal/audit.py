@@ -27,6 +27,7 @@ class Happened(StrEnum):
     PRIMARY_CHANGED = "primary_changed"
     INVITING_CHANGED = "inviting_changed"
     PREFERENCES_CHANGED = "preferences_changed"
+    ASKING_CHANGED = "asking_changed"
     ADDRESS_CHANGED = "address_changed"
     CORRECTION_SUGGESTED = "correction_suggested"
     DATA_EXPORTED = "data_exported"

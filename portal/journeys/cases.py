@@ -145,6 +145,12 @@ def is_disputed(db: Session, journey_id: int, day: int) -> bool:
     return db.scalar(about) is not None
 
 
+def unhappy(db: Session, contact_ids: Sequence[int]) -> set[int]:
+    """Those of these people who have an open flag."""
+    wanted = select(Flag.contact_id).where(Flag.contact_id.in_(contact_ids), Flag.closed_at.is_(None))
+    return {one for one in db.scalars(wanted) if one is not None}
+
+
 def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
     """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent."""
     conduct.drop_due_of_kinds(db, journey_id, kinds=("reminder", "call_no_answer"), why=why, now=now)

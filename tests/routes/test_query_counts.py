@@ -33,7 +33,7 @@ CUSTOMERS_PAGES = {
 STAFF_PAGES = {
     "/staff/pipeline": 16,  # one of them for each of the seven columns
     "/staff/customers": 6,
-    "/staff/customers/{lumen}": 30,
+    "/staff/customers/{lumen}": 32,
     "/staff/inbox": 18,  # with the most urgent case opened beside the list
     "/staff": 10,
 }

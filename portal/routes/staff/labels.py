@@ -1,5 +1,6 @@
 """Names of closed sets as staff read them: msgids, translated where they are shown."""
 
+from portal.accounts.asking import WHY_IT_WAITS, Became
 from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.errors import N_
 from portal.journeys.desk import Show
@@ -134,6 +135,16 @@ TOUCHPOINT_CHANNEL: dict[str, str] = {
 """As customers read it, too: by the keys of `plans.CHANNELS`."""
 
 CONVERTED_WHY = WHY_NOT
+
+WAITS_WHY = WHY_IT_WAITS
+
+BECAME: dict[Became, str] = {
+    Became.WAITING: N_("It waits until %(when)s."),
+    Became.MAIL: N_("It goes out on %(when)s."),
+    Became.CALL: N_("It became a call on %(when)s."),
+    Became.WHATSAPP: N_("It became a message to write on %(when)s."),
+    Became.CARD: N_("It has been a card in the portal since %(when)s."),
+}
 
 ROLE: dict[Role, str] = {
     Role.CONSULTANT: N_("Consultant"),

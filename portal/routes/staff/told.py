@@ -78,6 +78,7 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.TALKS, "users", N_("%(who)s made %(after)s the main contact"), N_("%(after)s is the main contact now")
     ),
     Happened.INVITING_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s let %(name)s invite colleagues")),
+    Happened.ASKING_CHANGED: Telling(Topic.WORK, "bell", N_("%(who)s decided that we ask %(name)s")),
     Happened.PREFERENCES_CHANGED: Telling(Topic.TALKS, "bell", N_("%(person)s changed how they want to be reached")),
     Happened.ADDRESS_CHANGED: Telling(Topic.TALKS, "mail", N_("%(person)s has a new e-mail address")),
     Happened.CORRECTION_SUGGESTED: Telling(
@@ -246,6 +247,9 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.INVITING_CHANGED, "revoked"): Telling(
         Topic.WORK, "users", N_("%(who)s no longer lets %(name)s invite colleagues")
     ),
+    (Happened.ASKING_CHANGED, "not_asked"): Telling(
+        Topic.WORK, "bell", N_("%(who)s decided that we don’t ask %(name)s")
+    ),
     (Happened.FLAG_CLOSED, "accepted_risk"): Telling(
         Topic.ANSWERS, "shield", N_("%(who)s closed the flag as an accepted risk"), "", "slow"
     ),
@@ -387,6 +391,7 @@ def _variant(entry: TimelineEntry) -> str:
             | Happened.COLLEAGUE_JOINED
             | Happened.CONTACT_REMOVED
             | Happened.INVITING_CHANGED
+            | Happened.ASKING_CHANGED
         ):
             return str(detail.get("how", ""))
         case Happened.FLAG_OPENED:
