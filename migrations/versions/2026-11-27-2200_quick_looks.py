@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = "2611272200"
-down_revision: str | Sequence[str] | None = "2611272130"
+down_revision: str | Sequence[str] | None = "2611272156"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -24,7 +24,7 @@ def upgrade() -> None:
         CREATE FUNCTION search_titles(asked tsquery, most integer) RETURNS SETOF bigint {BY_THE_INDEX} AS $$
             SELECT document_id FROM search_index WHERE title @@ asked ORDER BY document_id DESC LIMIT most
         $$
-        """
+        """  # noqa: S608 - of our own words only
     )
     op.execute(
         f"""

@@ -116,7 +116,8 @@ def _looks(titles: str, texts: str, *, limits: Sequence[int]) -> TextClause:
     )
 
 
-_QUICK, _THOROUGH = (40, 60, 20), (60, 120, 30, 60)
+_QUICK: tuple[int, ...] = (40, 60, 20)
+_THOROUGH: tuple[int, ...] = (60, 120, 30, 60)
 _SQLITE = {limits: _looks(_SQLITE_TITLES, _SQLITE_TEXTS, limits=limits) for limits in (_QUICK, _THOROUGH)}
 _POSTGRESQL = {limits: _looks(_POSTGRESQL_TITLES, _POSTGRESQL_TEXTS, limits=limits) for limits in (_QUICK, _THOROUGH)}
 _TEXTS = select(SearchDocument.id, SearchDocument.text, SearchDocument.folded).where(
