@@ -1,4 +1,4 @@
-"""Tags on comments, and words to quote with the person's consent."""
+"""Tags on comments, words to quote with the person's consent, and indexes that figures are read from."""
 
 from collections.abc import Sequence
 
@@ -23,6 +23,15 @@ EVENTS = [
     "quote_withdrawn",
     "answers_exported",
 ]
+
+COUNTED = "quarantined_at IS NULL AND superseded_at IS NULL"
+FIGURES = {
+    "ix_answers_figures": (
+        ["submitted_at", "invitation_id", "nps", "csat", "wants_help", "quarantined_at", "superseded_at"],
+        COUNTED,
+    ),
+    "ix_answers_comments": (["id", "submitted_at", "invitation_id"], f"{COUNTED} AND comment <> ''"),
+}
 
 
 def upgrade() -> None:
@@ -89,9 +98,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_quotes_contact_id", "quotes", ["contact_id", "asked_at"])
     op.create_index("ix_quotes_account_id", "quotes", ["account_id"])
+    op.create_index("ix_invitations_survey_id", "invitations", ["survey_id", "sent_at", "id", "expires_at"])
+    for name, (columns, where) in FIGURES.items():
+        op.create_index(name, "answers", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def downgrade() -> None:
+    for name, (_, where) in FIGURES.items():
+        op.drop_index(name, table_name="answers", sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    op.drop_index("ix_invitations_survey_id", table_name="invitations")
     op.drop_table("quotes")
     op.drop_table("answer_tags")
     remove_words("letters", "kind", ["quote_request"])

@@ -11,6 +11,7 @@ from portal.journeys.rules import Outcome
 from portal.surveys.rules import Provenance, QuarantineEnd, ShownAs
 
 COUNTED = "quarantined_at IS NULL AND superseded_at IS NULL"
+COMMENTED = f"{COUNTED} AND comment <> ''"
 
 
 class Survey(Base):
@@ -43,6 +44,7 @@ class Invitation(Base):
         CheckConstraint("(sent_at IS NULL AND suppressed_at IS NULL) OR expires_at IS NOT NULL", name="closes"),
         Index("ix_invitations_contact_id", "contact_id"),
         Index("ix_invitations_account_id", "account_id"),
+        Index("ix_invitations_survey_id", "survey_id", "sent_at", "id", "expires_at"),
     )
 
     id: Mapped[Id]
@@ -84,6 +86,19 @@ class AnswerRow(Base):
         Index("ix_answers_journey_id", "journey_id"),
         Index("ix_answers_account_id", "account_id", "submitted_at"),
         Index("ix_answers_submitted_at", "submitted_at"),
+        # All that figures need, the two columns of its own condition too (SQLite looks them up in the table otherwise).
+        Index(
+            "ix_answers_figures",
+            *("submitted_at", "invitation_id", "nps", "csat", "wants_help", "quarantined_at", "superseded_at"),
+            sqlite_where=text(COUNTED),
+            postgresql_where=text(COUNTED),
+        ),
+        Index(
+            "ix_answers_comments",
+            *("id", "submitted_at", "invitation_id"),
+            sqlite_where=text(COMMENTED),
+            postgresql_where=text(COMMENTED),
+        ),
     )
 
     id: Mapped[Id]

@@ -102,20 +102,21 @@ def stages(db: Session, locale: str) -> list[tuple[str, str]]:
 
 
 def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime) -> list[Count]:
-    """One count for each period between a bound and the next (the end left out). Two statements, however many answers."""
+    """One count for each period between a bound and the next (the end left out). Three statements, however many answers."""
     found = [Count() for _ in bounds[1:]]
     if not narrow.survey_ids:
         return found
-    for period, nps, csat, wants_help, has_comment, n in rows_of(db, _answers_by_what_they_say(narrow, bounds)):
+    for period, nps, csat, wants_help, n in rows_of(db, _answers_by_what_they_say(narrow, bounds)):
         count = found[period]
         count.answers += n
-        count.comments += n if has_comment else 0
         if nps is not None:
             count.nps[nps] += n
         if csat is not None:
             count.csat[csat] += n
         if wants_help is not None:
             count.help[bool(wants_help)] += n
+    for period, n in rows_of(db, _how_many_comments(narrow, bounds)):
+        found[period].comments = n
     for period, delivered, answered, still_open in rows_of(db, _delivered(narrow, bounds, now)):
         count = found[period]
         count.delivered, count.answered, count.still_open = delivered, answered, still_open or 0
@@ -124,10 +125,16 @@ def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: dat
 
 def _answers_by_what_they_say(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
     at = AnswerRow.submitted_at
-    has_comment = case((AnswerRow.comment != "", 1), else_=0)
-    said = (_period(at, bounds), AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help, has_comment)
+    said = (_period(at, bounds), AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help)
     query = select(*said, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
     return query.where(COUNTED, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(*said)
+
+
+def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
+    at = AnswerRow.submitted_at
+    period = _period(at, bounds)
+    query = select(period, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(period)
 
 
 def _delivered(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
@@ -189,6 +196,19 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
         return []
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
     is_open = case((Invitation.expires_at > now, 1), else_=0)
+    # Chosen first and named afterwards: else the names of all are looked up to show fifty.
+    chosen = (
+        select(Invitation.id)
+        .where(
+            Invitation.sent_at >= since,
+            Invitation.sent_at < until,
+            ~answered,
+            *_only(narrow, Invitation, Invitation.sent_at),
+        )
+        .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
+        .limit(MOST_SILENT)
+        .subquery()
+    )
     query = (
         select(
             Invitation.account_id,
@@ -202,14 +222,8 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
         .join(Contact, Contact.id == Invitation.contact_id)
         .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
         .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
-        .where(
-            Invitation.sent_at >= since,
-            Invitation.sent_at < until,
-            ~answered,
-            *_only(narrow, Invitation, Invitation.sent_at),
-        )
+        .join(chosen, chosen.c.id == Invitation.id)
         .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
-        .limit(MOST_SILENT)
     )
     found = [Silent._make(row)._replace(is_open=bool(row[4])) for row in rows_of(db, query)]
     return sorted(found, key=lambda one: not one.is_open)
