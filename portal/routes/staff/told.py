@@ -89,6 +89,9 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.WORK, "user", N_("%(who)s gave this customer to %(to)s"), N_("%(to)s is their consultant now"), "brand"
     ),
     Happened.STAFF_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s changed the team"), N_("The team changed")),
+    Happened.MEETING_KIND_CHANGED: Telling(
+        Topic.WORK, "cal", N_("%(who)s changed a kind of meeting"), N_("A kind of meeting changed")
+    ),
     Happened.DEALS_IMPORTED: Telling(
         Topic.WORK, "upload", N_("%(who)s imported won deals"), N_("Won deals were imported")
     ),
