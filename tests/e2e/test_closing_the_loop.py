@@ -48,7 +48,8 @@ def test_a_bad_answer_ends_with_the_customer_saying_solved(
     phone.get_by_role("button", name="Book the call").click()
     assert "/s/" not in phone.url
     invitation = house.post.letter(MARIA, "we meet on")
-    assert told in invitation.text
+    calendar = next(part for part in invitation.message.walk() if part.get_content_type() == "text/calendar")
+    assert told in str(calendar.get_content()).replace("\r\n ", ""), "her words are its agenda"
 
     # Carla promises something with a date, keeps it, and settles the case with a reason.
     carla.sign_in()

@@ -118,6 +118,7 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
     all_flags = desk.flags_of(ask.db, flag.account_id)
     merged = [line for line in all_flags if line.merged_into_id == flag.id]
     promises = desk.promises_of(ask.db, [flag.id, *(line.id for line in merged)])
+    duplicates = desk.duplicates_of(ask.db, flag)
     talks = desk.conversations_of(ask.db, flag.journey_id)
     planned = meetings.planned_for_flag(ask.db, flag.id, now=ask.now)
     offered = offers.last_offer(ask.db, flag.id)
@@ -134,7 +135,7 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
             (line, _score_since(line, answers)) for line in all_flags if line.id != flag.id and line not in merged
         ],
         "merged": merged,
-        "duplicates": desk.duplicates_of(ask.db, flag),
+        "duplicates": duplicates,
         "promises": promises,
         "planned": planned,
         "planned_name": planned.staff_name if planned else "",
@@ -159,7 +160,7 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
         "reply": empty_form({"key": new_nonce()}),
         "promise": empty_form(),
         "handover": empty_form(),
-        "merge": empty_form({"duplicate": [line.id for line in desk.duplicates_of(ask.db, flag)]}),
+        "merge": empty_form({"duplicate": [line.id for line in duplicates]}),
         "reopening": empty_form(),
         "assignment": empty_form({"staff": flag.owner_id}),
         "names": desk.actor_names(ask.db, [flag.resolved_by]) if flag.resolved_by else {},

@@ -191,7 +191,7 @@ def test_duplicates_of_one_person_go_on_in_one_case_and_end_with_it(
         assert (ended.flag_id, ended.outcome, ended.by) == (same, FlagOutcome.MERGED, f"staff:{cast.carla}")
         assert db.get_one(JourneyRow, road.lumen).open_flags == 2
         assert cases.is_disputed(db, road.lumen, 30), "its answer is still in dispute: it goes on in the other case"
-    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "resolved", "note": "Done"})
+    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "resolved", "reason": "1", "note": "Done"})
     with database.read() as db:
         assert not cases.is_disputed(db, road.lumen, 30)
         settled = db.scalars(select(AuditEvent).where(AuditEvent.what == Happened.CONTACT_SETTLED)).all()
@@ -206,13 +206,13 @@ def test_duplicates_of_one_person_go_on_in_one_case_and_end_with_it(
 def test_staff_re_open_with_a_reason_but_not_what_was_lost(
     carla: TestClient, flag: int, cast: Cast, database: Database, house: House
 ) -> None:
-    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "accepted_risk", "note": "So be it"})
+    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "accepted_risk", "reason": "1", "note": "So be it"})
     assert carla.post(f"/staff/flags/{flag}/reopening", data={"reason": "They called again."}).status_code == 303
     with database.read() as db:
         undone = db.scalars(select(Resolution)).one()
         assert db.get_one(Flag, flag).closed_at is None
     assert (undone.undone_by, undone.undone_words) == (f"staff:{cast.carla}", "They called again.")
-    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "lost", "note": "Gone"})
+    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "lost", "reason": "1", "note": "Gone"})
     assert carla.post(f"/staff/flags/{flag}/reopening", data={"reason": "x"}).status_code == 422
 
 
@@ -221,15 +221,14 @@ def test_a_reason_is_chosen_where_there_are_any(
 ) -> None:
     assert carla.get("/admin/reasons").status_code == 403
     assert rui.post("/admin/reasons", data={"words_en": "Fixed", "words_pt": ""}).status_code == 422
-    rui.post("/admin/reasons", data={"words_en": "Fixed", "words_pt": "Corrigido"})
-    rui.post("/admin/reasons", data={"words_en": "Price", "words_pt": "Preço"})
+    rui.post("/admin/reasons", data={"words_en": "Weather", "words_pt": "Clima"})
     with database.read() as db:
-        fixed, price = reasons.reasons(db, retired=True)
+        fixed, *_, before, price = reasons.reasons(db, retired=True)
     rui.post(f"/admin/reasons/{price.id}/up")
     rui.post(f"/admin/reasons/{price.id}/retirement")
     with database.read() as db:
-        assert [one.words_en for one in reasons.reasons(db, retired=True)] == ["Price", "Fixed"]
-        assert [one.words_en for one in reasons.reasons(db, retired=False)] == ["Fixed"]
+        assert [one.id for one in reasons.reasons(db, retired=True)][-2:] == [price.id, before.id]
+        assert price.id not in {one.id for one in reasons.reasons(db, retired=False)}
     done = {"outcome": "resolved", "note": "Done"}
     assert carla.post(f"/staff/flags/{flag}/resolution", data=done).status_code == 422
     assert carla.post(f"/staff/flags/{flag}/resolution", data={**done, "reason": str(price.id)}).status_code == 422
@@ -253,7 +252,7 @@ def test_the_customer_confirms_and_rates_again_and_recovery_is_measured(
     carla: TestClient, maria: TestClient, flag: int, cast: Cast, database: Database, signed_in: SignIn
 ) -> None:
     assert maria.post(f"/told-us/{flag}/rating", data={"csat": "4"}).status_code == 409
-    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "resolved", "note": "Done"})
+    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "resolved", "reason": "1", "note": "Done"})
     with database.read() as db:
         resolution = db.scalars(select(Resolution)).one()
     joao = signed_in(contact_id=cast.joao)
@@ -273,7 +272,10 @@ def test_the_customer_confirms_and_rates_again_and_recovery_is_measured(
 
 
 def test_what_staff_wrote_for_themselves_stays_theirs(carla: TestClient, maria: TestClient, flag: int) -> None:
-    carla.post(f"/staff/flags/{flag}/resolution", data={"outcome": "accepted_risk", "note": "They are difficult."})
+    carla.post(
+        f"/staff/flags/{flag}/resolution",
+        data={"outcome": "accepted_risk", "reason": "1", "note": "They are difficult."},
+    )
     page = maria.get("/told-us").text
     assert "The tablet loses the count." in page
     assert "They are difficult." not in page
