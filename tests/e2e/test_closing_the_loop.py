@@ -68,6 +68,14 @@ def test_a_bad_answer_ends_with_the_customer_saying_solved(
     expect(phone.get_by_role("blockquote")).to_have_text(told)
     expect(phone.get_by_text("Offline counting on every tablet")).to_be_visible()
 
+    # They meet; then the promise is kept.
+    house.live_until(day=35, hour=14)
+    carla.sign_in()
+    desk.goto(f"{house.address}/staff/meetings")
+    desk.get_by_role("button", name="We met: Maria Souza").click()
+    desk.goto(case)
+    if not desk.get_by_role("button", name="Done: Offline counting on every tablet").is_visible():
+        desk.locator("summary", has_text="Promise something").click()
     desk.get_by_role("button", name="Done: Offline counting on every tablet").click()
     expect(desk.get_by_text("Everything that was promised is done.")).to_be_visible()
     if not desk.get_by_role("radio", name=re.compile("^Resolved")).is_visible():
@@ -82,7 +90,9 @@ def test_a_bad_answer_ends_with_the_customer_saying_solved(
     phone.goto(house.post.letter(MARIA, "is it solved for you?").link("/resolutions/"))
     expect(phone.get_by_text("It counts without wifi now.")).to_be_visible()
     phone.get_by_role("button", name="Yes, solved").click()
-    phone.get_by_role("link", name="See what you told us").click()
+    expect(phone.get_by_role("link", name="See what you told us")).to_have_attribute("href", "/told-us")
+    maria.come_back()
+    phone.goto(f"{house.address}/told-us")
     phone.get_by_role("radio", name=re.compile("^4")).check()
     phone.get_by_role("button", name="Send", exact=True).click()
     expect(phone.get_by_text(re.compile("and 4 since"))).to_be_visible()
