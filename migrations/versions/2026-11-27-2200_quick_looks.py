@@ -24,7 +24,7 @@ def upgrade() -> None:
         CREATE FUNCTION search_titles(asked tsquery, most integer) RETURNS SETOF bigint {BY_THE_INDEX} AS $$
             SELECT document_id FROM search_index WHERE title @@ asked ORDER BY document_id DESC LIMIT most
         $$
-        """
+        """  # noqa: S608 - of our own words only
     )
     op.execute(
         f"""
