@@ -43,6 +43,7 @@ from portal.places import STATIC
 from portal.routes import demo
 from portal.routes.admin import lessons, sections
 from portal.routes.admin import plans as admin_plans
+from portal.routes.admin import reasons as admin_reasons
 from portal.routes.api import (
     accounts,
     activities,
@@ -65,6 +66,7 @@ from portal.routes.customer import (
     refer,
     start,
     team,
+    told_us,
     wishes,
 )
 from portal.routes.customer import messages as own_messages
@@ -78,7 +80,9 @@ from portal.routes.public import (
     friend,
     joining,
     media,
+    offered_times,
     preferences,
+    quote,
     resolution,
     sign_in,
     survey,
@@ -101,6 +105,7 @@ from portal.routes.staff import (
     pipeline,
     public_plans,
     set_aside,
+    survey_results,
 )
 from portal.routes.staff import insights as staff_insights
 from portal.routes.staff import messages as staff_messages
@@ -112,6 +117,8 @@ from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 CUSTOMER_PAGES: Sequence[APIRouter] = [
     home.pages,
     plan.pages,
+    told_us.pages,
+    offered_times.own_pages,
     milestones.pages,
     check_ins.pages,
     own_survey.pages,
@@ -128,9 +135,11 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
     resolution.pages,
+    quote.pages,
     friend.pages,
     public_plan.pages,
     doubt_meeting.pages,
+    offered_times.pages,
     sealed_meeting.pages,
     calendar.pages,
     media.pages,
@@ -162,6 +171,8 @@ STAFF_PAGES: Sequence[APIRouter] = [
     people.pages,
     own_settings.pages,
     staff_insights.pages,
+    survey_results.pages,
+    survey_results.files,
     staff_referrals.pages,
     staff_referrals.rewards,
     staff_messages.pages,
@@ -172,6 +183,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
 ]
 ADMIN_PAGES: Sequence[APIRouter] = [
     admin_plans.pages,
+    admin_reasons.pages,
     lessons.pages,
 ]
 API_CALLS: Sequence[APIRouter] = [

@@ -46,10 +46,12 @@ class Kind(StrEnum):
     SURVEY_90 = "survey_90"
     SURVEY_REMINDER = "survey_reminder"
     SURVEY_CONFIRM = "survey_confirm"
+    QUOTE_REQUEST = "quote_request"
     CONGRATULATIONS = "congratulations"
     FLAG_OPENED = "flag_opened"
     FLAG_LATE = "flag_late"
     FLAG_RESOLVED = "flag_resolved"
+    FLAG_HANDED_OVER = "flag_handed_over"
     STUCK = "stuck"
     STAGNATION = "stagnation"
     STAGNATION_MANAGER = "stagnation_manager"
@@ -125,9 +127,11 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_90: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
     Kind.SURVEY_CONFIRM: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.QUOTE_REQUEST: Manner(Purpose.REFERRAL, Sender.CONSULTANT, Rank.SINGLE, also=Purpose.SURVEY),
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_LATE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
+    Kind.FLAG_HANDED_OVER: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_RESOLVED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.STUCK: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.STAGNATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),

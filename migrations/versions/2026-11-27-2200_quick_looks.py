@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = "2611272200"
-down_revision: str | Sequence[str] | None = "2611272130"
+down_revision: str | Sequence[str] | None = "2611272156"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

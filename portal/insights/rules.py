@@ -89,7 +89,8 @@ class Share:
         p, n, z2 = self.k / self.n, self.n, Z95**2
         centre = (p + z2 / (2 * n)) / (1 + z2 / n)
         half = Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        # Rounding must not leave out the share itself where nobody, or everybody, is counted.
+        return max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p))
 
     @property
     def trust(self) -> Trust:

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import Outcome
-from portal.surveys.rules import Provenance, QuarantineEnd
+from portal.surveys.rules import Provenance, QuarantineEnd, ShownAs
 
 COUNTED = "quarantined_at IS NULL AND superseded_at IS NULL"
+COMMENTED = f"{COUNTED} AND comment <> ''"
 
 
 class Survey(Base):
@@ -43,6 +44,7 @@ class Invitation(Base):
         CheckConstraint("(sent_at IS NULL AND suppressed_at IS NULL) OR expires_at IS NOT NULL", name="closes"),
         Index("ix_invitations_contact_id", "contact_id"),
         Index("ix_invitations_account_id", "account_id"),
+        Index("ix_invitations_survey_id", "survey_id", "sent_at", "id", "expires_at"),
     )
 
     id: Mapped[Id]
@@ -84,6 +86,19 @@ class AnswerRow(Base):
         Index("ix_answers_journey_id", "journey_id"),
         Index("ix_answers_account_id", "account_id", "submitted_at"),
         Index("ix_answers_submitted_at", "submitted_at"),
+        # All that figures need, the two columns of its own condition too (SQLite looks them up in the table otherwise).
+        Index(
+            "ix_answers_figures",
+            *("submitted_at", "invitation_id", "nps", "csat", "wants_help", "quarantined_at", "superseded_at"),
+            sqlite_where=text(COUNTED),
+            postgresql_where=text(COUNTED),
+        ),
+        Index(
+            "ix_answers_comments",
+            *("id", "submitted_at", "invitation_id"),
+            sqlite_where=text(COMMENTED),
+            postgresql_where=text(COMMENTED),
+        ),
     )
 
     id: Mapped[Id]
@@ -143,3 +158,53 @@ class Draft(Base):
     invitation_id: Mapped[int] = mapped_column(ForeignKey("invitations.id", ondelete="CASCADE"), primary_key=True)
     typed: Mapped[dict[str, Any]]
     saved_at: Mapped[datetime]
+
+
+class AnswerTag(Base):
+    """A word that a colleague put on a comment, to find it again among others like it."""
+
+    __tablename__ = "answer_tags"
+    __table_args__ = (Index("ix_answer_tags_folded", "folded"),)
+
+    answer_id: Mapped[int] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True)
+    folded: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Without case and accents: `Preço` and `preco` are one tag."""
+    tag: Mapped[str] = mapped_column(String(40))
+    """As it was first written."""
+    at: Mapped[datetime]
+    by: Mapped[By]
+
+
+class Quote(Base):
+    """Somebody's words that we asked to show others, and what they said to that. Only with a consent that stands may they
+    be shown: with exactly these words, under the name that the person chose."""
+
+    __tablename__ = "quotes"
+    __table_args__ = (
+        CheckConstraint("(consented_at IS NULL) = (shown_as IS NULL)", name="consented_somehow"),
+        CheckConstraint("consented_at IS NULL OR consent <> ''", name="consented_to_words"),
+        CheckConstraint("declined_at IS NULL OR consented_at IS NULL", name="declined_or_consented"),
+        CheckConstraint("withdrawn_at IS NULL OR consented_at IS NOT NULL", name="withdrawn_after_consent"),
+        Index("ix_quotes_contact_id", "contact_id", "asked_at"),
+        Index("ix_quotes_account_id", "account_id"),
+    )
+
+    id: Mapped[Id]
+    answer_id: Mapped[int] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"), unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"))
+    words: Mapped[str] = mapped_column(String(1000))
+    """A part of their comment, or all of it, letter for letter."""
+    nonce: Mapped[str] = mapped_column(String(40))
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[By]
+    consented_at: Mapped[datetime | None]
+    consent: Mapped[str] = mapped_column(String(500), default="")
+    """The sentence they agreed to, as they read it."""
+    shown_as: Mapped[ShownAs | None] = mapped_column(choice(ShownAs, "shown_as"))
+    declined_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+
+    @property
+    def may_be_shown(self) -> bool:
+        return self.consented_at is not None and self.withdrawn_at is None

@@ -15,6 +15,7 @@ from portal.insights.rules import Nps, Share, Trust
 from portal.policy import Permission
 from portal.routes.staff.whose import ALL, Whose, whose
 from portal.surveys import figures
+from portal.surveys.coverage import silent_people
 from portal.surveys.figures import Tally
 
 pages = staff_pages(Permission.SEE_FIGURES)
@@ -102,8 +103,8 @@ def _figures(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
         "csat_change": rules.change_of_share(scores.csat, earlier.csat),
         "response_change": rules.change_of_share(scores.response, earlier.response),
         "months": months,
-        "by_month": _by_month(months, ask.locale),
-        "faces": _faces(scores, ask.locale),
+        "by_month": by_month(months, ask.locale),
+        "faces": faces(scores, ask.locale),
         "by_survey": [(day, _scores(t for t in lately if t.day == day)) for day in SURVEY_DAYS],
         "by_consultant": [
             Line(person.name, _scores(t for t in lately if t.owner_id == person.id))
@@ -115,6 +116,7 @@ def _figures(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
         "cohort": max((s.entered for s in stages), default=0),
         "longest": max((s.p90_days or 0 for s in stages), default=0),
         "lost": sum(s.lost for s in stages),
+        "silent": silent_people(ask.db, now=ask.now, owner_id=owner_id),
         "Trust": Trust,
         "points": points,
     }
@@ -163,7 +165,7 @@ def points(score: float) -> str:
     return f"+{whole}" if whole > 0 else f"\N{MINUS SIGN}{-whole}" if whole < 0 else "0"
 
 
-def _by_month(months: Sequence[Month], locale: str) -> dict[str, Any]:
+def by_month(months: Sequence[Month], locale: str) -> dict[str, Any]:
     """The score by month, twice; empty unless at least two months in a row have answers enough for one.
 
     A month without a score would leave a hole that a line hides, so only the latest unbroken run is drawn.
@@ -216,7 +218,7 @@ def _by_month(months: Sequence[Month], locale: str) -> dict[str, Any]:
 _FACES = (N_("Very happy"), N_("Happy"), N_("It’s okay"), N_("Unhappy"), N_("Very unhappy"))
 
 
-def _faces(scores: Scores, locale: str) -> dict[str, Any]:
+def faces(scores: Scores, locale: str) -> dict[str, Any]:
     """How satisfied they said they are, best first: the bar, and its parts as (words, count)."""
     if not scores.csat.n:
         return {}

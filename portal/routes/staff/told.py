@@ -78,6 +78,7 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.TALKS, "users", N_("%(who)s made %(after)s the main contact"), N_("%(after)s is the main contact now")
     ),
     Happened.INVITING_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s let %(name)s invite colleagues")),
+    Happened.ASKING_CHANGED: Telling(Topic.WORK, "bell", N_("%(who)s decided that we ask %(name)s")),
     Happened.PREFERENCES_CHANGED: Telling(Topic.TALKS, "bell", N_("%(person)s changed how they want to be reached")),
     Happened.ADDRESS_CHANGED: Telling(Topic.TALKS, "mail", N_("%(person)s has a new e-mail address")),
     Happened.CORRECTION_SUGGESTED: Telling(
@@ -89,6 +90,9 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.WORK, "user", N_("%(who)s gave this customer to %(to)s"), N_("%(to)s is their consultant now"), "brand"
     ),
     Happened.STAFF_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s changed the team"), N_("The team changed")),
+    Happened.MEETING_KIND_CHANGED: Telling(
+        Topic.WORK, "cal", N_("%(who)s changed a kind of meeting"), N_("A kind of meeting changed")
+    ),
     Happened.DEALS_IMPORTED: Telling(
         Topic.WORK, "upload", N_("%(who)s imported won deals"), N_("Won deals were imported")
     ),
@@ -132,6 +136,15 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.ANSWERS, "mail", N_("%(who)s asked %(person)s whether an answer is theirs")
     ),
     Happened.SURVEY_DISCARDED: Telling(Topic.ANSWERS, "x", N_("%(who)s discarded an answer that was set aside")),
+    Happened.COMMENT_TAGGED: Telling(Topic.ANSWERS, "tune", N_("%(who)s tagged a comment")),
+    Happened.COMMENT_UNTAGGED: Telling(Topic.ANSWERS, "tune", N_("%(who)s took a tag off a comment")),
+    Happened.QUOTE_ASKED: Telling(Topic.ANSWERS, "mail", N_("%(who)s asked %(person)s whether we may quote them")),
+    Happened.QUOTE_ALLOWED: Telling(Topic.ANSWERS, "heart", N_("%(person)s lets us quote them"), "", "ok"),
+    Happened.QUOTE_DECLINED: Telling(Topic.ANSWERS, "x", N_("%(person)s would rather not be quoted")),
+    Happened.QUOTE_WITHDRAWN: Telling(
+        Topic.ANSWERS, "exit", N_("%(person)s took back their words: they may not be quoted any more"), "", "slow"
+    ),
+    Happened.ANSWERS_EXPORTED: Telling(Topic.WORK, "down", N_("%(who)s took away answers as a file")),
     Happened.CONVERSATION_LOGGED: Telling(
         Topic.TALKS, "phone", N_("%(who)s talked with %(person)s (%(channel)s): %(result)s"), "", "cool"
     ),
@@ -148,6 +161,9 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.FLAG_LATE: Telling(
         Topic.ANSWERS, "hour", N_("Nobody acted on the flag in time; the managers were told"), "", "bad"
     ),
+    Happened.FLAG_HANDED_OVER: Telling(Topic.ANSWERS, "users", N_("%(who)s handed the flag over to a colleague")),
+    Happened.FLAG_RATED: Telling(Topic.ANSWERS, "star", N_("%(who)s rated us again after the flag")),
+    Happened.CASE_REASONS_CHANGED: Telling(Topic.WORK, "list", N_("%(who)s changed the reasons for flags")),
     Happened.ACTIVITY_CREATED: Telling(Topic.WORK, "plus", N_("New on the list: %(activity)s")),
     Happened.ACTIVITY_COMPLETED: Telling(
         Topic.WORK, "check", N_("%(who)s did: %(activity)s"), N_("Done: %(activity)s"), "ok"
@@ -231,9 +247,13 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.INVITING_CHANGED, "revoked"): Telling(
         Topic.WORK, "users", N_("%(who)s no longer lets %(name)s invite colleagues")
     ),
+    (Happened.ASKING_CHANGED, "not_asked"): Telling(
+        Topic.WORK, "bell", N_("%(who)s decided that we don’t ask %(name)s")
+    ),
     (Happened.FLAG_CLOSED, "accepted_risk"): Telling(
         Topic.ANSWERS, "shield", N_("%(who)s closed the flag as an accepted risk"), "", "slow"
     ),
+    (Happened.FLAG_CLOSED, "merged"): Telling(Topic.ANSWERS, "link", N_("%(who)s merged the flag into another one")),
     (Happened.FLAG_CLOSED, "lost"): Telling(Topic.ANSWERS, "exit", N_("%(who)s closed the flag as lost"), "", "bad"),
     (Happened.FLAG_OPENED, "consultant"): Telling(Topic.ANSWERS, "flag", N_("%(who)s raised a flag"), "", "bad"),
     (Happened.FLAG_OPENED, "conversation"): Telling(
@@ -371,6 +391,7 @@ def _variant(entry: TimelineEntry) -> str:
             | Happened.COLLEAGUE_JOINED
             | Happened.CONTACT_REMOVED
             | Happened.INVITING_CHANGED
+            | Happened.ASKING_CHANGED
         ):
             return str(detail.get("how", ""))
         case Happened.FLAG_OPENED:

@@ -1,0 +1,442 @@
+"""What the answers to one survey come to, narrowed to whom one asks about: counts, who is silent, comments, rows to take
+away. Only verified answers, the latest version of each; the database counts."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, case, func, literal, select
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import Account, Contact, Staff
+from portal.db import rows_of
+from portal.journeys.models import JourneyRow, StageRow, Visit
+from portal.search.rules import fold
+from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
+from portal.surveys.rules import Provenance, SurveyForm
+from portal.surveys.stored import survey_form
+
+COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
+_HAS_COMMENT = and_(COUNTED, AnswerRow.comment != "")
+MOST_SILENT = 50
+PAGE = 25
+MOST_SEARCHED = 20_000
+"""Comments that one search reads, newest first: accents are folded here, since neither database does it alike."""
+
+
+class Narrow(NamedTuple):
+    """About whom one asks. An answer belongs to the stage that the customer was in when it came, a survey that was
+    delivered to the stage in which it was."""
+
+    survey_ids: tuple[int, ...]
+    """Every version of one survey."""
+    stage: str | None = None
+    plan: str | None = None
+    language: str | None = None
+    owner_id: int | None = None
+
+
+@dataclass
+class Count:
+    """What came in within one period: answers by what they say, and what became of those delivered in it."""
+
+    answers: int = 0
+    nps: Counter[int] = field(default_factory=Counter)
+    csat: Counter[int] = field(default_factory=Counter)
+    help: Counter[bool] = field(default_factory=Counter)
+    comments: int = 0
+    delivered: int = 0
+    answered: int = 0
+    """Of those delivered, however much later."""
+    still_open: int = 0
+    """Of those delivered, not answered yet, and it can still be."""
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            self.answers + other.answers,
+            self.nps + other.nps,
+            self.csat + other.csat,
+            self.help + other.help,
+            self.comments + other.comments,
+            self.delivered + other.delivered,
+            self.answered + other.answered,
+            self.still_open + other.still_open,
+        )
+
+
+# Which surveys there are
+
+
+class Listed(NamedTuple):
+    """A survey: its newest version, and the numbers of all of them."""
+
+    form: SurveyForm
+    ids: tuple[int, ...]
+
+
+def surveys(db: Session) -> list[Listed]:
+    """Every survey that was ever asked, the oldest key first."""
+    versions: dict[str, list[Survey]] = {}
+    for row in db.scalars(select(Survey).order_by(Survey.key, Survey.version)):
+        versions.setdefault(row.key, []).append(row)
+    return [Listed(survey_form(rows[-1]), tuple(row.id for row in rows)) for rows in versions.values()]
+
+
+def plans(db: Session) -> Sequence[str]:
+    """The plans that were sold, by name."""
+    return db.scalars(select(Account.plan).where(Account.plan != "").distinct().order_by(Account.plan).limit(50)).all()
+
+
+def stages(db: Session, locale: str) -> list[tuple[str, str]]:
+    """Key and name of every stage, in their order."""
+    name = StageRow.name_pt if locale == "pt-BR" else StageRow.name_en
+    found: dict[str, str] = {}
+    for key, title in db.execute(select(StageRow.key, name).order_by(StageRow.pipeline_id, StageRow.position)):
+        found.setdefault(key, title)
+    return list(found.items())
+
+
+# Counting
+
+
+def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime) -> list[Count]:
+    """One count for each period between a bound and the next (the end left out). Three statements, however many answers."""
+    found = [Count() for _ in bounds[1:]]
+    if not narrow.survey_ids:
+        return found
+    for period, nps, csat, wants_help, n in rows_of(db, _answers_by_what_they_say(narrow, bounds)):
+        count = found[period]
+        count.answers += n
+        if nps is not None:
+            count.nps[nps] += n
+        if csat is not None:
+            count.csat[csat] += n
+        if wants_help is not None:
+            count.help[bool(wants_help)] += n
+    for period, n in rows_of(db, _how_many_comments(narrow, bounds)):
+        found[period].comments = n
+    for period, delivered, answered, still_open in rows_of(db, _delivered(narrow, bounds, now)):
+        count = found[period]
+        count.delivered, count.answered, count.still_open = delivered, answered, still_open or 0
+    return found
+
+
+def _answers_by_what_they_say(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
+    at = AnswerRow.submitted_at
+    said = (_period(at, bounds), AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help)
+    query = select(*said, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    return query.where(COUNTED, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(*said)
+
+
+def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
+    at = AnswerRow.submitted_at
+    period = _period(at, bounds)
+    query = select(period, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(period)
+
+
+def _delivered(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
+    at, answer = Invitation.sent_at, AnswerRow.id
+    waits = and_(answer.is_(None), Invitation.expires_at > now)
+    period = _period(at, bounds)
+    return (
+        select(period, func.count(), func.count(answer), func.sum(case((waits, 1), else_=0)))
+        .select_from(Invitation)
+        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
+        .where(at >= bounds[0], at < bounds[-1], *_only(narrow, Invitation, at))
+        .group_by(period)
+    )
+
+
+def _period(at: Any, bounds: Sequence[datetime]) -> ColumnElement[int]:
+    inner = [(at < end, literal(n)) for n, end in enumerate(bounds[1:-1])]
+    return case(*inner, else_=literal(len(inner))) if inner else literal(0)
+
+
+def _only(narrow: Narrow, row: Any, at: Any) -> list[Any]:
+    """The conditions on answers or invitations (`row`), of which `at` is the moment that counts."""
+    wanted: list[Any] = [Invitation.survey_id.in_(narrow.survey_ids)]
+    if narrow.owner_id is not None:
+        wanted.append(row.journey_id.in_(select(JourneyRow.id).where(JourneyRow.owner_id == narrow.owner_id)))
+    if narrow.plan is not None:
+        wanted.append(row.account_id.in_(select(Account.id).where(Account.plan == narrow.plan)))
+    if narrow.language is not None:
+        wanted.append(row.contact_id.in_(select(Contact.id).where(Contact.language == narrow.language)))
+    if narrow.stage is not None:
+        there = select(Visit.id).where(
+            Visit.journey_id == row.journey_id,
+            Visit.stage_id.in_(select(StageRow.id).where(StageRow.key == narrow.stage)),
+            Visit.entered_at <= at,
+            (Visit.left_at.is_(None)) | (Visit.left_at > at),
+        )
+        wanted.append(there.correlate(row.__table__).exists())
+    return wanted
+
+
+# Who is silent
+
+
+class Silent(NamedTuple):
+    """Somebody whom the survey reached and who has said nothing."""
+
+    account_id: int
+    account_name: str
+    contact_name: str
+    sent_at: datetime
+    is_open: bool
+    """Whether they can still answer."""
+    owner_name: str
+
+
+def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now: datetime) -> list[Silent]:
+    """Those who were asked in the period and have not answered; whose survey closes next comes first, then the latest."""
+    if not narrow.survey_ids:
+        return []
+    answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
+    is_open = case((Invitation.expires_at > now, 1), else_=0)
+    # Chosen first and named afterwards: else the names of all are looked up to show fifty.
+    chosen = (
+        select(Invitation.id)
+        .where(
+            Invitation.sent_at >= since,
+            Invitation.sent_at < until,
+            ~answered,
+            *_only(narrow, Invitation, Invitation.sent_at),
+        )
+        .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
+        .limit(MOST_SILENT)
+        .subquery()
+    )
+    query = (
+        select(
+            Invitation.account_id,
+            Account.name,
+            Contact.name,
+            Invitation.sent_at,
+            is_open,
+            func.coalesce(Staff.name, ""),
+        )
+        .join(Account, Account.id == Invitation.account_id)
+        .join(Contact, Contact.id == Invitation.contact_id)
+        .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
+        .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
+        .join(chosen, chosen.c.id == Invitation.id)
+        .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
+    )
+    found = [Silent._make(row)._replace(is_open=bool(row[4])) for row in rows_of(db, query)]
+    return sorted(found, key=lambda one: not one.is_open)
+
+
+# Comments
+
+
+class Comment(NamedTuple):
+    """What somebody wrote, with who and what else they said."""
+
+    id: int
+    words: str
+    nps: int | None
+    csat: int | None
+    submitted_at: datetime
+    account_id: int
+    account_name: str
+    contact_name: str
+    language: str
+    tags: tuple[str, ...] = ()
+    quote: Quote | None = None
+
+
+class Asked(NamedTuple):
+    """Which comments: of a period, with words or a tag in them, those before one (for the next page)."""
+
+    since: datetime
+    until: datetime
+    words: str = ""
+    tag: str = ""
+    before: int | None = None
+    ids: tuple[int, ...] | None = None
+    """Only these, where a theme was chosen."""
+    with_words: bool = True
+    """Only answers with a comment; a file may hold all of them."""
+
+
+class Page(NamedTuple):
+    comments: list[Comment]
+    older: int | None
+    """Where the next page begins; None: there is none."""
+    is_cut: bool = False
+    """Whether there were more comments than one search reads."""
+
+
+def comments(db: Session, narrow: Narrow, asked: Asked) -> Page:
+    """The comments asked for, newest first. At most four statements."""
+    if not narrow.survey_ids:
+        return Page([], None)
+    ids, is_cut = _found(db, narrow, asked)
+    shown = ids[:PAGE]
+    return Page(_whole(db, shown), shown[-1] if len(ids) > PAGE else None, is_cut)
+
+
+def _found(db: Session, narrow: Narrow, asked: Asked) -> tuple[list[int], bool]:
+    """The numbers of a page and one more."""
+    wanted = _comments(narrow, asked, AnswerRow.id, AnswerRow.comment if asked.words else literal(""))
+    words = fold(asked.words).split()
+    if not words:
+        return [row[0] for row in rows_of(db, wanted.limit(PAGE + 1))], False
+    rows = rows_of(db, wanted.limit(MOST_SEARCHED))
+    found = []
+    for number, text in rows:
+        folded = fold(text)
+        if all(word in folded for word in words):
+            found.append(number)
+            if len(found) > PAGE:
+                break
+    return found, len(rows) == MOST_SEARCHED and len(found) <= PAGE
+
+
+def _comments(narrow: Narrow, asked: Asked, *columns: Any) -> Any:
+    at = AnswerRow.submitted_at
+    query = (
+        select(*columns)
+        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+        .where(_HAS_COMMENT, at >= asked.since, at < asked.until, *_only(narrow, AnswerRow, at))
+        .order_by(AnswerRow.id.desc())
+    )
+    if asked.before is not None:
+        query = query.where(AnswerRow.id < asked.before)
+    return query.where(*_chosen(asked))
+
+
+def _chosen(asked: Asked) -> list[Any]:
+    wanted: list[Any] = [] if asked.ids is None else [AnswerRow.id.in_(asked.ids)]
+    if asked.tag:
+        tagged = select(AnswerTag.answer_id).where(AnswerTag.folded == fold(asked.tag).strip())
+        wanted.append(AnswerRow.id.in_(tagged))
+    return wanted
+
+
+def _whole(db: Session, ids: Sequence[int]) -> list[Comment]:
+    if not ids:
+        return []
+    tags: dict[int, list[str]] = {}
+    for number, tag in db.execute(
+        select(AnswerTag.answer_id, AnswerTag.tag).where(AnswerTag.answer_id.in_(ids)).order_by(AnswerTag.folded)
+    ):
+        tags.setdefault(number, []).append(tag)
+    quotes = {quote.answer_id: quote for quote in db.scalars(select(Quote).where(Quote.answer_id.in_(ids)))}
+    rows = db.execute(
+        select(
+            AnswerRow.id, AnswerRow.comment, AnswerRow.nps, AnswerRow.csat, AnswerRow.submitted_at,
+            AnswerRow.account_id, Account.name, Contact.name, Contact.language,
+        )
+        .join(Account, Account.id == AnswerRow.account_id)
+        .join(Contact, Contact.id == AnswerRow.contact_id)
+        .where(AnswerRow.id.in_(ids))
+        .order_by(AnswerRow.id.desc())
+    )  # fmt: skip
+    return [Comment(*row, tags=tuple(tags.get(row[0], ())), quote=quotes.get(row[0])) for row in rows]
+
+
+def comment(db: Session, answer_id: int) -> Comment | None:
+    """One comment that counts, or None."""
+    is_one = db.scalar(select(AnswerRow.id).where(AnswerRow.id == answer_id, _HAS_COMMENT))
+    return next(iter(_whole(db, [answer_id])), None) if is_one else None
+
+
+def tags_in_use(db: Session, narrow: Narrow, asked: Asked) -> list[tuple[str, int]]:
+    """The tags on the comments of the period, with how many have each; the most used first."""
+    if not narrow.survey_ids:
+        return []
+    inside = _comments(narrow, _all_of(asked), AnswerRow.id).order_by(None)
+    query = (
+        select(func.min(AnswerTag.tag), func.count())
+        .where(AnswerTag.answer_id.in_(inside))
+        .group_by(AnswerTag.folded)
+        .order_by(func.count().desc(), AnswerTag.folded)
+        .limit(40)
+    )
+    return [(tag, n) for tag, n in rows_of(db, query)]
+
+
+def _all_of(asked: Asked) -> Asked:
+    """Every comment of the period."""
+    return Asked(asked.since, asked.until)
+
+
+class Said(NamedTuple):
+    """A comment as themes need it."""
+
+    id: int
+    words: str
+    language: str
+    nps: int | None
+    csat: int | None
+
+
+def said(db: Session, narrow: Narrow, asked: Asked, *, most: int) -> list[Said]:
+    """The newest comments of the period, whatever page one is on."""
+    if not narrow.survey_ids:
+        return []
+    columns = (AnswerRow.id, AnswerRow.comment, Contact.language, AnswerRow.nps, AnswerRow.csat)
+    query = _comments(narrow, _all_of(asked), *columns)
+    return [Said(*row) for row in rows_of(db, query.join(Contact, Contact.id == AnswerRow.contact_id).limit(most))]
+
+
+# To take away
+
+
+class Taken(NamedTuple):
+    """One answer as a line of a file."""
+
+    id: int
+    submitted_at: datetime
+    account: str
+    plan: str
+    contact: str
+    email: str | None
+    language: str
+    consultant: str
+    provenance: Provenance
+    csat: int | None
+    nps: int | None
+    wants_help: bool | None
+    comment: str
+    tags: str
+
+
+def answers_to_take(db: Session, narrow: Narrow, asked: Asked, *, most: int) -> Iterator[Taken]:
+    """The answers of the period, newest first, at most so many. Two statements."""
+    if not narrow.survey_ids:
+        return
+    at = AnswerRow.submitted_at
+    query = (
+        select(
+            AnswerRow.id, at, Account.name, Account.plan, Contact.name, Contact.email, Contact.language,
+            func.coalesce(Staff.name, ""), AnswerRow.provenance, AnswerRow.csat, AnswerRow.nps, AnswerRow.wants_help,
+            AnswerRow.comment,
+        )
+        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+        .join(Account, Account.id == AnswerRow.account_id)
+        .join(Contact, Contact.id == AnswerRow.contact_id)
+        .join(JourneyRow, JourneyRow.id == AnswerRow.journey_id)
+        .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
+        .where(COUNTED, at >= asked.since, at < asked.until, *_only(narrow, AnswerRow, at), *_chosen(asked))
+        .order_by(AnswerRow.id.desc())
+        .limit(most)
+    )  # fmt: skip
+    if asked.with_words:
+        query = query.where(AnswerRow.comment != "")
+    words = fold(asked.words).split()
+    tags: dict[int, list[str]] = {}
+    inside = query.with_only_columns(AnswerRow.id).subquery()
+    for number, tag in rows_of(
+        db, select(AnswerTag.answer_id, AnswerTag.tag).join(inside, inside.c.id == AnswerTag.answer_id)
+    ):
+        tags.setdefault(number, []).append(tag)
+    for row in rows_of(db, query):
+        taken = Taken._make((*row, ", ".join(sorted(tags.get(row[0], ())))))
+        folded = fold(taken.comment) if words else ""
+        if all(word in folded for word in words):
+            yield taken

@@ -1,0 +1,282 @@
+"""The results of a survey as managers see them, search them, tag them, take them away, and ask for words to quote."""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, insert, select, update
+from starlette.testclient import TestClient
+
+from portal import mail
+from portal.audit import AuditEvent, Happened
+from portal.db import Database
+from portal.house import House
+from portal.journeys.models import JourneyRow
+from portal.mail import Kind, LetterRow, MailRefusal, Purpose
+from portal.surveys import quoting
+from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
+from portal.surveys.rules import ShownAs
+from portal.surveys.shipped import load_shipped_surveys
+from tests.routes.conftest import NOON, Cast
+from tests.routes.staff.conftest import Road, statements
+
+AT = "/staff/insights/surveys/follow_up_30"
+Answered = Callable[..., list[int]]
+
+
+@pytest.fixture
+def answered(database: Database, cast: Cast, road: Road) -> Answered:
+    """So many answers of one kind by Maria, or by Sofia at the other company; gives their numbers."""
+    with database.write() as db:
+        load_shipped_surveys(db, now=NOON)
+
+    def answer(count: int, *, nps: int = 10, csat: int = 5, comment: str = "", other: bool = False) -> list[int]:
+        given = []
+        with database.write() as db:
+            survey = db.scalars(select(Survey.id).where(Survey.key == "follow_up_30")).one()
+            taken = db.scalar(select(func.count()).select_from(Invitation)) or 0
+            common = {
+                "account_id": cast.other if other else cast.lumen,
+                "journey_id": road.verdant if other else road.lumen,
+                "contact_id": cast.sofia if other else cast.maria,
+            }
+            for n in range(count):
+                sent = {"survey_id": survey, "nonce": "n", "planned_at": NOON, "sent_at": NOON, "expires_at": NOON}
+                invitation = db.scalars(
+                    insert(Invitation).values(**common, **sent, day=1000 + taken + n).returning(Invitation.id)
+                ).one()
+                said = {"nps": nps, "csat": csat, "comment": comment, "provenance": "mail_link", "by": "contact:1"}
+                row = {"invitation_id": invitation, "day": 30, "submitted_at": NOON}
+                given.append(
+                    db.scalars(insert(AnswerRow).values(**common, **said, **row).returning(AnswerRow.id)).one()
+                )
+        return given
+
+    return answer
+
+
+def seen(browser: TestClient, address: str = AT) -> str:
+    response = browser.get(address)
+    assert response.status_code == 200, response.text
+    return words_of(response.text)
+
+
+def words_of(page: str) -> str:
+    main = page[page.index("<main") :]
+    return " ".join(re.sub(r"<[^>]+>", " ", main).replace("&#39;", "’").split())
+
+
+def events(database: Database, what: Happened) -> int:
+    with database.read() as db:
+        return db.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.what == what)) or 0
+
+
+def test_consultants_do_not_see_it_and_what_is_not_there_is_not_found(
+    carla: TestClient, rui: TestClient, answered: Answered
+) -> None:
+    answered(1)
+    assert [who.get(AT).status_code for who in (carla, rui)] == [403, 200]
+    assert rui.get("/staff/insights/surveys/no_such").status_code == 404
+    assert "30-day check-in" in seen(rui, "/staff/insights/surveys")
+
+
+def test_ten_answers_have_a_score_with_its_interval_and_nine_only_counts(rui: TestClient, answered: Answered) -> None:
+    answered(6, nps=10)
+    answered(3, nps=3, csat=2)
+    page = seen(rui)
+    assert "A score needs 10 answers." in page and "+33" not in page
+    answered(1, nps=10)
+    page = seen(rui)
+    assert "NPS +40 −18 to +79, 10 answers (few). Too few to compare with the 90 days before." in page
+    assert "100% 72% to 100%, 10 of 10 delivered surveys answered (few)." in page
+    assert "70% gave 4 or 5, between 40% and 89%. Few answers." in page
+
+
+def test_the_choice_stands_in_the_address_and_narrows(rui: TestClient, answered: Answered) -> None:
+    answered(3)
+    assert "3 answers" in seen(rui, f"{AT}?period=all&plan=Team&language=en&owner=all")
+    assert "Nothing for this choice" in seen(rui, f"{AT}?language=pt-BR")
+    assert "3 answers" in seen(rui, f"{AT}?period=dates&from=2026-06-23&to=2026-06-23")
+    assert "Nothing for this choice" in seen(rui, f"{AT}?period=dates&from=2026-06-01&to=2026-06-22")
+    # What nobody offers to choose narrows nothing; a date that is none is said so.
+    assert "3 answers" in seen(rui, f"{AT}?period=x&stage=x&plan=x&language=x&owner=x")
+    assert "Please enter a date." in seen(rui, f"{AT}?period=dates&from=2026-02-31&to=2026-06-22")
+    assert "That is before the first day." in seen(rui, f"{AT}?period=dates&from=2026-06-22&to=2026-06-01")
+
+
+def test_htmx_gets_the_block_alone(rui: TestClient, answered: Answered) -> None:
+    answered(1)
+    for address, block in ((AT, "figures"), (f"{AT}/comments", "comments")):
+        part = rui.get(address, headers={"HX-Request": "true", "HX-Request-Type": "partial"}).text
+        assert part.strip().startswith(f'<div class="stack" id="{block}">')
+
+
+def test_the_pages_take_as_many_statements_for_three_answers_as_for_one(
+    rui: TestClient, answered: Answered, database: Database
+) -> None:
+    answered(1, comment="One")
+    counts = []
+    for more in (0, 3):
+        answered(more, comment="The till is fine")
+        for address in (AT, f"{AT}/comments"):
+            rui.get(address)
+            with statements(database) as ran:
+                assert rui.get(address).status_code == 200
+            counts.append(len(ran))
+    assert counts[:2] == counts[2:]
+
+
+# Comments
+
+
+def test_comments_are_searched_tagged_and_untagged(rui: TestClient, answered: Answered, database: Database) -> None:
+    (number,) = answered(1, comment="A implantação foi ótima")
+    answered(1, comment="<b>Slow</b> till")
+    assert "&lt;b&gt;Slow" in rui.get(f"{AT}/comments?q=SLOW").text
+    page = seen(rui, f"{AT}/comments?q=implantacao")
+    assert "A implantação foi ótima" in page and "Slow" not in page
+    gone = rui.post(f"{AT}/comments/{number}/tags?q=implantacao", data={"tag": " Preço "})
+    assert (gone.status_code, gone.headers["location"]) == (303, f"{AT}/comments?q=implantacao#comment-{number}")
+    rui.post(f"{AT}/comments/{number}/tags", data={"tag": "preco"})
+    page = seen(rui, f"{AT}/comments?tag=preco")
+    assert "Tags Preço 1" in page and "Tagged “preco”" in page and "Slow" not in page
+    wrong = rui.post(f"{AT}/comments/{number}/tags", data={"tag": "x" * 41})
+    assert wrong.status_code == 422 and "x" * 41 in wrong.text and "at most" not in wrong.text
+    assert rui.post(f"{AT}/comments/{number}/tags", data={"tag": "‘’"}).status_code == 422
+    rui.post(f"{AT}/comments/{number}/tags/remove", data={"tag": "PREÇO"})
+    rui.post(f"{AT}/comments/{number}/tags/remove", data={"tag": "never there"})
+    with database.read() as db:
+        assert "Preço" not in db.scalars(select(AnswerTag.tag)).all()
+    assert events(database, Happened.COMMENT_UNTAGGED) == 1
+    assert rui.post(f"{AT}/comments/999/tags", data={"tag": "x"}).status_code == 404
+
+
+def test_themes_are_named_and_chosen(rui: TestClient, answered: Answered) -> None:
+    for text in ("Stock count is wrong", "Stock counts take long", "counting stock", "Lovely people", "Fast", "Nice"):
+        answered(1, comment=text, nps=3)
+    page = seen(rui, f"{AT}/comments")
+    assert "stock 3 comments, 3 unhappy" in page.replace("stock, count", "stock").replace("count, stock", "stock")
+    chosen = rui.get(f"{AT}/comments?theme=count").text + rui.get(f"{AT}/comments?theme=stock").text
+    assert "About “" in chosen
+
+
+# Files
+
+
+def test_files_hold_the_chosen_answers_and_no_formula(
+    rui: TestClient, carla: TestClient, answered: Answered, database: Database
+) -> None:
+    answered(1, comment='=HYPERLINK("https://evil.example","x")')
+    answered(1, comment="@SUM(1)", other=True)
+    assert carla.post(f"{AT}/answers.csv").status_code == 403
+    assert rui.get(f"{AT}/answers.csv").status_code == 405
+    got = rui.post(f"{AT}/answers.csv")
+    assert got.content.startswith(b"\xef\xbb\xbf")
+    head, *lines = csv.reader(io.StringIO(got.content.decode("utf-8-sig")))
+    assert (head[0], len(lines)) == ("When", 2)
+    assert {line[11] for line in lines} == {"'@SUM(1)", '\'=HYPERLINK("https://evil.example","x")'}
+    assert not [cell for line in lines for cell in line if cell.startswith(("=", "+", "-", "@"))]
+    assert len(rui.post(f"{AT}/answers.csv?q=hyperlink&only=comments").text.splitlines()) == 2
+    assert len(rui.post(f"{AT}/answers.csv?language=pt-BR").text.splitlines()) == 1
+    assert events(database, Happened.ANSWERS_EXPORTED) == 3
+
+
+def test_the_workbook_holds_text_as_text(rui: TestClient, answered: Answered) -> None:
+    answered(1, comment="=1+1", nps=9)
+    answered(1, comment="https://evil.example", nps=9)
+    got = rui.post(f"{AT}/answers.xlsx")
+    with zipfile.ZipFile(io.BytesIO(got.content)) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+        assert "<f>" not in sheet and "<hyperlink" not in sheet
+        assert "<is><t>=1+1</t></is>" in sheet and "<v>9</v>" in sheet
+
+
+# Words to quote
+
+
+@pytest.fixture
+def asked(rui: TestClient, answered: Answered, database: Database, house: House) -> str:
+    """Maria was asked for her words; the address of her page."""
+    (number,) = answered(1, comment="We count in half an hour. The rest is private.")
+    form = {"words": "We count in half an hour."}
+    assert rui.post(f"/staff/insights/comments/{number}/quote", data=form).status_code == 303
+    with database.read() as db:
+        return quoting.quote_path(house, db.scalars(select(Quote)).one())
+
+
+def test_only_their_own_words_are_asked_for_once_and_not_while_something_is_wrong(
+    rui: TestClient, answered: Answered, database: Database, road: Road
+) -> None:
+    first, second = answered(2, comment="We count in half an hour.")
+    at = f"/staff/insights/comments/{first}/quote"
+    assert "We count in half an hour." in rui.get(at).text
+    changed = rui.post(at, data={"words": "We love it in half an hour."})
+    assert changed.status_code == 422 and "We love it in half an hour." in changed.text
+    with database.write() as db:
+        db.execute(update(JourneyRow).where(JourneyRow.id == road.lumen).values(open_flags=1))
+    assert "settle that first" in rui.post(at, data={"words": "We count"}).text
+    with database.write() as db:
+        db.execute(update(JourneyRow).where(JourneyRow.id == road.lumen).values(open_flags=0))
+        refusal = {"address_hash": mail.address_hash("maria@lumen.example"), "purpose": Purpose.REFERRAL, "at": NOON}
+        db.execute(insert(MailRefusal).values(**refusal))
+    assert "asked not to get such mails" in rui.post(at, data={"words": "We count"}).text
+    with database.write() as db:
+        mail.allow_again(db, "maria@lumen.example", Purpose.REFERRAL)
+    assert rui.post(at, data={"words": "We count"}).status_code == 303
+    assert "asked about this one already" in rui.post(at, data={"words": "We count"}).text
+    assert (
+        "less than 90 days ago" in rui.post(f"/staff/insights/comments/{second}/quote", data={"words": "We count"}).text
+    )
+    with database.read() as db:
+        assert db.scalar(select(func.count()).where(LetterRow.kind == Kind.QUOTE_REQUEST)) == 1
+    assert rui.get("/staff/insights/comments/999/quote").status_code == 404
+
+
+def test_nothing_can_be_copied_before_they_say_yes_and_only_what_they_allowed_after(
+    rui: TestClient, browser: Callable[[], TestClient], asked: str, database: Database
+) -> None:
+    person = browser()
+    assert "We count in half an hour." in person.get(asked).text
+    assert "data-copy" not in rui.get("/staff/insights/quotes").text
+    # A machine that opens the link and presses the only button has chosen nothing.
+    assert person.post(asked).status_code == 422
+    assert person.post(asked, data={"choice": "everything"}).status_code == 422
+    assert person.post(asked, data={"choice": "first_name_and_company"}).status_code == 303
+    with database.read() as db:
+        quote = db.scalars(select(Quote)).one()
+        assert (quote.shown_as, quote.consented_at, quote.may_be_shown) == (
+            ShownAs.FIRST_NAME_AND_COMPANY, NOON, True,
+        )  # fmt: skip
+        assert quote.consent.startswith("I agree that")
+    page = rui.get("/staff/insights/quotes").text
+    assert "“We count in half an hour.”\nMaria, Lumen</textarea>" in page and "data-copy" in page
+    assert "private" not in page
+    assert events(database, Happened.QUOTE_ALLOWED) == 1
+
+
+def test_it_can_be_taken_back_and_given_again(
+    rui: TestClient, browser: Callable[[], TestClient], asked: str, database: Database
+) -> None:
+    person = browser()
+    person.post(asked, data={"choice": "company"})
+    person.post(asked, data={"choice": "no"})
+    assert "You took your words back." in person.get(asked).text
+    page = rui.get("/staff/insights/quotes").text
+    assert "data-copy" not in page and "Taken back" in page
+    person.post(asked, data={"choice": "nobody"})
+    assert "data-copy" in rui.get("/staff/insights/quotes").text
+    assert [events(database, each) for each in (Happened.QUOTE_ALLOWED, Happened.QUOTE_WITHDRAWN)] == [2, 1]
+
+
+def test_a_no_is_a_no_and_a_link_of_somebody_else_s_is_none(
+    rui: TestClient, browser: Callable[[], TestClient], asked: str
+) -> None:
+    person = browser()
+    person.post(asked, data={"choice": "no"})
+    person.post(asked, data={"choice": "no"})
+    assert "Said no" in seen(rui, "/staff/insights/quotes")
+    assert person.get(asked[:-2] + "zz").status_code == 404
+    assert person.get("/quotes/1.nothing").status_code == 404
