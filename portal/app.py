@@ -43,6 +43,7 @@ from portal.places import STATIC
 from portal.routes import demo
 from portal.routes.admin import lessons, sections
 from portal.routes.admin import plans as admin_plans
+from portal.routes.admin import reasons as admin_reasons
 from portal.routes.api import (
     accounts,
     activities,
@@ -65,6 +66,7 @@ from portal.routes.customer import (
     refer,
     start,
     team,
+    told_us,
     wishes,
 )
 from portal.routes.customer import messages as own_messages
@@ -78,6 +80,7 @@ from portal.routes.public import (
     friend,
     joining,
     media,
+    offered_times,
     preferences,
     quote,
     resolution,
@@ -114,6 +117,8 @@ from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 CUSTOMER_PAGES: Sequence[APIRouter] = [
     home.pages,
     plan.pages,
+    told_us.pages,
+    offered_times.own_pages,
     milestones.pages,
     check_ins.pages,
     own_survey.pages,
@@ -134,6 +139,7 @@ PUBLIC_PAGES: Sequence[APIRouter] = [
     friend.pages,
     public_plan.pages,
     doubt_meeting.pages,
+    offered_times.pages,
     sealed_meeting.pages,
     calendar.pages,
     media.pages,
@@ -177,6 +183,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
 ]
 ADMIN_PAGES: Sequence[APIRouter] = [
     admin_plans.pages,
+    admin_reasons.pages,
     lessons.pages,
 ]
 API_CALLS: Sequence[APIRouter] = [

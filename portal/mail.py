@@ -51,6 +51,7 @@ class Kind(StrEnum):
     FLAG_OPENED = "flag_opened"
     FLAG_LATE = "flag_late"
     FLAG_RESOLVED = "flag_resolved"
+    FLAG_HANDED_OVER = "flag_handed_over"
     STUCK = "stuck"
     STAGNATION = "stagnation"
     STAGNATION_MANAGER = "stagnation_manager"
@@ -130,6 +131,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_LATE: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
+    Kind.FLAG_HANDED_OVER: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.FLAG_RESOLVED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.STUCK: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.STAGNATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),

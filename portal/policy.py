@@ -21,6 +21,7 @@ class Permission(StrEnum):
     CLOSE_ACCOUNTS = "close_accounts"
     HANDLE_REWARDS = "handle_rewards"
     EDIT_CONTENT = "edit_content"
+    EDIT_REASONS = "edit_reasons"
     EDIT_PIPELINES = "edit_pipelines"
     EDIT_SURVEYS = "edit_surveys"
     MANAGE_STAFF = "manage_staff"
@@ -48,6 +49,7 @@ _MANAGER = _CONSULTANT | {
     Permission.CLOSE_ACCOUNTS,
     Permission.HANDLE_REWARDS,
     Permission.EDIT_CONTENT,
+    Permission.EDIT_REASONS,
 }
 
 ALLOWED: dict[Role, frozenset[Permission]] = {

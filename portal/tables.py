@@ -1,6 +1,7 @@
 """Every table there is: imported by migrations and by whoever needs the whole schema at hand."""
 
 from portal import audit, auth, idempotency, mail, media
+from portal.accounts import asking_models as asking
 from portal.accounts import models as accounts
 from portal.accounts import people_models as people
 from portal.journeys import import_models as imports
@@ -20,6 +21,7 @@ TABLES = (
     media,
     accounts,
     people,
+    asking,
     journeys,
     imports,
     meetings,

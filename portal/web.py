@@ -1,5 +1,6 @@
 """Answers for people: pages and blocks, redirects with a word on the way, cookies, error pages; problem+json for the API."""
 
+import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -148,6 +149,20 @@ def what_was_said(connection: HTTPConnection, locale: str) -> Toast | None:
 def html(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HTMLResponse:
     """A page. Nobody else may keep it: what is on it belongs to who asked."""
     return HTMLResponse(text, status, {"Cache-Control": "no-store", **(headers or {})})
+
+
+def packed(response: Response, connection: HTTPConnection) -> Response:
+    """The same answer, compressed for a browser that takes it.
+
+    Only for pages that repeat nothing of what the request asked and hold nothing that lets somebody in: where a stranger can
+    make a browser ask for a page with words of their choosing beside a secret, its length tells the secret (BREACH).
+    """
+    response.headers["Vary"] = ", ".join(filter(None, (response.headers.get("Vary"), "Accept-Encoding")))
+    if "gzip" in connection.headers.get("accept-encoding", ""):
+        response.body = gzip.compress(bytes(response.body), 4, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
 
 
 FRAGMENT_HEADERS = {"Vary": "HX-Request, HX-Request-Type"}

@@ -58,6 +58,7 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.CONGRATULATIONS: {"goals": ["All three shops count in one place", "Waste under 4%"], "next_on": date(2026, 9, 14)},
     Kind.FLAG_OPENED: _FLAG,
     Kind.FLAG_LATE: _FLAG | {"opened_at": datetime(2026, 6, 18, 14, 5, tzinfo=UTC), "consultant_name": "Carla Souza"},
+    Kind.FLAG_HANDED_OVER: _FLAG | {"giver_name": "Rui Alves", "note": "You know their wifi. Could you call them?"},
     Kind.FLAG_RESOLVED: {"told_us": _FLAG["words"], "done": "The price file is fixed, and we counted with you on Friday."},
     Kind.STUCK: {
         "person_name": "Maria Lima", "person_email": "maria@moss.example", "person_phone": "+44 20 7946 0000",

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, exists, func, or_, select, text, update
+from sqlalchemy.orm import Session, aliased
 
 from portal import audit, mail
 from portal.accounts.models import Account, Contact, Staff
@@ -15,8 +15,18 @@ from portal.audit import Event, Happened
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import conduct, rules, storing
-from portal.journeys.models import Activity, Flag, FollowUpRow, JourneyRow, Resolution, StageRow
+from portal.journeys.models import (
+    Activity,
+    Flag,
+    FollowUpRow,
+    JourneyRow,
+    OfferedTimes,
+    RatingAfter,
+    Resolution,
+    StageRow,
+)
 from portal.journeys.rules import ActivityKind, FlagOrigin, FlagOutcome, SettledBy, Status
+from portal.links import new_nonce
 
 
 def open_flag(
@@ -57,6 +67,7 @@ def open_flag(
         opened_by=by,
         act_by=act_by,
         alert_at=act_by,
+        half_at=_half_at(house, journey, now),
     )
     db.add(flag)
     db.flush()
@@ -69,18 +80,31 @@ def open_flag(
     return flag.id
 
 
+def _half_at(house: House, journey: JourneyRow, now: datetime) -> datetime:
+    return rules.act_by(now, house.settings.flag_hours / 2, journey.zone, house.holidays)
+
+
 def take_up_change(
     db: Session, earlier: Sequence[int], answer_id: int, *, words: str, scores: dict[str, Any]
 ) -> int | None:
-    """An unhappy answer was changed and is unhappy still: its open case goes on about the new version. Gives that case."""
+    """An unhappy answer was changed and is unhappy still: its open case goes on about the new version. Gives that case,
+    or the one that it goes on in."""
     flag: Flag | None = db.scalars(
-        select(Flag).where(Flag.answer_id.in_(earlier), Flag.closed_at.is_(None)).order_by(Flag.id.desc()).limit(1)
+        select(Flag).where(Flag.answer_id.in_(earlier), _GOES_ON).order_by(Flag.id.desc()).limit(1)
     ).first()
     if flag is None:
         return None
     flag.answer_id, flag.words, flag.scores = answer_id, words or flag.words, scores
     db.flush()
-    return flag.id
+    return flag.merged_into_id or flag.id
+
+
+_MAIN = aliased(Flag)
+_GOES_ON = or_(
+    Flag.closed_at.is_(None),
+    exists().where(_MAIN.id == Flag.merged_into_id, _MAIN.closed_at.is_(None)),
+)
+"""Open itself, or merged into a case that is open."""
 
 
 def flag_conversation(
@@ -117,8 +141,14 @@ def flag_conversation(
 
 def is_disputed(db: Session, journey_id: int, day: int) -> bool:
     """Whether a flag about that contact is open: then no kind word of anybody settles it."""
-    about = exists().where(Flag.journey_id == journey_id, Flag.day == day, Flag.closed_at.is_(None))
-    return bool(db.scalar(select(about)))
+    about = select(Flag.id).where(Flag.journey_id == journey_id, Flag.day == day, _GOES_ON).limit(1)
+    return db.scalar(about) is not None
+
+
+def unhappy(db: Session, contact_ids: Sequence[int]) -> set[int]:
+    """Those of these people who have an open flag."""
+    wanted = select(Flag.contact_id).where(Flag.contact_id.in_(contact_ids), Flag.closed_at.is_(None))
+    return {one for one in db.scalars(wanted) if one is not None}
 
 
 def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
@@ -151,8 +181,8 @@ def _count(db: Session, journey: JourneyRow, difference: int) -> None:
 
 
 def _tell_consultant(db: Session, flag: Flag, journey: JourneyRow, *, key: str, words: str, now: datetime) -> None:
-    owner = db.get(Staff, journey.owner_id) if journey.owner_id else None
-    readers = [owner] if owner is not None and owner.disabled_at is None else managers(db)
+    at_work = [db.get(Staff, one) for one in (flag.handed_to_id, journey.owner_id) if one is not None]
+    readers = [one for one in at_work if one is not None and one.disabled_at is None][:1] or managers(db)
     context = {**_flag_context(db, flag), "words": words}
     mail.queue_all(
         db,
@@ -237,17 +267,53 @@ def act_on_open_flags(db: Session, journey_id: int, *, how: str, by: str, now: d
 
 
 def resolve_flag(
-    db: Session, house: House, *, flag_id: int, outcome: FlagOutcome, note: str, by: str, now: datetime
+    db: Session,
+    house: House,
+    *,
+    flag_id: int,
+    outcome: FlagOutcome,
+    note: str,
+    by: str,
+    now: datetime,
+    reason_id: int | None = None,
 ) -> None:
     """Ends a case with what was done. Resolved: its contact is settled and the customer is told and asked whether that's
-    true; accepted risk: the stage is released, the contact stays to be settled; lost: the journey ends as lost.
+    true; accepted risk: the stage is released, the contact stays to be settled; lost: the journey ends as lost. Cases
+    that were merged into it end with it.
 
-    Errors: Refused if it was ended already.
+    Errors: Refused if it was ended already; for `merged`, which is `merge_flags`.
     """
+    if outcome is FlagOutcome.MERGED:
+        raise Refused(N_("Choose how the flag ended."))
     flag, journey = _flag_and_journey(db, flag_id)
+    resolution = _close(db, flag, journey, outcome=outcome, note=note, reason_id=reason_id, by=by, now=now)
+    match outcome:
+        case FlagOutcome.LOST:
+            _lose_customer(db, house, journey, by=by, reason=note, now=now)
+        case FlagOutcome.RESOLVED:
+            days = tuple(day for day in _days_of(db, flag) if not is_disputed(db, journey.id, day))
+            if days:
+                settle(db, journey.id, days=days, by=SettledBy.FLAG, who=by, now=now)
+            _tell_customer(db, flag, resolution, now=now)
+        case FlagOutcome.ACCEPTED_RISK:
+            _call_about(db, journey, _days_of(db, flag), now=now)
+    conduct.advance(db, house, ids=[journey.id], now=now)
+
+
+def _close(
+    db: Session,
+    flag: Flag,
+    journey: JourneyRow,
+    *,
+    outcome: FlagOutcome,
+    note: str,
+    by: str,
+    now: datetime,
+    reason_id: int | None = None,
+) -> Resolution:
     if flag.closed_at is not None:
         raise Refused(N_("Somebody already settled this flag. Reload the page to see how."))
-    resolution = Resolution(flag_id=flag_id, outcome=outcome, note=note, by=by, at=now)
+    resolution = Resolution(flag_id=flag.id, outcome=outcome, note=note, reason_id=reason_id, by=by, at=now)
     db.add(resolution)
     flag.closed_at, flag.alert_at = now, None
     if flag.acted_at is None:
@@ -257,24 +323,126 @@ def resolve_flag(
     _count(db, journey, -1)
     detail = {"flag": flag.id, "outcome": outcome, "note": note}
     audit.note(db, Event(Happened.FLAG_CLOSED, by, now, flag.account_id, journey.id, flag.contact_id, detail))
-    match outcome:
-        case FlagOutcome.LOST:
-            _lose_customer(db, house, journey, by=by, reason=note, now=now)
-        case FlagOutcome.RESOLVED:
-            if flag.day is not None and not is_disputed(db, journey.id, flag.day):
-                settle(db, journey.id, days=(flag.day,), by=SettledBy.FLAG, who=by, now=now)
-            _tell_customer(db, flag, resolution, now=now)
-        case FlagOutcome.ACCEPTED_RISK:
-            _call_about(db, journey, flag, now=now)
-    conduct.advance(db, house, ids=[journey.id], now=now)
+    return resolution
 
 
-def _call_about(db: Session, journey: JourneyRow, flag: Flag, *, now: datetime) -> None:
+def _days_of(db: Session, flag: Flag) -> list[int]:
+    """The contacts that a case is about, with those that were merged into it."""
+    same = or_(Flag.id == flag.id, Flag.merged_into_id == flag.id)
+    return [
+        day
+        for day in db.scalars(select(Flag.day).where(same, Flag.day.is_not(None)).distinct().order_by(Flag.day))
+        if day is not None
+    ]
+
+
+def _call_about(db: Session, journey: JourneyRow, days: Sequence[int], *, now: datetime) -> None:
     """The contact that an accepted risk leaves open still has to be settled: by a call, since the survey was answered."""
     change = conduct.load(db, [journey.id])[journey.id]
-    if flag.day is not None and not change.after.follow_up(flag.day).is_settled:
-        change.add([rules.call_instead(flag.day, now)])
+    calls = [rules.call_instead(day, now) for day in days if not change.after.follow_up(day).is_settled]
+    if calls:
+        change.add(calls)
         storing.write_activities(db, [change], now=now)
+
+
+def merge_flags(db: Session, house: House, *, flag_id: int, duplicates: Sequence[int], by: str, now: datetime) -> int:
+    """Further open cases of the same person on the same journey go on in this one: each keeps its answer and ends with a
+    recorded outcome, `merged` (invariant 5). What becomes of this case became of them. Gives how many those were.
+
+    Errors: Refused if this case, or one of those, isn't open or isn't about the same person.
+    """
+    main, journey = _flag_and_journey(db, flag_id)
+    if main.closed_at is not None:
+        raise Refused(N_("Somebody already settled this flag. Reload the page to see how."))
+    others = db.scalars(select(Flag).where(Flag.id.in_(duplicates), Flag.id != main.id).order_by(Flag.id)).all()
+    for other in others:
+        if other.journey_id != main.journey_id or other.contact_id is None or other.contact_id != main.contact_id:
+            raise Refused(N_("Only cases of the same person can be merged."))
+        _close(db, other, journey, outcome=FlagOutcome.MERGED, note="", by=by, now=now)
+        # What was merged into that one comes along, so that nobody has to follow a chain.
+        db.execute(update(Flag).where(Flag.merged_into_id == other.id).values(merged_into_id=main.id))
+        other.merged_into_id = main.id
+    db.flush()
+    if not others:
+        raise Refused(N_("Please choose which cases belong together."))
+    conduct.advance(db, house, ids=[journey.id], now=now)
+    return len(others)
+
+
+def hand_over(db: Session, *, flag_id: int, staff_id: int, note: str, by: str, now: datetime) -> None:
+    """A colleague works on the case from here on, and is told by mail with the note; the customer stays with their
+    consultant. Errors: Refused for a case that ended, or a colleague who isn't there."""
+    flag, journey = _flag_and_journey(db, flag_id)
+    if flag.closed_at is not None:
+        raise Refused(N_("Somebody already settled this flag. Reload the page to see how."))
+    colleague = db.get(Staff, staff_id)
+    if colleague is None or colleague.disabled_at is not None:
+        raise Refused(N_("Please choose one from the list."))
+    flag.handed_to_id = None if staff_id == journey.owner_id else staff_id
+    db.flush()
+    detail = {"flag": flag.id, "staff": staff_id, "name": colleague.name, "note": note}
+    event = Event(Happened.FLAG_HANDED_OVER, by, now, flag.account_id, flag.journey_id, flag.contact_id, detail)
+    audit.note(db, event)
+    giver = db.get(Staff, int(by.partition(":")[2])) if by.startswith("staff:") else None
+    context = {**_flag_context(db, flag), "note": note, "giver_name": giver.name if giver is not None else ""}
+    mail.queue(
+        db,
+        mail.Letter(
+            key=f"flag_handed_over:{flag.id}:{staff_id}:{now.isoformat()}",
+            kind=mail.Kind.FLAG_HANDED_OVER,
+            to_email=colleague.email,
+            language=colleague.language,
+            account_id=flag.account_id,
+            journey_id=flag.journey_id,
+            staff_id=colleague.id,
+            context=context,
+        ),
+        now=now,
+    )
+
+
+def offer_times(
+    db: Session,
+    *,
+    flag_id: int,
+    contact_id: int,
+    starts: Sequence[datetime],
+    message_id: int | None,
+    by: str,
+    now: datetime,
+) -> None:
+    """Up to three times that the person of a case may choose from, sent with that message; none of them is held."""
+    offered = OfferedTimes(
+        flag_id=flag_id,
+        contact_id=contact_id,
+        starts=[moment.isoformat() for moment in sorted(set(starts))],
+        nonce=new_nonce(),
+        offered_at=now,
+        offered_by=by,
+        message_id=message_id,
+    )
+    db.add(offered)
+    db.flush()
+
+
+def rate_again(
+    db: Session, *, flag_id: int, contact_id: int, csat: int | None = None, nps: int | None = None, now: datetime
+) -> None:
+    """How the person of a settled case rates us now; the last word counts. Errors: NotFound for somebody else's case;
+    Refused while it is open."""
+    flag, _ = _flag_and_journey(db, flag_id)
+    if flag.contact_id != contact_id:
+        raise NotFound
+    if flag.closed_at is None:
+        raise Refused(N_("We are still on it. Rate it once it is done."))
+    rating = db.get(RatingAfter, flag_id) or RatingAfter(flag_id=flag_id, contact_id=contact_id)
+    rating.csat, rating.nps, rating.at = csat, nps, now
+    db.add(rating)
+    db.flush()
+    score = {"csat": csat} if csat is not None else {"nps": nps}
+    detail = {"flag": flag_id, **score}
+    by = f"contact:{contact_id}"
+    audit.note(db, Event(Happened.FLAG_RATED, by, now, flag.account_id, flag.journey_id, contact_id, detail))
 
 
 def _lose_customer(db: Session, house: House, journey: JourneyRow, *, by: str, reason: str, now: datetime) -> None:
@@ -327,7 +495,8 @@ _UNHAPPY = exists().where(
     Flag.journey_id == bindparam("journey"),
     Flag.day == bindparam("of_day"),
     ~exists().where(
-        Resolution.flag_id == Flag.id,
+        # What was merged ends as the case that it goes on in.
+        Resolution.flag_id == func.coalesce(Flag.merged_into_id, Flag.id),
         Resolution.undone_at.is_(None),
         Resolution.outcome == FlagOutcome.RESOLVED,
     ),
@@ -452,19 +621,24 @@ def confirm_resolution(db: Session, *, resolution_id: int, by: str, now: datetim
 
 
 def reopen_flag(db: Session, house: House, *, resolution_id: int, words: str, by: str, now: datetime) -> None:
-    """The customer says "not solved": the resolution is undone and the case is open again, with a new clock."""
+    """The customer says "not solved", or staff that it wasn't over: the resolution is undone and the case is open again,
+    with a new clock; one that was merged is a case of its own again. Errors: Refused where the journey ended as lost."""
     resolution, flag = _standing(db, resolution_id)
     if resolution.undone_at is not None:
         return
+    if resolution.outcome is FlagOutcome.LOST:
+        raise Refused(N_("This customer’s journey has ended as lost. Open a new one first."))
     journey = db.get_one(JourneyRow, flag.journey_id, populate_existing=True)
     resolution.undone_at, resolution.undone_by, resolution.undone_words = now, by, words
-    flag.closed_at, flag.acted_at, flag.acted_by = None, None, ""
+    days = [flag.day] if resolution.outcome is FlagOutcome.MERGED else _days_of(db, flag)
+    flag.closed_at, flag.acted_at, flag.acted_by, flag.merged_into_id = None, None, "", None
+    flag.half_at = _half_at(house, journey, now)
     flag.act_by = rules.act_by(now, house.settings.flag_hours, journey.zone, house.holidays)
     flag.alert_at = flag.act_by
     db.flush()
     _count(db, journey, 1)
     if journey.status is Status.OPEN:
-        _unsettle(db, flag, settled_at=resolution.at)
+        _unsettle(db, journey.id, days, settled_at=resolution.at)
     detail = {"flag": flag.id, "words": words}
     audit.note(db, Event(Happened.FLAG_REOPENED, by, now, flag.account_id, journey.id, flag.contact_id, detail))
     key = f"flag_reopened:{resolution.id}"
@@ -472,13 +646,13 @@ def reopen_flag(db: Session, house: House, *, resolution_id: int, words: str, by
     conduct.advance(db, house, ids=[journey.id], now=now)
 
 
-def _unsettle(db: Session, flag: Flag, *, settled_at: datetime) -> None:
+def _unsettle(db: Session, journey_id: int, days: Sequence[int | None], *, settled_at: datetime) -> None:
     """The contact that the undone resolution had settled is open again, until approval made it history."""
     db.execute(
         update(FollowUpRow)
         .where(
-            FollowUpRow.journey_id == flag.journey_id,
-            FollowUpRow.day == flag.day,
+            FollowUpRow.journey_id == journey_id,
+            FollowUpRow.day.in_(days),
             FollowUpRow.settled_by == SettledBy.FLAG,
             FollowUpRow.settled_at == settled_at,
         )

@@ -9,8 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role, folded
@@ -21,12 +21,14 @@ from portal.errors import NotFound
 from portal.journeys.conduct import current_pipeline_id
 from portal.journeys.models import (
     Activity,
+    CaseReason,
     Conversation,
     Flag,
     FollowUpRow,
     GoalRow,
     JourneyRow,
     Milestone,
+    PendingIssue,
     Resolution,
     StageRow,
     StageTally,
@@ -43,6 +45,7 @@ from portal.journeys.rules import (
     Pace,
     SettledBy,
     Status,
+    Whose,
     pace,
 )
 from portal.journeys.shipped import AFTER_SALE
@@ -601,8 +604,26 @@ class FlagLine(NamedTuple):
     outcome: FlagOutcome | None
     note: str
     resolved_by: str
+    zone: str
+    """Of the journey, in whose business hours the clock runs."""
+    half_at: datetime | None
+    handed_to_id: int | None
+    handed_to_name: str
+    merged_into_id: int | None
+    resolution_id: int | None
+    confirmed_at: datetime | None
+    reason_en: str
+    reason_pt: str
+
+    def is_past_half(self, now: datetime) -> bool:
+        """Half of the time to act is over, nobody has acted, and it isn't late yet."""
+        return self.acted_at is None and self.half_at is not None and self.half_at <= now < self.act_by
+
+    def reason(self, locale: str) -> str:
+        return self.reason_pt if locale == "pt-BR" else self.reason_en
 
 
+_Colleague = aliased(Staff)
 _FLAGS = (
     select(
         Flag.id,
@@ -630,20 +651,36 @@ _FLAGS = (
         Resolution.outcome,
         func.coalesce(Resolution.note, ""),
         func.coalesce(Resolution.by, ""),
+        JourneyRow.zone,
+        Flag.half_at,
+        Flag.handed_to_id,
+        func.coalesce(_Colleague.name, ""),
+        Flag.merged_into_id,
+        Resolution.id,
+        Resolution.confirmed_at,
+        func.coalesce(CaseReason.words_en, ""),
+        func.coalesce(CaseReason.words_pt, ""),
     )
     .join(Account, Account.id == Flag.account_id)
     .join(JourneyRow, JourneyRow.id == Flag.journey_id)
     .outerjoin(Contact, Contact.id == Flag.contact_id)
     .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
     .outerjoin(Resolution, and_(Resolution.flag_id == Flag.id, Resolution.undone_at.is_(None)))
+    .outerjoin(CaseReason, CaseReason.id == Resolution.reason_id)
+    .outerjoin(_Colleague, _Colleague.id == Flag.handed_to_id)
 )
+
+
+def _worked_on_by(staff_id: int) -> ColumnElement[bool]:
+    """Whose case it is: the colleague's whom it was handed to, else the consultant's."""
+    return func.coalesce(Flag.handed_to_id, JourneyRow.owner_id) == staff_id
 
 
 def open_flags(db: Session, *, owner_id: int | None = None, most: int = 100) -> tuple[FlagLine, ...]:
     """Open cases, the most urgent first."""
     query = _FLAGS.where(Flag.closed_at.is_(None)).order_by(Flag.act_by, Flag.id).limit(most)
     if owner_id is not None:
-        query = query.where(JourneyRow.owner_id == owner_id)
+        query = query.where(_worked_on_by(owner_id))
     return tuple(FlagLine._make(row) for row in db.execute(query))
 
 
@@ -651,7 +688,7 @@ def settled_flags(db: Session, *, owner_id: int | None = None, most: int = 20) -
     """Cases that ended, newest first."""
     query = _FLAGS.where(Flag.closed_at.is_not(None)).order_by(Flag.closed_at.desc(), Flag.id.desc()).limit(most)
     if owner_id is not None:
-        query = query.where(JourneyRow.owner_id == owner_id)
+        query = query.where(_worked_on_by(owner_id))
     return tuple(FlagLine._make(row) for row in db.execute(query))
 
 
@@ -672,8 +709,44 @@ def count_open_flags(db: Session, *, owner_id: int | None = None) -> int:
     """How many cases are open, for the inbox's badge; at most 100 are counted."""
     query = select(Flag.id).where(Flag.closed_at.is_(None)).limit(100)
     if owner_id is not None:
-        query = query.join(JourneyRow, JourneyRow.id == Flag.journey_id).where(JourneyRow.owner_id == owner_id)
+        query = query.join(JourneyRow, JourneyRow.id == Flag.journey_id).where(_worked_on_by(owner_id))
     return len(db.scalars(query).all())
+
+
+def unhandled_flags(db: Session, *, now: datetime, most: int = 20) -> tuple[FlagLine, ...]:
+    """Cases that nobody has acted on although half of their time is over, the most urgent first: what managers see."""
+    waiting = Flag.closed_at.is_(None) & Flag.acted_at.is_(None) & (Flag.half_at <= now)
+    query = _FLAGS.where(waiting).order_by(Flag.act_by, Flag.id).limit(most)
+    return tuple(FlagLine._make(row) for row in db.execute(query))
+
+
+def duplicates_of(db: Session, line: FlagLine) -> tuple[FlagLine, ...]:
+    """Other open cases of the same person on the same journey, which could go on in this one."""
+    if line.contact_id is None or line.closed_at is not None:
+        return ()
+    same = (Flag.contact_id == line.contact_id) & (Flag.journey_id == line.journey_id) & (Flag.id != line.id)
+    rows = db.execute(_FLAGS.where(same, Flag.closed_at.is_(None)).order_by(Flag.id).limit(20))
+    return tuple(FlagLine._make(row) for row in rows)
+
+
+class PromiseLine(NamedTuple):
+    """What we said we would do about a case, and by when."""
+
+    id: int
+    flag_id: int
+    problem: str
+    solution: str
+    whose: Whose
+    due_on: date
+    solved_at: datetime | None
+
+
+def promises_of(db: Session, flag_ids: Sequence[int]) -> tuple[PromiseLine, ...]:
+    """The promises of some cases, by deadline."""
+    i = PendingIssue
+    query = select(i.id, i.flag_id, i.problem, i.solution, i.whose, i.due_on, i.solved_at)
+    rows = db.execute(query.where(i.flag_id.in_(flag_ids)).order_by(i.due_on, i.id))
+    return tuple(PromiseLine._make(row) for row in rows)
 
 
 # Timeline

@@ -15,10 +15,13 @@ from sqlalchemy.orm import Session
 from portal import audit, mail
 from portal.accounts.models import Account, Staff
 from portal.audit import Event, Happened
+from portal.db import update_each
 from portal.house import House
 from portal.journeys import cases, conduct, rules
 from portal.journeys.models import DueAction, JourneyRow, StageRow, StageTally
 from portal.journeys.rules import ActivityKind
+
+_OPEN = (DueAction.__table__.c.done_at.is_(None),)
 
 OWN_KINDS = ("wake", "unless_contact", "call_no_answer")
 """What this room does by itself; `survey`, `reminder` and `referral_prompt` are for the rooms above."""
@@ -91,6 +94,12 @@ def mark_done(db: Session, rows: Sequence[Waiting], *, now: datetime, result: st
             .where(DueAction.id.in_([row.id for row in rows]), DueAction.done_at.is_(None))
             .values(done_at=now, result=result)
         )
+
+
+def postpone(db: Session, rows: Sequence[tuple[Waiting, datetime]]) -> None:
+    """Lets these actions wait on, each until its own instant: it wasn't the moment."""
+    until = [{"id": row.id, "due_at": at} for row, at in rows]
+    update_each(db, DueAction.__table__, until, by=("id",), where=_OPEN)
 
 
 def put_aside(db: Session, row: Waiting, error: str, now: datetime) -> None:

@@ -22,7 +22,9 @@ def own_journey(
     """The documents of one reader, in their language."""
     for told in told_us:
         if told.words or told.done:
-            yield Document(Kind.TOLD, f"{told.flag_id}", locale, told.words or told.done, f"{PLAN}#told", told.done)
+            yield Document(
+                Kind.TOLD, f"{told.flag_id}", locale, told.words or told.done, f"/told-us#t{told.flag_id}", told.done
+            )
     if journey is None:
         return
     if journey.consultant is not None:

@@ -277,6 +277,8 @@ class Flag(Base):
     __tablename__ = "flags"
     __table_args__ = (
         Index("ix_flags_journey_id", "journey_id"),
+        Index("ix_flags_contact_id", "contact_id"),
+        Index("ix_flags_merged_into_id", "merged_into_id"),
         Index(
             "ix_flags_open_id",
             "id",
@@ -317,6 +319,12 @@ class Flag(Base):
     alert_at: Mapped[datetime | None]
     """When the manager is told that nobody acted; none once somebody has."""
     closed_at: Mapped[datetime | None]
+    half_at: Mapped[datetime | None]
+    """When half of the time to act has passed, in business hours: from then on managers see it, if nobody acted."""
+    handed_to_id: Mapped[int | None] = mapped_column()
+    """The colleague who works on this case in the consultant's place; the customer stays with their consultant."""
+    merged_into_id: Mapped[int | None] = mapped_column()
+    """The case that this one goes on in: what becomes of that one became of this one (outcome `merged`)."""
 
 
 class Resolution(Base):
@@ -344,6 +352,7 @@ class Resolution(Base):
     flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id"))
     outcome: Mapped[FlagOutcome] = mapped_column(choice(FlagOutcome, "outcome"))
     note: Mapped[Prose]
+    reason_id: Mapped[int | None] = mapped_column()
     by: Mapped[By]
     at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
@@ -351,6 +360,54 @@ class Resolution(Base):
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[By] = mapped_column(default="")
     undone_words: Mapped[Prose] = mapped_column(default="")
+
+
+class CaseReason(Base):
+    """Why a case came about or how it ended, as managers sort them; retired ones stay on the cases that have them."""
+
+    __tablename__ = "case_reasons"
+
+    id: Mapped[Id]
+    position: Mapped[int] = mapped_column(Integer)
+    words_en: Mapped[str] = mapped_column(String(120))
+    words_pt: Mapped[str] = mapped_column(String(120))
+    retired_at: Mapped[datetime | None]
+
+
+class OfferedTimes(Base):
+    """Up to three times for a doubt meeting, offered to the person of a case; they hold none of them."""
+
+    __tablename__ = "offered_times"
+    __table_args__ = (Index("ix_offered_times_flag_id", "flag_id"),)
+
+    id: Mapped[Id]
+    flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id", ondelete="CASCADE"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"))
+    starts: Mapped[list[str]]
+    """Instants, ISO, ascending."""
+    nonce: Mapped[str] = mapped_column(String(32))
+    offered_at: Mapped[datetime]
+    offered_by: Mapped[By]
+    message_id: Mapped[int | None] = mapped_column(unique=True)
+    """The message of the thread that they went out with."""
+
+
+class RatingAfter(Base):
+    """How somebody rates us after their case was settled, on the scale that they had used before."""
+
+    __tablename__ = "ratings_after"
+    __table_args__ = (
+        CheckConstraint("(csat IS NULL) <> (nps IS NULL)", name="one_scale"),
+        CheckConstraint("csat BETWEEN 1 AND 5", name="csat"),
+        CheckConstraint("nps BETWEEN 0 AND 10", name="nps"),
+        Index("ix_ratings_after_at", "at"),
+    )
+
+    flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id", ondelete="CASCADE"), primary_key=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"))
+    csat: Mapped[int | None] = mapped_column(Integer)
+    nps: Mapped[int | None] = mapped_column(Integer)
+    at: Mapped[datetime]
 
 
 class GoalRow(Base):
@@ -380,7 +437,10 @@ class PendingIssue(Base):
     """A problem, the agreed solution, its deadline: ours or theirs."""
 
     __tablename__ = "pending_issues"
-    __table_args__ = (Index("ix_pending_issues_journey_id", "journey_id"),)
+    __table_args__ = (
+        Index("ix_pending_issues_journey_id", "journey_id"),
+        Index("ix_pending_issues_flag_id", "flag_id"),
+    )
 
     id: Mapped[Id]
     journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))

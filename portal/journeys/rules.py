@@ -90,6 +90,7 @@ class ActivityKind(StrEnum):
     CONTACT_90 = "contact_90"
     CALL_NO_ANSWER = "call_no_answer"
     CONTACT_BY_CALL = "contact_by_call"
+    ASK_BY_WHATSAPP = "ask_by_whatsapp"
     ASK_WHAT_IS_MISSING = "ask_what_is_missing"
     TAKE_OVER = "take_over"
     HAND_OVER = "hand_over"
@@ -110,6 +111,7 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.CONTACT_90: N_("Contact at 90 days of use"),
     ActivityKind.CALL_NO_ANSWER: N_("Call: no answer to the survey"),
     ActivityKind.CONTACT_BY_CALL: N_("Call instead of the survey"),
+    ActivityKind.ASK_BY_WHATSAPP: N_("Ask by WhatsApp instead of the survey"),
     ActivityKind.ASK_WHAT_IS_MISSING: N_("Ask what would make it better"),
     ActivityKind.TAKE_OVER: N_("Call: pick up where we are"),
     ActivityKind.HAND_OVER: N_("Hand over to the relationship team"),
@@ -128,6 +130,7 @@ CALLS_OF_CONTACTS = (
     ActivityKind.CONTACT_90,
     ActivityKind.CALL_NO_ANSWER,
     ActivityKind.CONTACT_BY_CALL,
+    ActivityKind.ASK_BY_WHATSAPP,
 )
 """What has nothing left to do once the contact of its day is settled."""
 
@@ -157,6 +160,8 @@ class FlagOutcome(StrEnum):
     RESOLVED = "resolved"
     ACCEPTED_RISK = "accepted_risk"
     LOST = "lost"
+    MERGED = "merged"
+    """It goes on in another case of the same person; what becomes of that one became of this one."""
 
 
 class Whose(StrEnum):
@@ -703,12 +708,15 @@ def left_behind(
 def convert(journey: Journey, day: int, now: datetime, *, why: str) -> tuple[Journey, list[Effect]]:
     """Turns one contact into a call for the consultant, with the reason it could not be sent."""
     journey = _with_follow_up(journey, replace(journey.follow_up(day), converted_at=now))
-    return journey, [Converted(day, now, why), call_instead(day, now)]
+    return journey, [Converted(day, now, why), call_instead(day, now, why=why)]
 
 
-def call_instead(day: int, now: datetime) -> NewActivity:
-    """The call that settles a contact which no survey can settle."""
-    return NewActivity(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:{day}", now, day)
+def call_instead(day: int, now: datetime, *, why: str = "", person: int | None = None) -> NewActivity:
+    """The call, or for who prefers that the WhatsApp message, that settles a contact which no survey can settle. `person`:
+    the one of several whom it is about, where others got the survey."""
+    kind = ActivityKind.ASK_BY_WHATSAPP if why == "prefers_whatsapp" else ActivityKind.CONTACT_BY_CALL
+    key = f"contact_by_call:{day}"  # one a contact, whichever way
+    return NewActivity(kind, key if person is None else f"{key}:contact:{person}", now, day)
 
 
 def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
@@ -823,7 +831,7 @@ def activities_by_day(pipeline: Pipeline) -> list[tuple[ActivityKind, int]]:
     return [(ActivityKind(s.what), s.day) for s in steps if s.do is Do.ACTIVITY and s.day]
 
 
-def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
+def act_by(opened_at: datetime, hours: float, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
     """When somebody must have acted on a flag: `hours` business hours (09:00–17:00) after it was opened."""
     left = timedelta(hours=hours)
     day = local_date(opened_at, zone_name)
@@ -836,6 +844,22 @@ def act_by(opened_at: datetime, hours: int, zone_name: str, holidays: Container[
                 return starts + left
             left -= closes - starts
         day += timedelta(days=1)
+
+
+def business_time(
+    since: datetime, until: datetime, zone_name: str, holidays: Container[date] = NO_HOLIDAYS
+) -> timedelta:
+    """How much business time (09:00–17:00) lies between two instants; none where the second isn't later."""
+    passed = timedelta()
+    day, last = local_date(since, zone_name), local_date(until, zone_name)
+    # A case that nobody ever settles must not make a page slow: beyond a quarter the hours are not what matters.
+    day = max(day, last - timedelta(days=92))
+    while (day := next_business_day(day, holidays)) <= last:
+        starts = max(since, at_local(day, MORNING, zone_name))
+        ends = min(until, at_local(day, EVENING, zone_name))
+        passed += max(ends - starts, timedelta())
+        day += timedelta(days=1)
+    return passed
 
 
 def _with_follow_up(journey: Journey, contact: FollowUp) -> Journey:

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal import links
 from portal.accounts.models import Account, Contact, Staff
@@ -191,7 +191,7 @@ class CheckIns(NamedTuple):
 
 def check_ins(db: Session, *, contact_id: int, account_id: int, now: datetime) -> CheckIns:
     """The last sixty meetings that a contact sees. One statement."""
-    lines = [_line(row) for row in db.execute(_CHECK_INS, {"contact_id": contact_id, "account_id": account_id})]
+    lines = [_line(row) for row in rows_of(db, _CHECK_INS, {"contact_id": contact_id, "account_id": account_id})]
     ahead = tuple(line for line in reversed(lines) if line.is_ahead(now))
     return CheckIns(ahead, tuple(line for line in lines if not line.is_ahead(now)))
 
@@ -243,6 +243,12 @@ def planned_for_flag(db: Session, flag_id: int, *, now: datetime) -> MeetingLine
         _LINES.where(Meeting.flag_id == flag_id, _PLANNED, Meeting.ends_at > now).order_by(Meeting.starts_at).limit(1)
     ).first()
     return _line(row) if row is not None else None
+
+
+def was_met_about(db: Session, flag_id: int) -> bool:
+    """Whether a meeting about that case was held."""
+    held = select(Meeting.id).where(Meeting.flag_id == flag_id, Meeting.held_at.is_not(None)).limit(1)
+    return db.scalar(held) is not None
 
 
 def planned_again(db: Session, line: MeetingLine, *, now: datetime) -> MeetingLine | None:
@@ -419,6 +425,7 @@ class DoubtCase(NamedTuple):
 
 
 _CASES = select(Flag.id, Flag.journey_id, Flag.account_id, Flag.contact_id, Flag.words, Flag.closed_at.is_(None))
+_GOES_ON_IN = aliased(Flag)
 
 
 def doubt_case(db: Session, flag_id: int) -> DoubtCase | None:
@@ -436,8 +443,9 @@ def open_case_of(db: Session, contact_id: int) -> DoubtCase | None:
 
 
 def case_of_answer(db: Session, answer_id: int) -> DoubtCase | None:
-    """The case that an answer opened."""
-    row = db.execute(_CASES.where(Flag.answer_id == answer_id)).first()
+    """The case that an answer opened, or that this one goes on in."""
+    opened = select(func.coalesce(_GOES_ON_IN.merged_into_id, _GOES_ON_IN.id)).where(_GOES_ON_IN.answer_id == answer_id)
+    row = db.execute(_CASES.where(Flag.id == opened.scalar_subquery())).first()
     return DoubtCase._make(row) if row is not None else None
 
 

@@ -13,6 +13,7 @@ from portal import mail, reply_addresses
 from portal.accounts.models import Account, Contact, Staff
 from portal.errors import N_
 from portal.house import House
+from portal.journeys import offers
 from portal.mail import Kind, Letter, LetterRow, ReplyTo, Withheld
 from portal.media import Medium
 from portal.messages import rules
@@ -117,9 +118,18 @@ def _compose(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
         "writer_name": _name(db, written[-1]),
         "messages": [{"text": one.text, "author": _name(db, one), "files": _file_names(db, one)} for one in written],
         "path": f"/messages#m{written[0].id}" if is_ours else f"/staff/messages/{row.account_id}#m{written[0].id}",
+        **_offered(db, house, row, [one.id for one in written]),
         "answers_by_mail": bool(house.settings.reply_domain),
         "reply_to": _reply_to(db, house, row, written[-1]),
     }
+
+
+def _offered(db: Session, house: House, row: LetterRow, message_ids: list[int]) -> dict[str, Any]:
+    """The link to the times that were offered with these messages, which opens without signing in."""
+    if row.contact_id is None:
+        return {}
+    found = offers.offer_of_messages(db, message_ids, contact_id=row.contact_id)
+    return {"times_url": house.url(offers.path_of(house, found.id, found.nonce))} if found else {}
 
 
 _LOOK_BACK = 200

@@ -33,6 +33,17 @@ def may_see_thread(db: Session, *, account_id: int, contact_id: int) -> bool:
     return db.scalar(select(Contact.id).where(Contact.id == contact_id, sees_thread(account_id))) is not None
 
 
+def message_of_key(db: Session, key: str) -> int | None:
+    """The message that a form was posted as already."""
+    return db.scalar(select(Message.id).where(Message.key == key))
+
+
+def waits_for_answer(db: Session, account_id: int, *, since: datetime) -> bool:
+    """Whether a customer wrote last, and after that moment."""
+    last = (Thread.last_from_customer_id > Thread.last_from_staff_id) & (Thread.last_at >= since)
+    return db.scalar(select(Thread.account_id).where(Thread.account_id == account_id, last)) is not None
+
+
 # A thread
 
 

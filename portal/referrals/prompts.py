@@ -7,6 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import audit
+from portal.accounts import asking_ledger as ledger
+from portal.accounts.asking import Asked, Became, Instead, judge
+from portal.accounts.asking import Why as Reason
 from portal.accounts.models import Account, Contact
 from portal.audit import AuditEvent, Event, Happened
 from portal.db import insert_for
@@ -15,6 +18,7 @@ from portal.house import House
 from portal.journeys import due
 from portal.journeys.due import Waiting
 from portal.journeys.models import DueAction, Flag, GoalRow, JourneyRow
+from portal.mail import Purpose
 from portal.referrals import rules
 from portal.referrals.models import ReferralPrompt
 from portal.referrals.rules import Moment, Result, Why, Withheld
@@ -39,10 +43,12 @@ def prompt_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
     promoted = _journeys_with_promoter(db, ids)
     last = _last_prompts(db, accounts)
     people = _whom_to_ask(db, ids, accounts)
+    unwilling = _unwilling(db, house, set(people.values()), now=now)
     done: dict[str, list[Waiting]] = {}
     for row in rows:
         account_id = account_of[row.journey_id]
         why, about = rules.read_why(row.what)
+        contact_id = people.get((row.journey_id, why), people.get((account_id, None)))
         withheld = rules.withheld(
             Moment(
                 why=why,
@@ -51,9 +57,9 @@ def prompt_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
                 last_prompt_at=last.get(account_id),
                 is_promoter=row.journey_id in promoted,
                 is_customer=account_id not in churned,
+                is_unwanted=contact_id in unwilling,
             )
         )
-        contact_id = people.get((row.journey_id, why), people.get((account_id, None)))
         _remember(
             db, row, account_id=account_id, contact_id=contact_id, why=why, about=about, withheld=withheld, now=now
         )
@@ -62,6 +68,15 @@ def prompt_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
         done.setdefault(withheld or "done", []).append(row)
     for result, these in done.items():
         due.mark_done(db, these, now=now, result=result)
+
+
+def _unwilling(db: Session, house: House, contact_ids: set[int], *, now: datetime) -> set[int]:
+    """Who doesn't want to be asked for this at all. When to ask the others is for the consultant, who asks in person."""
+    some = list(ledger.people_of(db, contact_ids).values())
+    known = ledger.known_of(db, some, purposes=(Purpose.REFERRAL,), flagged=(), now=now)
+    verdicts = {one: judge(Asked.REFERRAL, person, now, house.holidays) for one, person in known.people.items()}
+    never = (Reason.REFUSED, Reason.FEWER_REQUESTS)
+    return {one for one, verdict in verdicts.items() if isinstance(verdict, Instead) and verdict.why in never}
 
 
 def _journeys_with_promoter(db: Session, journey_ids: Sequence[int]) -> set[int]:
@@ -153,6 +168,10 @@ def close_prompt(db: Session, prompt_id: int, *, result: Result, by: str, now: d
         return
     prompt.closed_at, prompt.closed_by, prompt.result = now, by, result
     db.flush()
+    if result is Result.ASKED and prompt.contact_id is not None:  # it draws on their budget like any request
+        who = (prompt.account_id, prompt.contact_id, prompt.journey_id, 0)
+        asked = ledger.Request(Asked.REFERRAL, *who, Became.CALL, None, now, about=prompt.id)
+        ledger.keep(db, [asked], waiting=(), now=now)
     detail = {"prompt": prompt.id, "result": result}
     told = Event(
         Happened.REFERRAL_PROMPT_CLOSED, by, now, prompt.account_id, prompt.journey_id, prompt.contact_id, detail

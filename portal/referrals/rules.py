@@ -202,6 +202,8 @@ class Withheld(StrEnum):
     RECENT = "recent"
     NO_PROMOTER = "no_promoter"
     NO_CUSTOMER = "no_customer"
+    NOT_WANTED = "not_wanted"
+    """They asked not to be asked for recommendations, or for anything that the plan doesn't need."""
 
 
 class Result(StrEnum):
@@ -223,6 +225,8 @@ class Moment:
     """Whether somebody at the account answered as a promoter on this journey. Only an approval asks for it: a goal that was met
     is a reason of its own."""
     is_customer: bool
+    is_unwanted: bool = False
+    """Whether the person said that they don't want to be asked."""
 
 
 def withheld(moment: Moment) -> Withheld | None:
@@ -231,6 +235,8 @@ def withheld(moment: Moment) -> Withheld | None:
         return Withheld.NO_CUSTOMER
     if moment.has_open_flag:
         return Withheld.OPEN_FLAG
+    if moment.is_unwanted:
+        return Withheld.NOT_WANTED
     if moment.last_prompt_at is not None and moment.at - moment.last_prompt_at < BETWEEN_PROMPTS:
         return Withheld.RECENT
     match moment.why:

@@ -27,14 +27,15 @@ from portal.search.rules import (
     parts,
     pattern_of,
     scope,
+    spaced,
+    spaced_short,
     with_other_forms,
     with_spellings,
-    words_in,
 )
 from portal.words import LOCALES
 
 DQ, SQ = '"', "'"
-MOST = 30
+MOST = 20
 """Things on a page of results; who finds none of theirs among them types another word."""
 GUESSED_FROM = 5
 """Among so many of the best is looked which guess was right."""
@@ -87,24 +88,26 @@ class _Candidate(NamedTuple):
     folded: str
 
 
-# Four looks in one statement: titles before texts, in the reader's language before the other one. Each look is limited
+# A few looks in one statement: titles before texts, in the reader's language before the other one. Each look is limited
 # before it is ranked: where more texts have the words than anybody reads, the newest are ranked, and a page stays quick.
-_SQLITE_LOOK = """
+# On SQLite only texts are ranked by the index (`bm25` counts each word and each scope through the whole of it first); titles
+# are compared here anyway. On PostgreSQL the looks are functions, see the migration that made them.
+_SQLITE_TITLES = """
     SELECT * FROM (
-        SELECT {n} AS look, rowid AS id, bm25(search_index, 0.0, 6.0, 3.0, 1.0) AS rank
+        SELECT {n} AS look, rowid AS id, 0.0 AS rank
         FROM search_index WHERE search_index MATCH :look_{n} ORDER BY rowid DESC LIMIT {most}
     )"""
-_POSTGRESQL_LOOK = """
-    SELECT look, id, -ts_rank(words, CAST(:terms AS tsquery), 1) AS rank FROM (
-        SELECT {n} AS look, document_id AS id, words
-        FROM search_index WHERE {column} @@ CAST(:look_{n} AS tsquery) ORDER BY document_id DESC LIMIT {most}
-    ) AS newest_{n}"""
+_SQLITE_TEXTS = _SQLITE_TITLES.replace("0.0 AS", "bm25(search_index, 0.0, 6.0, 3.0, 1.0) AS")
+_POSTGRESQL_TITLES = "SELECT {n} AS look, id, 0.0 AS rank FROM search_titles(CAST(:look_{n} AS tsquery), {most}) AS id"
+_POSTGRESQL_TEXTS = (
+    "SELECT {n} AS look, id, rank FROM search_texts(CAST(:look_{n} AS tsquery), CAST(:terms AS tsquery), {most})"
+)
 
 
-def _looks(look: str) -> TextClause:
-    """The statement of all four looks."""
-    four = [("title", 60), ("words", 160), ("title", 30), ("words", 60)]
-    united = " UNION ALL ".join(look.format(n=n, column=column, most=most) for n, (column, most) in enumerate(four))
+def _looks(titles: str, texts: str, *, limits: Sequence[int]) -> TextClause:
+    """The statement of the first looks."""
+    looks = (titles, texts, titles, texts)
+    united = " UNION ALL ".join(looks[n].format(n=n, most=most) for n, most in enumerate(limits))
     return text(
         f"""
         SELECT d.id, d.kind, d.ref, d.language, d.title, d.path, d.place FROM ({united}) AS found
@@ -113,7 +116,10 @@ def _looks(look: str) -> TextClause:
     )
 
 
-_SQLITE, _POSTGRESQL = _looks(_SQLITE_LOOK), _looks(_POSTGRESQL_LOOK)
+_QUICK: tuple[int, ...] = (40, 60, 20)
+_THOROUGH: tuple[int, ...] = (60, 120, 30, 60)
+_SQLITE = {limits: _looks(_SQLITE_TITLES, _SQLITE_TEXTS, limits=limits) for limits in (_QUICK, _THOROUGH)}
+_POSTGRESQL = {limits: _looks(_POSTGRESQL_TITLES, _POSTGRESQL_TEXTS, limits=limits) for limits in (_QUICK, _THOROUGH)}
 _TEXTS = select(SearchDocument.id, SearchDocument.text, SearchDocument.folded).where(
     SearchDocument.id.in_(bindparam("ids", expanding=True))
 )
@@ -122,18 +128,19 @@ _SPELLINGS = select(SearchSpelling.part, SearchSpelling.word).where(
 )
 
 
-def find(db: Session, typed: str, reader: Reader, *, own: Sequence[Document] = ()) -> Found:
-    """What the reader may see that answers what they typed. `own` are the few rows of the reader themselves.
+def find(db: Session, typed: str, reader: Reader, *, own: Sequence[Document] = (), most: int = MOST) -> Found:
+    """What the reader may see that answers what they typed, the best `most`. `own` are the few rows of the reader themselves.
 
-    At most six statements, however much there is: the words as typed; their other forms where little was found; then
-    likely misspellings; then any of the words; and the texts of what is shown.
+    Two statements where the words as typed are found often enough: they, and the texts of what is shown. At most six,
+    however much there is: other forms and texts in the other language where little was found; then likely misspellings;
+    then any of the words.
     """
     words = asked_for(typed)
     if not words:
         return Found((), ())
     search = _Search(db, reader, [_OwnWords(document) for document in own])
     terms = as_typed(words)
-    found = search.all_of(terms)
+    found = search.all_of(terms, _QUICK)
     meant: tuple[Term, ...] = ()
     if len(found) < FEW:
         terms = with_other_forms(terms)
@@ -145,15 +152,15 @@ def find(db: Session, typed: str, reader: Reader, *, own: Sequence[Document] = (
     is_loose = not found and len(words) > 1
     if is_loose:
         found = search.any_of(terms)
-    return search.shown(words, terms, found, is_loose=is_loose, is_guess=bool(meant))
+    return search.shown(words, terms, found, is_loose=is_loose, is_guess=bool(meant), most=most)
 
 
 class _OwnWords:
-    """A document of the reader's own with its words."""
+    """A document of the reader's own with its words (`spaced`)."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.words = frozenset(words_in(f"{document.title} {document.names} {document.text}"))
+        self.said = spaced_short(f"{document.title} {document.names} {document.text}")
 
 
 class _Search:
@@ -165,31 +172,33 @@ class _Search:
         self.own = own
         self.is_postgresql = db.get_bind().dialect.name == "postgresql"
 
-    def all_of(self, terms: Sequence[Term]) -> list[_Candidate]:
-        return self._ask(terms, least=len(terms))
+    def all_of(self, terms: Sequence[Term], limits: Sequence[int] = _THOROUGH) -> list[_Candidate]:
+        return self._ask(terms, limits, least=len(terms))
 
     def any_of(self, terms: Sequence[Term]) -> list[_Candidate]:
-        return self._ask(terms, least=1)
+        return self._ask(terms, _THOROUGH, least=1)
 
-    def _ask(self, terms: Sequence[Term], *, least: int) -> list[_Candidate]:
+    def _ask(self, terms: Sequence[Term], limits: Sequence[int], *, least: int) -> list[_Candidate]:
         own = [
             _Candidate(d.kind, d.ref, d.language, d.title, d.path, d.place, 0, 0, d.text, fold_in_place(d.text))
-            for d, words in ((each.document, each.words) for each in self.own)
-            if matches(terms, words, least=least)
+            for d, said in ((each.document, each.said) for each in self.own)
+            if matches(terms, said, least=least)
         ]
         every = least == len(terms)
         asked = self._tsqueries(terms, every) if self.is_postgresql else self._matches(terms, every)
         indexed: dict[int, _Candidate] = {}
         for number, kind, ref, language, title, path, place in rows_of(
-            self.db, _POSTGRESQL if self.is_postgresql else _SQLITE, asked
+            self.db, (_POSTGRESQL if self.is_postgresql else _SQLITE)[tuple(limits)], asked
         ):
             at = len(indexed)
             indexed.setdefault(number, _Candidate(kind, ref, language, title, path, place, at, number, "", ""))
         return [*own, *indexed.values()]
 
     def _scopes(self) -> Iterator[list[str]]:
-        """The scopes of the four looks: the reader's own language twice, then the others twice."""
-        own = [scope(audience, self.reader.language) for audience in self.reader.audiences]
+        """The scopes of the four looks: the reader's own language (and what is in nobody's) twice, then the others twice."""
+        own = [
+            scope(audience, language) for audience in self.reader.audiences for language in (self.reader.language, "")
+        ]
         others = [
             scope(audience, language)
             for audience in self.reader.audiences
@@ -232,7 +241,7 @@ class _Search:
             for typed, remains in left.items():
                 if part in remains:
                     like[typed].add(word)
-        for word in frozenset().union(*(each.words for each in self.own)):
+        for word in frozenset(word for each in self.own for word in each.said.split()):
             for typed, remains in left.items():
                 if can_be_misspelt(word) and not parts(word).isdisjoint(remains):
                     like[typed].add(word)
@@ -246,9 +255,10 @@ class _Search:
         *,
         is_loose: bool,
         is_guess: bool,
+        most: int,
     ) -> Found:
         ranked = self._ranked(terms, found)
-        top = ranked[:MOST]
+        top = ranked[:most]
         ids = [each.number for each in top if each.number]
         texts = {number: said for number, *said in rows_of(self.db, _TEXTS, {"ids": ids})} if ids else {}
         full = [
@@ -267,7 +277,7 @@ class _Search:
             for each in full
         )
         meant = _meant(terms, full) if is_guess and full else ""
-        return Found(words, hits, meant, is_loose and bool(hits), len(ranked) > MOST)
+        return Found(words, hits, meant, is_loose and bool(hits), len(ranked) > most)
 
     def _ranked(self, terms: Sequence[Term], found: Sequence[_Candidate]) -> list[_Candidate]:
         """Best first, each thing once: in the reader's language if it is there."""
@@ -282,16 +292,16 @@ class _Search:
         return list(best.values())
 
     def _score(self, terms: Sequence[Term], each: _Candidate) -> float:
-        title = closeness(terms, words_in(each.title))
+        title = closeness(terms, spaced_short(each.title))
         order = 1.0 / (1.0 + each.at / 20)
-        own_language = 1.0 if each.language == self.reader.language else 0.0
+        own_language = 1.0 if each.language in (self.reader.language, "") else 0.0
         here = 0.25 if each.place and each.place == self.reader.place else 0.0
         return 2.0 * title + order + own_language + here
 
 
 def _meant(terms: Sequence[Term], found: Sequence[_Candidate]) -> str:
     """The words that were taken for those typed, as what was found writes them; only words that the reader can see."""
-    there = [frozenset(words_in(f"{each.title} {each.folded}")) for each in found[:GUESSED_FROM]]
+    there = [spaced(f"{each.title} {each.folded}") for each in found[:GUESSED_FROM]]
     texts = [
         pair
         for each in found[:GUESSED_FROM]
@@ -300,7 +310,7 @@ def _meant(terms: Sequence[Term], found: Sequence[_Candidate]) -> str:
     said = []
     for term in terms:
         taken = term.word
-        if not any(word.startswith(term.beginnings or (term.word,)) for words in there for word in words):
-            taken = next((word for word in term.whole if any(word in words for words in there)), term.word)
+        if not any(f" {each}" in words for words in there for each in term.beginnings or (term.word,)):
+            taken = next((word for word in term.whole if any(f" {word} " in words for words in there)), term.word)
         said.append(as_written(taken, texts))
     return " ".join(said)

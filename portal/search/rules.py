@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -108,12 +108,12 @@ _SAME_LENGTH = _SameLength()
 
 def fold(text: str) -> str:
     """Without case and accents: `Implantação` is `implantacao`."""
-    return text.translate(_FOLDED)
+    return text.lower() if text.isascii() else text.translate(_FOLDED)
 
 
 def fold_in_place(text: str) -> str:
     """Folded, and exactly as long as the text (a `ß` is one `s` here)."""
-    return text.translate(_SAME_LENGTH)
+    return text.lower() if text.isascii() else text.translate(_SAME_LENGTH)
 
 
 _WORD = re.compile(r"[^\W_]+")
@@ -125,6 +125,16 @@ LONGEST_TEXT = 50_000
 def words_in(text: str) -> list[str]:
     """The folded words of a text, in order."""
     return [word[:LONGEST_WORD] for word in _WORD.findall(fold(text))]
+
+
+def spaced(text: str) -> str:
+    """The folded words with a space before and after each: ` implantacao passo a passo `. Whether a word is there, or one
+    that begins like it, is then one look for a stretch of text."""
+    return f" {' '.join(words_in(text))} "
+
+
+spaced_short = lru_cache(maxsize=8192)(spaced)
+"""The same, remembered: titles and the reader's own lines are looked through again with each letter that is typed."""
 
 
 # Asking
@@ -174,8 +184,9 @@ class Term(NamedTuple):
     beginnings: tuple[str, ...]
     whole: tuple[str, ...] = ()
 
-    def fits(self, word: str) -> bool:
-        return word in self.whole or word.startswith(self.beginnings)
+    def is_in(self, said: str) -> bool:
+        """Whether a text (`spaced`) has it."""
+        return any(f" {each}" in said for each in self.beginnings) or any(f" {each} " in said for each in self.whole)
 
 
 def as_typed(words: Sequence[str]) -> tuple[Term, ...]:
@@ -271,28 +282,25 @@ def nearest(typed: str, known: Iterable[str]) -> tuple[str, ...]:
 # Ranking
 
 
-def closeness(terms: Sequence[Term], words: Collection[str]) -> float:
-    """From 0 to 1: how well these words answer what was typed; the word itself, then its beginning, then another form,
-    then a likely misspelling."""
-    if not terms or not words:
-        return 0.0
-    present = words if isinstance(words, set | frozenset) else set(words)
+def closeness(terms: Sequence[Term], said: str) -> float:
+    """From 0 to 1: how well a title (`spaced`) answers what was typed; the word itself, then its beginning, then another
+    form, then a likely misspelling."""
     total = 0.0
     for term in terms:
-        if term.word in present:
+        if f" {term.word} " in said:
             total += 1.0
-        elif any(word.startswith(term.word) for word in present):
+        elif f" {term.word}" in said:
             total += 0.8
-        elif term.beginnings and any(word.startswith(term.beginnings) for word in present):
+        elif any(f" {each}" in said for each in term.beginnings):
             total += 0.6
-        elif any(word in present for word in term.whole):
+        elif any(f" {each} " in said for each in term.whole):
             total += 0.4
-    return total / len(terms)
+    return total / len(terms) if terms else 0.0
 
 
-def matches(terms: Sequence[Term], words: Collection[str], *, least: int) -> bool:
-    """Whether that many of the terms are met."""
-    return sum(any(term.fits(word) for word in words) for term in terms) >= least
+def matches(terms: Sequence[Term], said: str, *, least: int) -> bool:
+    """Whether that many of the terms are met in a text (`spaced`)."""
+    return sum(term.is_in(said) for term in terms) >= least
 
 
 # Showing

@@ -1,7 +1,7 @@
 """What the worker and people do with surveys: send those that are due, remind once, take an answer and tell the journey.
 
-Whom we ask: the account's primary contact, or the first one with an e-mail address where the primary has none. One
-person a contact keeps the budget of everybody else; the tables already hold several.
+Whom we ask: the account's main contact and the colleagues that staff ticked (`accounts.asking.whom_to_ask`); whether, when
+and how each may be asked is `accounts.asking.judge`, and what became of it is in the ledger of requests.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,21 @@ from sqlalchemy import and_, bindparam, delete, func, insert, select, tuple_, up
 from sqlalchemy.orm import Session, aliased
 
 from portal import audit, links, mail
+from portal.accounts import asking_ledger as ledger
+from portal.accounts.asking import Asked, Became, Instead, Send, Wait, Why, judge
+from portal.accounts.asking_ledger import Addressee, Known, Request, addressees, known_of, people_of
 from portal.accounts.models import Account, Contact
 from portal.audit import Event, Happened
 from portal.db import insert_for, rows_of
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import actions as journeys
-from portal.journeys import conduct, due
+from portal.journeys import cases, conduct, due
 from portal.journeys.actions import HeardAnswer
 from portal.journeys.conduct import Change
 from portal.journeys.due import Waiting
 from portal.journeys.models import JourneyRow
-from portal.journeys.rules import Outcome, Status, unremindable, unsendable
+from portal.journeys.rules import Outcome, Status, call_instead, unremindable, unsendable
 from portal.mail import Composer, Kind, Letter, LetterRow, Purpose, Withheld
 from portal.surveys import rules
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
@@ -61,56 +64,85 @@ class Unanswerable(Refused):
 # Sending: 10 000 journeys reach day 30 on the same morning, so everything here goes in batches
 
 
-class _Person(NamedTuple):
-    account_id: int
-    id: int
-    email: str | None
-    language: str
-    timezone: str
+@dataclass
+class _Batch:
+    """What a batch of due surveys or reminders is judged by."""
+
+    changes: dict[int, Change]
+    people: dict[int, list[Addressee]]
+    known: Known
+    forms: dict[str, SurveyForm]
+
+    def asked_of(self, row: Waiting) -> list[Addressee]:
+        return self.people.get(self.changes[row.journey_id].account_id, [])
 
 
-_PEOPLE = (
-    select(Contact.account_id, Contact.id, Contact.email, Contact.language, Contact.timezone)
-    .where(Contact.account_id.in_(bindparam("accounts", expanding=True)), Contact.disabled_at.is_(None))
-    # The last of an account wins: the primary contact, else the first one; those with an address before those without.
-    .order_by(Contact.account_id, Contact.email.is_not(None), Contact.is_primary, Contact.id.desc())
-)
+@dataclass
+class _Plan:
+    """What is to happen with one due survey, person by person."""
 
+    row: Waiting
+    now: list[Addressee] = field(default_factory=list)
+    later: list[tuple[Addressee, Wait]] = field(default_factory=list)
+    instead: list[tuple[Addressee, Instead]] = field(default_factory=list)
 
-def _whom_to_ask(db: Session, changes: Sequence[Change]) -> dict[int, _Person]:
-    accounts = sorted({change.account_id for change in changes})
-    return {row[0]: _Person(*row) for row in db.execute(_PEOPLE, {"accounts": accounts})}
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody gets the survey, as a mail or as a card in the portal."""
+        return bool(self.now) or any(what.became is Became.CARD for _, what in self.instead)
+
+    @property
+    def until(self) -> datetime:
+        return min(wait.until for _, wait in self.later)
 
 
 def send_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
-    """Sends the follow-up surveys that are due, and turns those that can't go out as a mail into calls, with the reason.
+    """Sends the follow-up surveys that are due to whom may be asked now; lets others wait for their hours; and turns those
+    that can't go out as a mail into calls, messages and cards, with the reason (domain.md, "One contact budget").
 
     The rows were claimed, one a journey, so their journeys are held. The number of statements doesn't grow with them.
     """
     changes = conduct.load(db, [row.journey_id for row in rows])
-    people = _whom_to_ask(db, list(changes.values()))
-    addresses = [person.email for person in people.values() if person.email]
-    refusing = mail.refusing(db, addresses, Purpose.SURVEY) if addresses else set()
     forms = newest_surveys(db, sorted({follow_up_key(row.day) for row in rows}))
-    going: list[Waiting] = []
-    over: list[Waiting] = []
-    converted: list[tuple[Waiting, str]] = []
+    over = [row for row in rows if _is_over(changes[row.journey_id], row.day)]
+    people = addressees(db, {change.account_id for change in changes.values()})
+    batch = _Batch(changes, people, _known(db, people, (Purpose.SURVEY,), now=now), forms)
+    going: list[_Plan] = []
+    waiting: list[_Plan] = []
+    converted: list[tuple[_Plan, str]] = []
+    left_out = set(over)
     for row in rows:
-        change = changes[row.journey_id]
-        if _is_over(change, row.day):
-            over.append(row)
-        elif why := _why_not(change, row.day, people.get(change.account_id), forms, refusing, now=now):
-            converted.append((row, why))
+        if row in left_out:
+            continue
+        plan, why = _planned(batch, row, house, now=now)
+        if plan.is_asked:
+            going.append(plan)
+        elif plan.later:
+            waiting.append(plan)
         else:
-            going.append(row)
+            converted.append((plan, why))
     due.mark_done(db, over, now=now, result="over")
-    _invite(db, converted, going, changes=changes, people=people, forms=forms, now=now)
-    _queue_mails(db, house, going, changes=changes, people=people, forms=forms, now=now)
-    due.mark_done(db, going, now=now)
-    sent = [(row.journey_id, row.day) for row in going]
+    due.postpone(db, [(plan.row, plan.until) for plan in waiting])
+    settled = [*going, *(plan for plan, _ in converted)]
+    _keep(db, batch, settled, waiting, now=now)
+    _invite(db, batch, settled, now=now)
+    _queue_mails(db, house, batch, going, now=now)
+    due.mark_done(db, [plan.row for plan in going], now=now)
+    for plan in going:  # some got the survey, and somebody else is to be called
+        for person, what in plan.instead:
+            if what.became is not Became.CARD:
+                call = call_instead(plan.row.day, now, why=what.why, person=person.id)
+                changes[plan.row.journey_id].add([call])
+    sent = [(plan.row.journey_id, plan.row.day) for plan in going]
     journeys.hear_surveys_sent(db, house, sent=sent, changes=changes, now=now)
-    calls = [(row.journey_id, row.day, why) for row, why in converted]
+    calls = [(plan.row.journey_id, plan.row.day, why) for plan, why in converted]
     journeys.convert_contacts(db, house, contacts=calls, changes=changes, now=now)
+
+
+def _known(db: Session, people: dict[int, list[Addressee]], purposes: tuple[Purpose, ...], *, now: datetime) -> Known:
+    some = [one for those in people.values() for one in those]
+    flagged = cases.unhappy(db, [one.id for one in some])
+    return known_of(db, some, purposes=purposes, flagged=flagged, now=now)
 
 
 def _is_over(change: Change, day: int) -> bool:
@@ -124,96 +156,98 @@ def _is_over(change: Change, day: int) -> bool:
     )
 
 
-def _why_not(
-    change: Change,
-    day: int,
-    person: _Person | None,
-    forms: dict[str, SurveyForm],
-    refusing: set[str],
-    *,
-    now: datetime,
-) -> str | None:
-    """Why this survey can't be a mail: a key of `rules.WHY_NOT`; None if it can."""
-    if (why := unsendable(change.after, day, now)) is not None:
-        return why
-    if person is None or not person.email:
-        return "no_address"
-    if person.email in refusing:
-        return "refused"
-    return None if follow_up_key(day) in forms and day in MAIL_OF_DAY else "no_survey"
+def _planned(batch: _Batch, row: Waiting, house: House, *, now: datetime) -> tuple[_Plan, str]:
+    """What happens with each person, and why (a key of `rules.WHY_NOT`) where nobody can be asked."""
+    plan, people = _Plan(row), batch.asked_of(row)
+    why = unsendable(batch.changes[row.journey_id].after, row.day, now)
+    if why is None and (follow_up_key(row.day) not in batch.forms or row.day not in MAIL_OF_DAY):
+        why = Why.NO_SURVEY
+    if why is not None:  # it is about the contact, whoever would be asked: one call
+        plan.instead = [(person, Instead(Became.CALL, Why(why))) for person in people[:1]]
+        return plan, why
+    for person in people:
+        match judge(Asked.SURVEY, batch.known.people[person.id], now, house.holidays):
+            case Send():
+                plan.now.append(person)
+            case Wait() as wait:
+                plan.later.append((person, wait))
+            case Instead() as what:
+                plan.instead.append((person, what))
+    return plan, plan.instead[0][1].why if plan.instead else Why.NO_ADDRESS
 
 
-def _invite(
-    db: Session,
-    converted: Sequence[tuple[Waiting, str]],
-    going: Sequence[Waiting],
-    *,
-    changes: dict[int, Change],
-    people: dict[int, _Person],
-    forms: dict[str, SurveyForm],
-    now: datetime,
-) -> None:
+def _keep(db: Session, batch: _Batch, settled: Sequence[_Plan], waiting: Sequence[_Plan], *, now: datetime) -> None:
+    """The ledger: what became of each request."""
+    kept: list[tuple[Waiting, Addressee, Became, Why | None, datetime]] = []
+    for plan in settled:
+        kept += [(plan.row, person, Became.MAIL, None, now) for person in plan.now]
+        kept += [(plan.row, person, Became.MAIL, wait.why, wait.until) for person, wait in plan.later]
+        kept += [(plan.row, person, what.became, what.why, now) for person, what in plan.instead]
+    for plan in waiting:
+        kept += [(plan.row, person, Became.WAITING, wait.why, wait.until) for person, wait in plan.later]
+    requests = [
+        Request(Asked.SURVEY, person.account_id, person.id, row.journey_id, row.day, became, why, at)
+        for row, person, became, why, at in kept
+    ]
+    ledger.keep(db, requests, waiting=batch.known.waiting, now=now)
+
+
+def _invite(db: Session, batch: _Batch, settled: Sequence[_Plan], *, now: datetime) -> None:
     """Invitations for those who are asked, and suppressed ones, with the reason, for those who can't be."""
     invitations = []
-    for row, why in [*((row, "") for row in going), *converted]:
-        account_id = changes[row.journey_id].account_id
-        person, form = people.get(account_id), forms.get(follow_up_key(row.day))
-        if person is None or form is None:
+    for plan in settled:
+        form = batch.forms.get(follow_up_key(plan.row.day))
+        if form is None:
             continue
-        invitations.append(
-            {
-                "survey_id": form.id,
-                "account_id": account_id,
-                "journey_id": row.journey_id,
-                "contact_id": person.id,
-                "day": row.day,
-                "nonce": links.new_nonce(),
-                "planned_at": row.due_at,
-                "sent_at": None if why else now,
-                "suppressed_at": now if why else None,
-                "why": why,
-                "expires_at": rules.expires_at(now, person.timezone),
-            }
-        )
+        each = [(person, "") for person in (*plan.now, *(person for person, _ in plan.later))]
+        for person, why in [*each, *((person, str(what.why)) for person, what in plan.instead)]:
+            invitations.append(
+                {
+                    "survey_id": form.id,
+                    "account_id": person.account_id,
+                    "journey_id": plan.row.journey_id,
+                    "contact_id": person.id,
+                    "day": plan.row.day,
+                    "nonce": links.new_nonce(),
+                    "planned_at": plan.row.due_at,
+                    "sent_at": None if why else now,
+                    "suppressed_at": now if why else None,
+                    "why": why,
+                    "expires_at": rules.expires_at(now, person.timezone),
+                }
+            )
     if invitations:
         # A contact that was asked about before (a move back by hand) keeps its invitation, and its one mail.
         db.execute(insert_for(db, Invitation.__table__).on_conflict_do_nothing(), invitations)
 
 
-def _queue_mails(
-    db: Session,
-    house: House,
-    going: Sequence[Waiting],
-    *,
-    changes: dict[int, Change],
-    people: dict[int, _Person],
-    forms: dict[str, SurveyForm],
-    now: datetime,
-) -> None:
+def _queue_mails(db: Session, house: House, batch: _Batch, going: Sequence[_Plan], *, now: datetime) -> None:
     letters = []
-    for row in going:
-        change = changes[row.journey_id]
-        person = people[change.account_id]
-        letters.append(
-            Letter(
-                key=f"survey:{row.day}:journey:{row.journey_id}:contact:{person.id}",
-                kind=MAIL_OF_DAY[row.day],
-                to_email=person.email or "",
-                language=person.language,
-                account_id=change.account_id,
-                journey_id=row.journey_id,
-                contact_id=person.id,
-                context=_context(
-                    forms[follow_up_key(row.day)],
-                    change,
-                    row.day,
+    for plan in going:
+        row, change = plan.row, batch.changes[plan.row.journey_id]
+        # A colleague whose hours haven't begun gets theirs then; composing judges it anew.
+        for person, due_at in [*((one, now) for one in plan.now), *((one, wait.until) for one, wait in plan.later)]:
+            letters.append(
+                Letter(
+                    key=f"survey:{row.day}:journey:{row.journey_id}:contact:{person.id}",
+                    kind=MAIL_OF_DAY[row.day],
+                    to_email=person.email or "",
                     language=person.language,
-                    zone=person.timezone,
-                    vendor=house.settings.vendor_name,
-                    sent_at=now,
-                ),
+                    due_at=due_at,
+                    account_id=change.account_id,
+                    journey_id=row.journey_id,
+                    contact_id=person.id,
+                    context=_context(
+                        batch.forms[follow_up_key(row.day)],
+                        change,
+                        row.day,
+                        language=person.language,
+                        zone=person.timezone,
+                        vendor=house.settings.vendor_name,
+                        sent_at=now,
+                    ),
+                )
             )
-        )
     mail.queue_all(db, letters, now=now)
 
 
@@ -256,45 +290,30 @@ _CSAT_SCALE = {
 
 
 class _Asked(NamedTuple):
-    """An open invitation with what a reminder needs."""
+    """An open invitation that a reminder would be about."""
 
     invitation_id: int
     journey_id: int
     day: int
     sent_at: datetime | None
-    email: str | None
-    language: str
-    timezone: str
-    contact_id: int
-    account_id: int
+    person: Addressee
 
 
 def _unanswered(db: Session, rows: Sequence[Waiting], now: datetime) -> list[_Asked]:
     """The invitations of these contacts that were sent, are still open, and have no counted answer."""
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, *_counts()).exists()
     found = db.execute(
-        select(
-            Invitation.id,
-            Invitation.journey_id,
-            Invitation.day,
-            Invitation.sent_at,
-            Contact.email,
-            Contact.language,
-            Contact.timezone,
-            Contact.id,
-            Invitation.account_id,
-        )
-        .join(Contact, Contact.id == Invitation.contact_id)
+        select(Invitation.id, Invitation.journey_id, Invitation.day, Invitation.sent_at, Invitation.contact_id)
         .where(
             tuple_(Invitation.journey_id, Invitation.day).in_([(row.journey_id, row.day) for row in rows]),
             Invitation.sent_at.is_not(None),
             Invitation.expires_at > now,
-            Contact.disabled_at.is_(None),
             ~answered,
         )
         .order_by(Invitation.id)
-    )
-    return [_Asked(*row) for row in found]
+    ).all()
+    people = people_of(db, [contact_id for *_, contact_id in found])
+    return [_Asked._make([*facts, people[who]]) for *facts, who in found if who in people]
 
 
 def _counts() -> tuple[Any, Any]:
@@ -302,63 +321,88 @@ def _counts() -> tuple[Any, Any]:
 
 
 def remind_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
-    """Reminds, once, those who were asked and said nothing; in batches like `send_due`. Who refused is left alone.
+    """Reminds, once, those who were asked and said nothing, on a business day in their hours; in batches like `send_due`.
+    Who refused, or wants to be asked less often, is left alone.
 
     The call that follows silence is planned by the journey itself.
     """
     changes = conduct.load(db, [row.journey_id for row in rows])
-    quiet = {
-        (row.journey_id, row.day)
+    due_now = {
+        (row.journey_id, row.day): row
         for row in rows
         if unremindable(changes[row.journey_id].after, row.day, now, house.holidays) is None
     }
-    asked = [one for one in _unanswered(db, rows, now) if one.email and (one.journey_id, one.day) in quiet]
-    refusing = mail.refusing(db, [one.email for one in asked if one.email], Purpose.SURVEY) if asked else set()
+    asked = [one for one in _unanswered(db, rows, now) if (one.journey_id, one.day) in due_now]
     forms = newest_surveys(db, sorted({follow_up_key(row.day) for row in rows}))
-    reminded = [one for one in asked if one.email not in refusing and follow_up_key(one.day) in forms]
-    mail.queue_all(
-        db,
-        [
-            Letter(
-                key=f"survey_reminder:{one.day}:journey:{one.journey_id}:contact:{one.contact_id}",
-                kind=Kind.SURVEY_REMINDER,
-                to_email=one.email or "",
-                language=one.language,
-                account_id=one.account_id,
-                journey_id=one.journey_id,
-                contact_id=one.contact_id,
-                context=_context(
-                    forms[follow_up_key(one.day)],
-                    changes[one.journey_id],
-                    one.day,
-                    language=one.language,
-                    zone=one.timezone,
-                    vendor=house.settings.vendor_name,
-                    sent_at=one.sent_at or now,
-                ),
-            )
-            for one in reminded
-        ],
-        now=now,
-    )
-    audit.note_all(
-        db,
-        [
-            Event(
-                Happened.SURVEY_REMINDED,
-                "system",
-                now,
-                one.account_id,
-                one.journey_id,
-                one.contact_id,
-                {"day": one.day},
-            )
-            for one in reminded
-        ],
-    )
+    people: dict[int, list[Addressee]] = {one.person.id: [one.person] for one in asked}
+    batch = _Batch(changes, people, _known(db, people, (Purpose.SURVEY, Purpose.REMINDER), now=now), forms)
+    reminded: list[_Asked] = []
+    later: list[tuple[_Asked, Wait]] = []
+    requests: list[Request] = []
+    for one in asked:
+        if follow_up_key(one.day) not in forms:
+            continue
+        became, why, at = Became.MAIL, None, now
+        match judge(Asked.REMINDER, batch.known.people[one.person.id], now, house.holidays):
+            case Send():
+                reminded.append(one)
+            case Wait() as wait:
+                later.append((one, wait))
+                became, why, at = Became.WAITING, wait.why, wait.until
+            case Instead() as what:
+                became, why = what.became, what.why
+        who = (one.person.account_id, one.person.id, one.journey_id, one.day)
+        requests.append(Request(Asked.REMINDER, *who, became, why, at))
     done = {(one.journey_id, one.day) for one in reminded}
+    # Where one colleague is reminded now, the others' reminders go with it, in their own hours.
+    with_it = [(one, wait) for one, wait in later if (one.journey_id, one.day) in done]
+    _queue_reminders(
+        db, house, batch, [*((one, now) for one in reminded), *((o, w.until) for o, w in with_it)], now=now
+    )
+    ledger.keep(db, requests, waiting=batch.known.waiting, now=now)
+    waits: dict[tuple[int, int], datetime] = {}
+    for one, wait in later:
+        at_ = (one.journey_id, one.day)
+        if at_ not in done:
+            waits[at_] = min(wait.until, waits.get(at_, wait.until))
+    due.postpone(db, [(due_now[which], until) for which, until in waits.items()])
     due.mark_done(db, [row for row in rows if (row.journey_id, row.day) in done], now=now)
-    due.mark_done(db, [row for row in rows if (row.journey_id, row.day) not in done], now=now, result="over")
+    over = [row for row in rows if (row.journey_id, row.day) not in done | waits.keys()]
+    due.mark_done(db, over, now=now, result="over")
+
+
+def _queue_reminders(
+    db: Session, house: House, batch: _Batch, reminded: Sequence[tuple[_Asked, datetime]], *, now: datetime
+) -> None:
+    letters, events = [], []
+    for one, due_at in reminded:
+        person, change = one.person, batch.changes[one.journey_id]
+        context = _context(
+            batch.forms[follow_up_key(one.day)],
+            change,
+            one.day,
+            language=person.language,
+            zone=person.timezone,
+            vendor=house.settings.vendor_name,
+            sent_at=one.sent_at or now,
+        )
+        letters.append(
+            Letter(
+                key=f"survey_reminder:{one.day}:journey:{one.journey_id}:contact:{person.id}",
+                kind=Kind.SURVEY_REMINDER,
+                to_email=person.email or "",
+                language=person.language,
+                due_at=due_at,
+                account_id=person.account_id,
+                journey_id=one.journey_id,
+                contact_id=person.id,
+                context=context,
+            )
+        )
+        of = (person.account_id, one.journey_id, person.id)
+        events.append(Event(Happened.SURVEY_REMINDED, "system", now, *of, {"day": one.day}))
+    mail.queue_all(db, letters, now=now)
+    audit.note_all(db, events)
 
 
 # Composing, when the letter leaves

@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal import links
+from portal.accounts.asking import WHY_IT_WAITS, Asked, Became
+from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Account, Contact, Staff
 from portal.db import rows_of
 from portal.house import House
@@ -42,7 +44,7 @@ _DUE = (
     .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
     .where(
         Invitation.contact_id == bindparam("contact_id"),
-        or_(Invitation.sent_at.is_not(None), Invitation.why == "refused"),
+        or_(Invitation.sent_at.is_not(None), Invitation.why.in_(rules.IN_THE_PORTAL)),
         Invitation.expires_at > bindparam("now"),
         JourneyRow.open_flags == 0,
         JourneyRow.status != Status.LOST,
@@ -231,7 +233,10 @@ def _consultant(row: Any) -> Consultant | None:
 
 
 def _case(db: Session, answer_id: int) -> Case | None:
-    found = db.execute(select(Flag.act_by, Flag.acted_at, Flag.closed_at).where(Flag.answer_id == answer_id)).first()
+    # A case that was merged goes on in another one.
+    opened = select(func.coalesce(Flag.merged_into_id, Flag.id)).where(Flag.answer_id == answer_id).scalar_subquery()
+    main = aliased(Flag)
+    found = db.execute(select(main.act_by, main.acted_at, main.closed_at).where(main.id == opened)).first()
     return Case(found.act_by, found.acted_at is not None, found.closed_at is not None) if found is not None else None
 
 
@@ -250,7 +255,7 @@ class Invited(NamedTuple):
     contact_email: str
     state: InvitationState
     why: str
-    """A sentence (msgid) where it was suppressed."""
+    """A sentence (msgid) where it was suppressed, or waits though its day has come."""
     url: str
     """The answer page that the mail's link opens; empty where none was sent."""
     due_at: datetime | None
@@ -276,6 +281,18 @@ def _state_column(now: datetime) -> ColumnElement[str]:
 
 
 _Primary = aliased(Contact)
+_WAITS = (
+    select(RequestRow.why)
+    .where(
+        RequestRow.journey_id == FollowUpRow.journey_id,
+        RequestRow.day == FollowUpRow.day,
+        RequestRow.asked == Asked.SURVEY,
+        RequestRow.became == Became.WAITING,
+    )
+    .order_by(RequestRow.at)
+    .limit(1)
+    .scalar_subquery()
+)
 
 
 def _invitations(now: datetime) -> Any:
@@ -296,6 +313,7 @@ def _invitations(now: datetime) -> Any:
             func.coalesce(Invitation.contact_id, _Primary.id).label("contact_id"),
             func.coalesce(Contact.email, _Primary.email).label("email"),
             AnswerRow.provenance,
+            _WAITS.label("waits"),
             _state_column(now).label("state"),
         )
         .select_from(FollowUpRow)
@@ -349,7 +367,7 @@ def _invited(house: House, row: Any) -> Invited:
         contact_id=row.contact_id,
         contact_email=row.email or "",
         state=state,
-        why=rules.WHY_NOT.get(why, why) if state is InvitationState.SUPPRESSED else "",
+        why=_why(state, why, row.waits),
         url=house.url(sealed_path(house, row.invitation_id, row.nonce)) if row.sent_at is not None else "",
         due_at=row.due_at,
         sent_at=row.sent_at,
@@ -357,6 +375,13 @@ def _invited(house: House, row: Any) -> Invited:
         opened_at=row.opened_at,
         provenance=row.provenance,
     )
+
+
+def _why(state: InvitationState, why: str, waits: str | None) -> str:
+    """The sentence for what wasn't sent, or isn't sent yet though its day has come."""
+    if state is InvitationState.PLANNED:
+        return WHY_IT_WAITS[waits] if waits else ""
+    return rules.WHY_NOT.get(why, why) if state is InvitationState.SUPPRESSED else ""
 
 
 # Answers, for the customer's page of the staff
@@ -392,6 +417,11 @@ def answers_of(
     """The counted answers of an account or a journey, newest first."""
     of = {AnswerRow.account_id: account_id, AnswerRow.journey_id: journey_id}
     return _given(db, *(column == value for column, value in of.items() if value is not None), limit=limit)
+
+
+def answers_of_person(db: Session, contact_id: int, *, limit: int = 12) -> Sequence[Given]:
+    """The counted answers of one person, the oldest of the last few first: how their scores went."""
+    return _given(db, AnswerRow.contact_id == contact_id, limit=limit)[::-1]
 
 
 def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Given]:
@@ -528,12 +558,13 @@ class Askable(NamedTuple):
     day: int
     contact_name: str
     expires_at: datetime
+    contact_id: int
 
 
 def askable(db: Session, account_id: int, now: datetime) -> Sequence[Askable]:
     """The open surveys of an account that nobody has answered, newest first."""
     wanted = (
-        select(Invitation.id, Invitation.day, Contact.name, Invitation.expires_at)
+        select(Invitation.id, Invitation.day, Contact.name, Invitation.expires_at, Contact.id)
         .join(Contact, Contact.id == Invitation.contact_id)
         .where(Invitation.account_id == account_id, Invitation.expires_at > now, ~_HAS_ANSWER)
         .where(or_(Invitation.sent_at.is_not(None), Invitation.suppressed_at.is_not(None)))

@@ -50,10 +50,20 @@ WHY_NOT: dict[str, str] = {
     "no_address": N_("Nobody there has an e-mail address: a call instead of a survey."),
     "refused": N_("They asked not to get surveys by e-mail: a call instead, and a card in the portal."),
     "no_survey": N_("There is no survey for that day: a call instead."),
+    "prefers_phone": N_("They like the phone best: a call instead of a survey."),
+    "prefers_whatsapp": N_("They like WhatsApp best: a message there instead of a mail."),
+    "prefers_portal": N_("They want no mail about it: it waits for them as a card in the portal."),
+    "fewer_requests": N_("They want to be asked less often: a call instead."),
+    "budget": N_("They were asked for something else not long before: a call instead."),
+    "missed_meeting": N_("They missed a meeting that day: a call instead."),
+    "out_of_hours": N_("Their hours were too far off: a call instead."),
+    "no_hour": N_("None of their hours is on a working day: a call instead."),
     "taken_in": N_("They were a customer before we knew them: a call instead of a survey."),
     "missed": N_("The next check-in came before this one was answered."),
 }
 """Why a survey did not go out as a mail, as a sentence for each reason that a contact keeps."""
+IN_THE_PORTAL = ("refused", "prefers_portal")
+"""Reasons for which it waits as a card in the portal."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,23 @@ class Wording:
     def told(self, language: str, vendor: str) -> str:
         # A plain replacement: an administrator may well write a percent sign or a brace.
         return (self.pt if language == "pt-BR" else self.en).replace("{vendor}", vendor)
+
+
+_ON_WHATSAPP = Wording(
+    "Hi {name}, this is {consultant} from {vendor}. You’ve been with us for {days} days now: how satisfied are you so far, "
+    "from 1 (very unhappy) to 5 (very happy)? And what would make it better? Just answer here, or in the portal: {url}",
+    "Oi, {name}! Aqui é {consultant}, da {vendor}. Já são {days} dias com a gente: até aqui, qual é a sua satisfação, de 1 "
+    "(muito insatisfeito) a 5 (muito satisfeito)? E o que deixaria tudo melhor? Pode responder por aqui, ou no portal: {url}",
+)
+
+
+def whatsapp_words(language: str, *, name: str, consultant: str, vendor: str, days: int, url: str) -> str:
+    """The message that a consultant sends who asks by WhatsApp, in the customer's language."""
+    first = {"{name}": (name.split() or [""])[0], "{consultant}": (consultant.split() or [""])[0]}
+    told = _ON_WHATSAPP.told(language, vendor)
+    for mark, value in {**first, "{days}": str(days), "{url}": url}.items():
+        told = told.replace(mark, value)
+    return told
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ class Desk:
         self._write_down_call("Neither", said, button="Log the conversation")
         page.goto(case)
         page.get_by_role("radio", name=re.compile("^Resolved")).check()
+        page.get_by_role("radio", name="Fixed").check()
         page.get_by_label("What was done").fill(done)
         page.get_by_role("button", name="Settle the flag").click()
         expect(self.open("/staff/inbox").get_by_text("Nobody waits")).to_be_visible()

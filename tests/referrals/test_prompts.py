@@ -5,13 +5,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
-from portal import audit
-from portal.accounts.models import Account
+from portal import audit, mail
+from portal.accounts.asking import Asked, Became
+from portal.accounts.asking_models import RequestRow
+from portal.accounts.models import Account, Contact
 from portal.audit import AuditEvent, Event, Happened
 from portal.errors import NotFound
 from portal.house import House
 from portal.journeys import actions as journeys
-from portal.journeys import cases
+from portal.journeys import cases, planning
 from portal.journeys.models import DueAction, Flag
 from portal.journeys.rules import FlagOrigin, FlagOutcome
 from portal.referrals import prompts, queries
@@ -65,7 +67,7 @@ def test_a_promoters_answer_prompts_to_ask_who_answered(house: House, cast: Cast
 
 def test_a_goal_prompts_to_ask_the_primary_contact_and_names_it(house: House, cast: Cast) -> None:
     with house.database.write() as db:
-        goal = journeys.set_goal(
+        goal = planning.set_goal(
             db,
             house,
             journey_id=cast.journey,
@@ -92,6 +94,26 @@ def test_within_ninety_days_of_the_last_it_is_kept_why_not(house: House, cast: C
         ("goal_9", Withheld.RECENT),
         ("answer_3", None),
     ]
+
+
+def test_nobody_is_put_forward_who_asked_not_to_be_asked_for_recommendations(house: House, cast: Cast) -> None:
+    with house.database.write() as db:
+        email = db.scalars(select(Contact.email).where(Contact.id == cast.maria)).one()
+        assert email is not None
+        db.add(mail.MailRefusal(address_hash=mail.address_hash(email), purpose=mail.Purpose.REFERRAL, at=NOON))
+    leave(house, cast, "answer_1")
+    assert known(house) == [("answer_1", Withheld.NOT_WANTED)]
+
+
+def test_what_a_consultant_asked_draws_on_the_persons_budget(house: House, cast: Cast) -> None:
+    leave(house, cast, "answer_1")
+    with house.database.write() as db:
+        [prompt] = queries.open_prompts(db, None)
+        for _ in range(2):
+            prompts.close_prompt(db, prompt.id, result=Result.ASKED, by="staff:1", now=NOON)
+    with house.database.read() as db:
+        asked = db.execute(select(RequestRow.asked, RequestRow.contact_id, RequestRow.became, RequestRow.at)).all()
+    assert [tuple(row) for row in asked] == [(Asked.REFERRAL, cast.maria, Became.CALL, NOON)]
 
 
 def test_an_approval_needs_a_promoter_on_the_way(house: House, cast: Cast) -> None:

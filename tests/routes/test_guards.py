@@ -51,6 +51,7 @@ PUBLIC = {
     "/company-sign-in/confirmation",
     "/api/docs",
     "/s/{token}/meeting",
+    "/times/{token}",
     "/m/{token}",
     "/m/{token}/move",
     "/m/{token}/again",

@@ -33,8 +33,9 @@ CUSTOMERS_PAGES = {
 STAFF_PAGES = {
     "/staff/pipeline": 16,  # one of them for each of the seven columns
     "/staff/customers": 6,
-    "/staff/customers/{lumen}": 30,
-    "/staff/inbox": 18,  # with the most urgent case opened beside the list
+    "/staff/customers/{lumen}": 32,
+    # with the most urgent case opened beside the list: its promises, meeting, offers, scores, free times, reasons, colleagues
+    "/staff/inbox": 27,
     "/staff": 10,
 }
 

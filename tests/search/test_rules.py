@@ -167,8 +167,8 @@ def test_what_is_too_far_was_not_meant(typed: str, known: str) -> None:
 def test_the_word_itself_is_closer_than_its_beginning_than_another_form_than_a_slip() -> None:
     terms = rules.with_spellings(rules.with_other_forms(rules.as_typed(["agendar"])), {"agendar": ("agenda",)})
     said = ["agendar", "agendaram", "agendamento", "agenda"]
-    assert [rules.closeness(terms, [word]) for word in said] == [1.0, 0.8, 0.6, 0.6]
-    assert rules.closeness(terms, ["outra"]) == 0.0
+    assert [rules.closeness(terms, f" {word} ") for word in said] == [1.0, 0.8, 0.6, 0.6]
+    assert rules.closeness(terms, " outra ") == 0.0
 
 
 def test_marks_stand_on_the_original_text() -> None:

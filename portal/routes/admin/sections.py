@@ -57,6 +57,14 @@ SECTIONS: tuple[Section, ...] = (
         Permission.EDIT_CONTENT,
     ),
     Section(
+        "reasons",
+        "/admin/reasons",
+        "list",
+        N_("Reasons for flags"),
+        N_("What can be chosen when a flag is settled."),
+        Permission.EDIT_REASONS,
+    ),
+    Section(
         "imports",
         "/staff/import",
         "upload",

@@ -49,7 +49,7 @@ class InvitationOut(Shape):
     contact_id: str | None
     contact_email: str | None
     state: InvitationState
-    why: str | None = Field(description="Why it was not sent.")
+    why: str | None = Field(description="Why it was not sent, or not yet.")
     url: str | None = Field(description="The answer page that the mail's link opens.")
     due_at: datetime | None
     sent_at: datetime | None

@@ -19,6 +19,7 @@ from portal.meetings.queries import Offer, next_meeting, offers_of_plan
 from portal.meetings.rules import MeetingKind
 from portal.routes.customer.learn import reader_of
 from portal.surveys.queries import due_survey
+from portal.web import packed
 
 pages = customer_pages()
 
@@ -98,7 +99,7 @@ def home(ask: CustomerAsk) -> Response:
     offer = None
     if meeting is None and journey is not None and plan is not None and journey.status is Status.OPEN:
         offer = _offer(ask, journey, plan)
-    return ask.page(
+    page = ask.page(
         "customer/home.html",
         journey=journey,
         plan=plan,
@@ -116,6 +117,7 @@ def home(ask: CustomerAsk) -> Response:
         start=progress_of(ask.db, ask.me.contact_id),
         start_words=START_WORDS,
     )
+    return packed(page, ask.request)
 
 
 def _offer(ask: CustomerAsk, journey: CustomerJourney, plan: Plan) -> Offer | None:

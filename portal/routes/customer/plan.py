@@ -2,26 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
-from portal.deps import CustomerAsk, Id, customer_pages
-from portal.errors import N_, NotFound
-from portal.forms import read_form
-from portal.journeys import cases, queries
+from portal.deps import CustomerAsk, customer_pages
+from portal.journeys import queries
 from portal.journeys.plans import MilestoneLine, StageWords
 from portal.journeys.rules import Status
 from portal.meetings.calendars import feed
 from portal.meetings.plan_days import plan_days
 from portal.meetings.queries import Offer, offers_of_plan
 from portal.meetings.rules import MeetingKind
-from portal.text import Paragraphs
 
 pages = customer_pages()
-
-
-class NotSolved(BaseModel):
-    words: Paragraphs = ""
 
 
 @pages.get("/plan")
@@ -72,25 +64,3 @@ def download(ask: CustomerAsk) -> Response:
     return ask.file(
         feed([], ask.settings.vendor_name, days), name="plan.ics", media_type="text/calendar; charset=utf-8"
     )
-
-
-@pages.post("/told-us/{resolution}/solved")
-def solved(ask: CustomerAsk, resolution: Id) -> Response:
-    _mine(ask, resolution)
-    cases.confirm_resolution(ask.db, resolution_id=resolution, by=ask.me.by, now=ask.now)
-    return ask.see_other("/plan", said=N_("Thank you. Good to hear it’s solved."))
-
-
-@pages.post("/told-us/{resolution}/not-solved")
-def not_solved(ask: CustomerAsk, resolution: Id) -> Response:
-    _mine(ask, resolution)
-    filled = read_form(NotSolved, ask.form)
-    words = filled.value.words if filled.value is not None else ""
-    cases.reopen_flag(ask.db, ask.house, resolution_id=resolution, words=words, by=ask.me.by, now=ask.now)
-    return ask.see_other("/plan", said=N_("Thank you for saying so. We’re on it again."))
-
-
-def _mine(ask: CustomerAsk, resolution: int) -> None:
-    told = queries.told_us(ask.db, ask.me.contact_id)
-    if not any(line.resolution_id == resolution for line in told):
-        raise NotFound

@@ -1,12 +1,14 @@
 """Search: everything that this person may see, from anywhere, as they type."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from starlette.responses import Response
 
-from portal.accounts.models import Account
+from portal.accounts.models import Account, Contact
+from portal.db import rows_of
 from portal.deps import AskOfCustomer, CustomerAsk, customer_pages
 from portal.errors import N_
 from portal.journeys import queries as journeys
@@ -17,10 +19,11 @@ from portal.learning.rules import Kind as Written
 from portal.learning.rules import Lesson
 from portal.meetings import queries as meetings
 from portal.meetings.findable import own_meetings
+from portal.messages.queries import sees_thread
 from portal.routes.customer.learn import reader_of
 from portal.search import queries
 from portal.search.rules import EVERYBODY, Document, Kind, of_account, of_contact, of_place, of_plan
-from portal.words import translate
+from portal.words import LOCALES, translate
 
 pages = customer_pages()
 
@@ -113,13 +116,13 @@ def search(ask: CustomerAsk) -> Response:
     me = ask.me
     journey = journeys.customer_journey(ask.db, me.account_id, locale=ask.locale, now=ask.now)
     stage = journey.stage.key if journey is not None else ""
-    found = queries.find(ask.db, typed, _reader(ask, stage), own=[*_own(ask, journey)]) if typed else NOTHING
     in_box = ask.htmx and ask.query.get("in") == "box"
-    hits = found.hits[:QUICKLY] if in_box else found.hits
+    most = QUICKLY if in_box else queries.MOST
+    found = queries.find(ask.db, typed, _reader(ask, stage), own=[*_own(ask, journey)], most=most) if typed else NOTHING
     values: dict[str, Any] = {
         "q": typed,
         "found": found,
-        "groups": grouped(hits),
+        "groups": grouped(found.hits),
         "shelves": SHELVES,
         "consultant": journey.consultant if journey is not None else None,
         "lessons": () if found.hits or in_box else _lessons(ask, stage),
@@ -144,12 +147,20 @@ def grouped(hits: Sequence[queries.Hit]) -> list[Group]:
     return [Group(SHELVES[kind], those) for kind, those in by_kind.items()]
 
 
+_SCOPE = select(
+    Account.plan, select(Contact.id).where(Contact.id == bindparam("contact_id"), sees_thread(Account.id)).exists()
+).where(Account.id == bindparam("account_id"))
+
+
 def _reader(ask: AskOfCustomer, stage: str) -> queries.Reader:
-    plan = ask.db.scalar(select(Account.plan).where(Account.id == ask.me.account_id)) or ""
+    me = ask.me
+    [(plan, may_read_thread)] = rows_of(ask.db, _SCOPE, {"account_id": me.account_id, "contact_id": me.contact_id})
+    plans = of_plan(plan or "")
     own_place = reader_of(ask).audience
-    at_their_place = (of_place(EVERYBODY, own_place), of_place(of_plan(plan), own_place))
-    who = (EVERYBODY, of_plan(plan), *at_their_place, of_account(ask.me.account_id), of_contact(ask.me.contact_id))
-    return queries.Reader(ask.locale, who, stage)
+    who = [EVERYBODY, plans, of_place(EVERYBODY, own_place), of_place(plans, own_place), of_contact(me.contact_id)]
+    if may_read_thread:
+        who.append(of_account(me.account_id))
+    return queries.Reader(ask.locale, tuple(who), stage)
 
 
 def _own(ask: AskOfCustomer, journey: CustomerJourney | None) -> Iterator[Document]:
@@ -161,6 +172,20 @@ def _own(ask: AskOfCustomer, journey: CustomerJourney | None) -> Iterator[Docume
     yield from own_journey(journey, plan, journeys.told_us(ask.db, me.contact_id), locale=locale)
     theirs = meetings.check_ins(ask.db, contact_id=me.contact_id, account_id=me.account_id, now=ask.now)
     yield from own_meetings([*theirs.ahead, *theirs.behind], locale=locale, zone=ask.zone)
-    for place in PLACES:
-        title, text = translate(locale, place.title), translate(locale, place.text)
-        yield Document(Kind.PLACE, place.path, locale, title, place.path, text, names=place.names)
+    yield from _places(locale)
+
+
+@lru_cache(maxsize=len(LOCALES))
+def _places(locale: str) -> tuple[Document, ...]:
+    return tuple(
+        Document(
+            Kind.PLACE,
+            place.path,
+            locale,
+            translate(locale, place.title),
+            place.path,
+            translate(locale, place.text),
+            names=place.names,
+        )
+        for place in PLACES
+    )

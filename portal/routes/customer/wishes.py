@@ -14,6 +14,7 @@ from portal.deps import AskOfCustomer, CustomerAsk, customer_pages
 from portal.errors import N_
 from portal.forms import Filled, empty_form, read_form
 from portal.mail import Purpose
+from portal.routes.picking import city
 
 pages = customer_pages()
 
@@ -53,6 +54,7 @@ def _page(ask: AskOfCustomer, form: Filled[Any] | None = None) -> Response:
     values: dict[str, Any] = {
         "email": person.email,
         "phone": person.phone,
+        "city": city(person.timezone, ask.locale),
         "topics": [(purpose.value, *words) for purpose, words in TOPIC_WORDS.items()],
         "frequencies": [(frequency.value, *words) for frequency, words in FREQUENCY_WORDS.items()],
         "channels": [(channel.value, *words) for channel, words in CHANNEL_WORDS.items()],

@@ -1,13 +1,15 @@
 """Deadlines in words, with the tone and the share that is left: "3 h left", "2 d late", "today, 17:00"."""
 
-from datetime import datetime, timedelta
+from collections.abc import Container
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from portal import words
-from portal.clock import local_date
+from portal.clock import NO_HOLIDAYS, local_date
 from portal.errors import N_
 from portal.journeys.desk import ActivityLine, FlagLine
+from portal.journeys.rules import business_time
 
 _SOON = 0.3
 """Under this share of its time a clock turns amber."""
@@ -22,8 +24,11 @@ class Clock(NamedTuple):
     note: str = ""
 
 
-def flag_clock(flag: FlagLine, *, now: datetime, zone: str, locale: str) -> Clock:
-    """How a case stands against the time we promised: late, due in, or acted on already."""
+def flag_clock(
+    flag: FlagLine, *, now: datetime, zone: str, locale: str, holidays: Container[date] = NO_HOLIDAYS
+) -> Clock:
+    """How a case stands against the time we promised, in the customer's business hours: late, due soon, half over, or
+    acted on already."""
 
     def say(message: str, **values: object) -> str:
         return words.translate(locale, message, **values)
@@ -36,11 +41,24 @@ def flag_clock(flag: FlagLine, *, now: datetime, zone: str, locale: str) -> Cloc
         return Clock(say(N_("Under way")), 100, "ok" if on_time else "slow", say(note, at=at))
     note = say(N_("to act, by %(until)s"), until=until)
     if now >= flag.act_by:
-        return Clock(say(N_("%(time)s late"), time=span(now - flag.act_by)), 0, "bad", note)
-    left, whole = flag.act_by - now, flag.act_by - flag.opened_at
+        late = business_time(flag.act_by, now, flag.zone, holidays)
+        return Clock(say(N_("%(time)s late"), time=_worked(late)), 0, "bad", note)
+    left = business_time(now, flag.act_by, flag.zone, holidays)
+    whole = business_time(flag.opened_at, flag.act_by, flag.zone, holidays)
     share = left / whole if whole else 0.0
-    tone = "ok" if share > _SOON else "slow"
-    return Clock(say(N_("%(time)s left"), time=span(left)), max(1, min(100, round(share * 100))), tone, note)
+    tone = "ok" if share > _SOON and not flag.is_past_half(now) else "slow"
+    if flag.is_past_half(now):
+        note = say(N_("to act, by %(until)s; managers see it now"), until=until)
+    return Clock(say(N_("%(time)s left"), time=_worked(left)), max(1, min(100, round(share * 100))), tone, note)
+
+
+def _worked(length: timedelta) -> str:
+    """Business time in words; a business day has eight hours."""
+    days, rest = divmod(length, timedelta(hours=8))
+    if days < 1 or (days == 1 and not rest):
+        return span(length)
+    hours = int(rest.total_seconds() // 3600)
+    return f"{days} d {hours} h" if hours and days < 3 else f"{days} d"
 
 
 def span(length: timedelta) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, StringConstraints
 from starlette.responses import Response
 
-from portal.accounts import people, people_queries
+from portal.accounts import asking_ledger, people, people_queries
 from portal.accounts import queries as accounts
 from portal.accounts.deal_problems import Problem
 from portal.accounts.deal_values import phone_of
@@ -124,6 +124,7 @@ def _contact_page(ask: AskOfStaff, account_id: int, member: TeamMember, form: Fi
         "wishes": people_queries.wishes_of(ask.db, [member.id])[member.id],
         "refused": people_queries.topics_refused(ask.db, member.email),
         "erasure": wish,
+        "asked": member.is_primary if (choice := asking_ledger.choice_of(ask.db, member.id)) is None else choice,
         "labels": labels,
     }
     if form.errors:
@@ -136,6 +137,21 @@ def make_main_contact(ask: StaffAsk, account: Id, person: Id) -> Response:
     name = people.hand_over(ask.db, contact_id=person, account_id=account, by=ask.me.by, now=ask.now)
     journeys.hear_account_change(ask.db, ask.house, account_id=account, now=ask.now)
     return ask.see_other(_back(account, person), said=N_("%(name)s is the main contact now."), name=name)
+
+
+@talks.post("/customers/{account}/people/{person}/asking")
+def ask_them(ask: StaffAsk, account: Id, person: Id) -> Response:
+    """Surveys go to this person from now on."""
+    name = asking_ledger.choose(ask.db, contact_id=person, account_id=account, is_asked=True, by=ask.me.by, now=ask.now)
+    return ask.see_other(_back(account, person), said=N_("We ask %(name)s from now on."), name=name)
+
+
+@talks.post("/customers/{account}/people/{person}/asking/end")
+def ask_them_no_more(ask: StaffAsk, account: Id, person: Id) -> Response:
+    name = asking_ledger.choose(
+        ask.db, contact_id=person, account_id=account, is_asked=False, by=ask.me.by, now=ask.now
+    )
+    return ask.see_other(_back(account, person), said=N_("We don’t ask %(name)s any more."), name=name)
 
 
 @talks.post("/customers/{account}/people/{person}/inviting")

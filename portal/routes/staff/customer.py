@@ -7,12 +7,14 @@ comes back there.
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from starlette.responses import Response
 
 from portal import words
-from portal.accounts import people_queries
+from portal.accounts import asking_ledger, people_queries
 from portal.accounts import queries as accounts
+from portal.accounts.asking import Became
 from portal.clock import at_local, local_date
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound, Refused
@@ -37,7 +39,10 @@ from portal.routes.staff.forms import (
     UseStartForm,
 )
 from portal.routes.staff.told import KINDS, TOPICS, Line, Topic, tell
+from portal.surveys.coverage import coverage_of
+from portal.surveys.paths import own_path
 from portal.surveys.queries import answers_of, askable, set_aside
+from portal.surveys.rules import whatsapp_words
 
 pages = staff_pages(Permission.SEE_CUSTOMERS)
 talks = staff_pages(Permission.TALK_TO_CUSTOMERS)
@@ -153,14 +158,16 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         account=found.account,
         journey=journey,
         flags=flags,
-        open_flags=[(f, flag_clock(f, now=ask.now, zone=ask.zone, locale=ask.locale)) for f in open_flags],
+        open_flags=[
+            (f, flag_clock(f, now=ask.now, zone=ask.zone, locale=ask.locale, holidays=ask.house.holidays))
+            for f in open_flags
+        ],
         plan=plan,
         todos=[todo(a, now=ask.now, zone=ask.zone, locale=ask.locale) for a in activities if a.done_at is None],
         done=[a for a in activities if a.done_at is not None],
         titles=ACTIVITY_TITLES,
         answers=answers_of(ask.db, account_id=account, limit=10),
         aside=set_aside(ask.db, account_id=account, most=6),
-        askable=askable(ask.db, account, ask.now),
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],
         latest=thread(ask.db, account, staff_id=ask.me.staff_id, most=3),
@@ -170,10 +177,38 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         wishes=people_queries.wishes_of(ask.db, [person.id for person in found.people]),
         invitations=people_queries.pending(ask.db, account),
         learners=learners(ask.db, ask.locale, account_id=account),
+        coverage=coverage_of(ask.db, account),
+        **_requests(ask, found),
         forms=_empty(ask, found),
         **values,
         **_timeline(ask, found),
     )
+
+
+def _requests(ask: AskOfStaff, found: Customer) -> dict[str, Any]:
+    """What their people were asked for: by the day of the contact, with what happened where it wasn't sent; and messages
+    that are ready to be sent, for who likes WhatsApp best."""
+    lines: dict[int, list[asking_ledger.RequestLine]] = {}
+    if found.journey is not None:
+        for line in asking_ledger.requests_of(ask.db, found.account.id):
+            if line.journey_id == found.journey.id:
+                lines.setdefault(line.day, []).append(line)
+    open_ones = askable(ask.db, found.account.id, ask.now)
+    where = {(one.day, one.contact_id): one.invitation_id for one in open_ones}
+    ready = {}
+    for line in (each for those in lines.values() for each in those if each.became is Became.WHATSAPP):
+        invitation = where.get((line.day, line.contact_id))
+        words_ = whatsapp_words(
+            line.language,
+            name=line.name,
+            consultant=ask.me.name,
+            vendor=ask.settings.vendor_name,
+            days=line.day,
+            url=ask.house.url(own_path(invitation) if invitation is not None else "/"),
+        )
+        ready[line.contact_id] = f"https://wa.me/{line.phone.lstrip('+')}?text={quote(words_)}"
+    cards = {day for day, those in lines.items() if any(each.became is Became.CARD for each in those)}
+    return {"requests": lines, "ready": ready, "cards": cards, "askable": open_ones}
 
 
 def _empty(ask: AskOfStaff, found: Customer) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from portal.journeys import actions, desk
 from portal.journeys.rules import ACTIVITY_TITLES
 from portal.meetings.queries import MeetingLine, agenda
 from portal.messages.queries import threads
+from portal.policy import Permission
 from portal.referrals.queries import open_prompts
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import WHEN, flag_clock, todo, when
@@ -45,7 +46,11 @@ def day(ask: StaffAsk) -> Response:
         groups=groups,
         todo_count=len(activities),
         titles=ACTIVITY_TITLES,
-        flags=[(flag, flag_clock(flag, now=ask.now, zone=ask.zone, locale=ask.locale)) for flag in flags],
+        flags=[
+            (flag, flag_clock(flag, now=ask.now, zone=ask.zone, locale=ask.locale, holidays=ask.house.holidays))
+            for flag in flags
+        ],
+        unhandled=desk.unhandled_flags(ask.db, now=ask.now) if ask.me.may(Permission.SEE_FIGURES) else (),
         prompts=open_prompts(ask.db, owner_id)[:5],
         late=desk.late_cards(ask.db, owner_id=owner_id, locale=ask.locale, now=ask.now),
         meetings_today=_meetings_today(ask),

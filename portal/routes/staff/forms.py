@@ -1,10 +1,18 @@
 """What staff send in forms: one model each, with the lengths and limits that the tables have."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from portal.accounts.deal_problems import Problem
 from portal.accounts.deal_values import phone_of
@@ -19,6 +27,19 @@ Prose = Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, ma
 Text1000 = Annotated[str, AfterValidator(clean), StringConstraints(max_length=1000)]
 RequiredText1000 = Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, max_length=1000)]
 RowId = Annotated[int, Field(ge=1, le=2**62)]
+
+
+ReasonWords = Annotated[str, AfterValidator(clean_line), StringConstraints(min_length=1, max_length=120)]
+
+
+def _of_this_age(moment: datetime) -> datetime:
+    """Years that no calendar reaches overflow on the way to UTC."""
+    if not 2000 <= moment.year <= 2200:
+        raise ValueError(N_("Please choose a time."))
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_this_age)]
 
 
 def _sensible(value: date) -> date:
@@ -49,8 +70,44 @@ class ConversationForm(BaseModel):
 
 
 class ResolutionForm(BaseModel):
-    outcome: FlagOutcome
+    outcome: Literal[FlagOutcome.RESOLVED, FlagOutcome.ACCEPTED_RISK, FlagOutcome.LOST]
+    reason: RowId | None = None
     note: Prose
+
+
+class ReplyForm(BaseModel):
+    """An answer to the person of a case; `slot`: up to three times to choose from."""
+
+    text: Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, max_length=9000)]
+    slot: list[Moment] = []
+    key: str = ""
+
+
+class PromiseForm(BaseModel):
+    """What we will do about a case, and by when."""
+
+    solution: RequiredText1000
+    due_on: Day
+
+
+class HandoverForm(BaseModel):
+    staff: RowId
+    note: Prose
+
+
+class MergeForm(BaseModel):
+    duplicate: list[RowId] = []
+
+
+class ReopeningForm(BaseModel):
+    reason: Prose
+
+
+class ReasonForm(BaseModel):
+    """A reason for a flag, in both languages."""
+
+    words_en: ReasonWords
+    words_pt: ReasonWords
 
 
 class AssignForm(BaseModel):

@@ -15,6 +15,7 @@ from portal.insights.rules import Nps, Share, Trust
 from portal.policy import Permission
 from portal.routes.staff.whose import ALL, Whose, whose
 from portal.surveys import figures
+from portal.surveys.coverage import silent_people
 from portal.surveys.figures import Tally
 
 pages = staff_pages(Permission.SEE_FIGURES)
@@ -115,6 +116,7 @@ def _figures(ask: AskOfStaff, chosen: Filter) -> dict[str, Any]:
         "cohort": max((s.entered for s in stages), default=0),
         "longest": max((s.p90_days or 0 for s in stages), default=0),
         "lost": sum(s.lost for s in stages),
+        "silent": silent_people(ask.db, now=ask.now, owner_id=owner_id),
         "Trust": Trust,
         "points": points,
     }

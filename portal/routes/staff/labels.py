@@ -1,10 +1,12 @@
 """Names of closed sets as staff read them: msgids, translated where they are shown."""
 
+from portal.accounts.asking import WHY_IT_WAITS, Became
 from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.errors import N_
 from portal.journeys.desk import Show
 from portal.journeys.rules import FlagOrigin, FlagOutcome, Outcome, Pace, SettledBy, Whose
 from portal.journeys.shipped import AFTER_SALE, RELATIONSHIP
+from portal.journeys.suggestions import Next
 from portal.mail import Kind, LetterState, Purpose
 from portal.surveys.rules import WHY_NOT, Provenance
 
@@ -80,6 +82,7 @@ FLAG_OUTCOME: dict[FlagOutcome, str] = {
     FlagOutcome.RESOLVED: N_("Resolved"),
     FlagOutcome.ACCEPTED_RISK: N_("Accepted risk"),
     FlagOutcome.LOST: N_("Lost"),
+    FlagOutcome.MERGED: N_("Merged"),
 }
 
 FLAG_OUTCOME_MEANS: dict[FlagOutcome, str] = {
@@ -92,6 +95,16 @@ FLAG_OUTCOME_MEANS: dict[FlagOutcome, str] = {
         "conversation. The customer is told nothing."
     ),
     FlagOutcome.LOST: N_("The customer can’t be won back. The journey ends as lost, with your note as the reason."),
+}
+
+NEXT_STEP: dict[Next, str] = {
+    Next.CALL: N_("Call them"),
+    Next.REPLY: N_("Reply, and offer times"),
+    Next.BOOK: N_("Book a doubt meeting"),
+    Next.PROMISE: N_("Promise something with a date"),
+    Next.KEEP: N_("Keep the promise"),
+    Next.WAIT: N_("Wait"),
+    Next.RESOLVE: N_("Settle it"),
 }
 
 FLAG_ORIGIN: dict[FlagOrigin, str] = {
@@ -123,6 +136,16 @@ TOUCHPOINT_CHANNEL: dict[str, str] = {
 
 CONVERTED_WHY = WHY_NOT
 
+WAITS_WHY = WHY_IT_WAITS
+
+BECAME: dict[Became, str] = {
+    Became.WAITING: N_("It waits until %(when)s."),
+    Became.MAIL: N_("It goes out on %(when)s."),
+    Became.CALL: N_("It became a call on %(when)s."),
+    Became.WHATSAPP: N_("It became a message to write on %(when)s."),
+    Became.CARD: N_("It has been a card in the portal since %(when)s."),
+}
+
 ROLE: dict[Role, str] = {
     Role.CONSULTANT: N_("Consultant"),
     Role.MANAGER: N_("Manager"),
@@ -144,6 +167,7 @@ LETTER: dict[Kind, str] = {
     Kind.CONGRATULATIONS: N_("Congratulations"),
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
     Kind.FLAG_LATE: N_("To us: a flag is late"),
+    Kind.FLAG_HANDED_OVER: N_("To us: a flag was handed over"),
     Kind.FLAG_RESOLVED: N_("What became of their flag"),
     Kind.STUCK: N_("To us: a customer is stuck with a step"),
     Kind.STAGNATION: N_("To us: a customer stands still"),

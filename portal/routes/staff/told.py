@@ -78,6 +78,7 @@ SENTENCES: dict[Happened, Telling] = {
         Topic.TALKS, "users", N_("%(who)s made %(after)s the main contact"), N_("%(after)s is the main contact now")
     ),
     Happened.INVITING_CHANGED: Telling(Topic.WORK, "users", N_("%(who)s let %(name)s invite colleagues")),
+    Happened.ASKING_CHANGED: Telling(Topic.WORK, "bell", N_("%(who)s decided that we ask %(name)s")),
     Happened.PREFERENCES_CHANGED: Telling(Topic.TALKS, "bell", N_("%(person)s changed how they want to be reached")),
     Happened.ADDRESS_CHANGED: Telling(Topic.TALKS, "mail", N_("%(person)s has a new e-mail address")),
     Happened.CORRECTION_SUGGESTED: Telling(
@@ -160,6 +161,9 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.FLAG_LATE: Telling(
         Topic.ANSWERS, "hour", N_("Nobody acted on the flag in time; the managers were told"), "", "bad"
     ),
+    Happened.FLAG_HANDED_OVER: Telling(Topic.ANSWERS, "users", N_("%(who)s handed the flag over to a colleague")),
+    Happened.FLAG_RATED: Telling(Topic.ANSWERS, "star", N_("%(who)s rated us again after the flag")),
+    Happened.CASE_REASONS_CHANGED: Telling(Topic.WORK, "list", N_("%(who)s changed the reasons for flags")),
     Happened.ACTIVITY_CREATED: Telling(Topic.WORK, "plus", N_("New on the list: %(activity)s")),
     Happened.ACTIVITY_COMPLETED: Telling(
         Topic.WORK, "check", N_("%(who)s did: %(activity)s"), N_("Done: %(activity)s"), "ok"
@@ -243,9 +247,13 @@ _VARIANTS: dict[tuple[Happened, str], Telling] = {
     (Happened.INVITING_CHANGED, "revoked"): Telling(
         Topic.WORK, "users", N_("%(who)s no longer lets %(name)s invite colleagues")
     ),
+    (Happened.ASKING_CHANGED, "not_asked"): Telling(
+        Topic.WORK, "bell", N_("%(who)s decided that we don’t ask %(name)s")
+    ),
     (Happened.FLAG_CLOSED, "accepted_risk"): Telling(
         Topic.ANSWERS, "shield", N_("%(who)s closed the flag as an accepted risk"), "", "slow"
     ),
+    (Happened.FLAG_CLOSED, "merged"): Telling(Topic.ANSWERS, "link", N_("%(who)s merged the flag into another one")),
     (Happened.FLAG_CLOSED, "lost"): Telling(Topic.ANSWERS, "exit", N_("%(who)s closed the flag as lost"), "", "bad"),
     (Happened.FLAG_OPENED, "consultant"): Telling(Topic.ANSWERS, "flag", N_("%(who)s raised a flag"), "", "bad"),
     (Happened.FLAG_OPENED, "conversation"): Telling(
@@ -383,6 +391,7 @@ def _variant(entry: TimelineEntry) -> str:
             | Happened.COLLEAGUE_JOINED
             | Happened.CONTACT_REMOVED
             | Happened.INVITING_CHANGED
+            | Happened.ASKING_CHANGED
         ):
             return str(detail.get("how", ""))
         case Happened.FLAG_OPENED:
