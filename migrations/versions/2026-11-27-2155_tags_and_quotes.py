@@ -7,7 +7,7 @@ from alembic import op
 
 from portal.closed_sets import add_words, remove_words
 
-revision: str = "2611272206"
+revision: str = "2611272155"
 down_revision: str | Sequence[str] | None = "2611272145"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
