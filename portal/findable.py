@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from sqlalchemy.orm import Session
 
 from portal.learning.findable import examples, lessons, news
+from portal.messages.findable import messages
 from portal.search import index
 from portal.search.rules import Document, Kind
 
@@ -12,6 +13,7 @@ SOURCES: Mapping[Kind, Callable[[Session], Iterable[Document]]] = {
     Kind.LESSON: lessons,
     Kind.EXAMPLE: examples,
     Kind.NEWS: news,
+    Kind.MESSAGE: messages,
 }
 """By kind, all documents there are; a thing's own documents come one after the other."""
 

@@ -22,6 +22,7 @@ from portal.journeys.models import Activity, JourneyRow
 from portal.journeys.rules import ActivityKind, Status
 from portal.media import Harmless
 from portal.messages import letters, queries
+from portal.messages.findable import keep_findable
 from portal.messages.models import Attachment, IncomingMail, Message, ReadMark, Thread
 from portal.messages.rules import Via
 
@@ -83,6 +84,7 @@ def post(db: Session, house: House, draft: Draft, *, now: datetime) -> int:
     audit.note(db, Event(what, by, now, draft.account_id, message.journey_id, draft.contact_id, detail))
     _tell_journeys(db, house, message, journey_ids, by=by, now=now)
     letters.announce(db, message, now=now)
+    keep_findable(db, message.id)
     return message.id
 
 

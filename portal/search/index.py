@@ -6,7 +6,7 @@ from itertools import islice
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
-from portal.db import insert_for, insert_new, rows_of
+from portal.db import insert_for, rows_of
 from portal.search.models import SearchDocument, SearchSpelling
 from portal.search.rules import (
     LONGEST_TEXT,
@@ -21,6 +21,8 @@ from portal.search.rules import (
 
 AT_ONCE = 200
 """Documents written with one statement: SQLite takes some 32 000 values in one."""
+LINES_AT_ONCE = 20_000
+"""Parts of words written with one statement."""
 MOST_PLACES = 250
 """Places of one word in a document that PostgreSQL is told: it keeps no more than 256."""
 
@@ -44,6 +46,10 @@ _POSTGRESQL_WRITE = text(
     "INSERT INTO search_index (document_id, title, words) "
     "VALUES (:id, CAST(:title AS tsvector), CAST(:words AS tsvector))"
 )
+_POSTGRESQL_SPELL = text(
+    "INSERT INTO search_spellings (part, word) "
+    "SELECT * FROM unnest(CAST(:parts AS varchar[]), CAST(:words AS varchar[])) ON CONFLICT DO NOTHING"
+)
 
 
 def put(db: Session, documents: Iterable[Document]) -> int:
@@ -53,9 +59,10 @@ def put(db: Session, documents: Iterable[Document]) -> int:
     taken out, so that what is no longer for everybody is not found by everybody.
     """
     changed = 0
-    seen: set[str] = set()
+    words: set[str] = set()
     for some in _by_thing(documents):
-        changed += _put(db, some, seen)
+        changed += _put(db, some, words)
+    _write_spellings(db, words)
     return changed
 
 
@@ -106,8 +113,8 @@ def _by_thing(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield some
 
 
-def _put(db: Session, documents: Sequence[Document], seen: set[str]) -> int:
-    """`seen` are the words whose spellings are known to be there; more are added to it."""
+def _put(db: Session, documents: Sequence[Document], words: set[str]) -> int:
+    """To `words` are added those whose spellings have to be there in the end."""
     known: dict[tuple[str, str, str, str], tuple[int, str]] = {}
     for kind in sorted({document.kind for document in documents}):
         refs = sorted({document.ref for document in documents if document.kind == kind})
@@ -120,7 +127,7 @@ def _put(db: Session, documents: Sequence[Document], seen: set[str]) -> int:
     _drop(db, gone)
     if changed:
         _write(db, changed)
-        _write_spellings(db, changed, seen)
+        words |= _spellable(changed)
     return len(changed)
 
 
@@ -154,14 +161,16 @@ def _write(db: Session, documents: Sequence[Document]) -> None:
         }
         for document in documents
     ]
-    new = insert_for(db, SearchDocument)
+    table = SearchDocument.__table__.c
+    new = insert_for(db, SearchDocument.__table__)
     same = ("kind", "ref", "language", "audience")
     values = {name: new.excluded[name] for name in rows[0] if name not in same}
-    table = SearchDocument
+    # The rows beside the statement, not in it: it is compiled once.
     written = db.connection().execute(
-        new.values(rows)
-        .on_conflict_do_update(index_elements=same, set_=values)
-        .returning(table.id, table.kind, table.ref, table.language, table.audience)
+        new.on_conflict_do_update(index_elements=same, set_=values).returning(
+            table.id, table.kind, table.ref, table.language, table.audience
+        ),
+        rows,
     )
     ids = {(kind, ref, language, audience): number for number, kind, ref, language, audience in written}
     connection = db.connection()
@@ -209,22 +218,28 @@ def _vector(document: Document, *, with_text: bool) -> str:
     return " ".join(f"'{word}':{','.join(its)}" for word, its in places.items())
 
 
-def _write_spellings(db: Session, documents: Sequence[Document], seen: set[str]) -> None:
-    words = {
+def _spellable(documents: Sequence[Document]) -> set[str]:
+    every = {
         word
         for document in documents
         for said in (document.title, document.names, document.text[:LONGEST_TEXT])
-        for word in set(words_in(said)) - seen
-        if can_be_misspelt(word)
+        for word in words_in(said)
     }
-    seen |= words
-    connection = db.connection()
+    return {word for word in every if can_be_misspelt(word)}
+
+
+def _write_spellings(db: Session, words: set[str]) -> None:
+    """Once for all documents, and in the order of the table: its pages are filled one after the other."""
+    new = set(words)
     for some in _some(iter(sorted(words))):
-        new = sorted(set(some) - {word for (word,) in rows_of(db, _SPELT, {"words": some})})
-        # In one order, whoever writes: two that bring the same words wait for each other once, and never in a ring.
-        rows = sorted((part, word) for word in new for part in parts(word))
-        if connection.dialect.name == "sqlite" and rows:
-            connection.exec_driver_sql("INSERT OR IGNORE INTO search_spellings (part, word) VALUES (?, ?)", rows)
-        elif rows:
-            lines = [{"part": part, "word": word} for part, word in rows]
-            insert_new(db, SearchSpelling.__table__, lines, known_by=["part", "word"])
+        new -= {word for (word,) in rows_of(db, _SPELT, {"words": some})}
+    # In one order, whoever writes: two that bring the same words wait for each other once, and never in a ring.
+    rows = sorted((part, word) for word in new for part in parts(word))
+    connection = db.connection()
+    for start in range(0, len(rows), LINES_AT_ONCE):
+        lines = rows[start : start + LINES_AT_ONCE]
+        if connection.dialect.name == "postgresql":
+            columns = {"parts": [part for part, _ in lines], "words": [word for _, word in lines]}
+            connection.execute(_POSTGRESQL_SPELL, columns)
+        else:
+            connection.exec_driver_sql("INSERT OR IGNORE INTO search_spellings (part, word) VALUES (?, ?)", lines)

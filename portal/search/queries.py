@@ -172,13 +172,13 @@ class _Search:
         self.own = own
         self.is_postgresql = db.get_bind().dialect.name == "postgresql"
 
-    def all_of(self, terms: Sequence[Term], limits: Sequence[int] = _THOROUGH) -> list[_Candidate]:
+    def all_of(self, terms: Sequence[Term], limits: tuple[int, ...] = _THOROUGH) -> list[_Candidate]:
         return self._ask(terms, limits, least=len(terms))
 
     def any_of(self, terms: Sequence[Term]) -> list[_Candidate]:
         return self._ask(terms, _THOROUGH, least=1)
 
-    def _ask(self, terms: Sequence[Term], limits: Sequence[int], *, least: int) -> list[_Candidate]:
+    def _ask(self, terms: Sequence[Term], limits: tuple[int, ...], *, least: int) -> list[_Candidate]:
         own = [
             _Candidate(d.kind, d.ref, d.language, d.title, d.path, d.place, 0, 0, d.text, fold_in_place(d.text))
             for d, said in ((each.document, each.said) for each in self.own)
@@ -188,7 +188,7 @@ class _Search:
         asked = self._tsqueries(terms, every) if self.is_postgresql else self._matches(terms, every)
         indexed: dict[int, _Candidate] = {}
         for number, kind, ref, language, title, path, place in rows_of(
-            self.db, (_POSTGRESQL if self.is_postgresql else _SQLITE)[tuple(limits)], asked
+            self.db, (_POSTGRESQL if self.is_postgresql else _SQLITE)[limits], asked
         ):
             at = len(indexed)
             indexed.setdefault(number, _Candidate(kind, ref, language, title, path, place, at, number, "", ""))

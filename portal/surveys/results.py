@@ -133,7 +133,9 @@ def _answers_by_what_they_say(narrow: Narrow, bounds: Sequence[datetime]) -> Any
 def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
     at = AnswerRow.submitted_at
     period = _period(at, bounds)
-    query = select(period, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    query = (
+        select(period, func.count()).select_from(AnswerRow).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    )
     return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(period)
 
 

@@ -22,7 +22,7 @@ def written(*texts: str, language: str = "en", start: int = 1) -> list[Written]:
 def test_comments_with_the_same_words_make_a_theme_named_by_them() -> None:
     found = themes(written(*ABOUT_STOCK, *ABOUT_PRINTING))
     assert [(set(theme.words), theme.comments) for theme in found] == [
-        ({"stock", "count"}, (1, 2, 3, 4)),
+        ({"stock", "counts"}, (1, 2, 3, 4)),
         ({"labels", "print"}, (5, 6, 7)),
     ]
 

@@ -84,6 +84,30 @@ PLACES = (
         "tutorials training course guide learn aulas tutoriais treinamento curso aprender",
     ),
     Place(
+        "/learn/news",
+        N_("What’s new"),
+        N_("What changed lately, and how to use it."),
+        "news release changes updates novidades noticias atualizacoes mudancas",
+    ),
+    Place(
+        "/messages",
+        N_("Messages"),
+        N_("Write to your consultant, and read what was said."),
+        "chat thread conversation write ask mensagens conversa escrever perguntar falar",
+    ),
+    Place(
+        "/team",
+        N_("Your team"),
+        N_("Who works with you here, and who may see what."),
+        "colleagues people invite permissions equipe colegas pessoas convidar permissoes acesso",
+    ),
+    Place(
+        "/preferences",
+        N_("How we reach you"),
+        N_("Which mails you get, how often and at what hours."),
+        "preferences notifications unsubscribe mails frequency quiet preferencias notificacoes cancelar emails frequencia",
+    ),
+    Place(
         "/refer",
         N_("Refer a friend"),
         N_("Your own link, and what became of your invitations."),

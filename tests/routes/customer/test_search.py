@@ -5,6 +5,7 @@ from datetime import date
 from html import unescape
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
@@ -16,6 +17,7 @@ from portal.journeys.models import GoalRow, Milestone, PendingIssue
 from portal.journeys.rules import Whose
 from portal.learning.findable import keep_findable
 from portal.learning.models import Tutorial
+from portal.messages.actions import Draft, post
 from portal.routes.customer.search import PLACES
 from portal.shipped import load_all
 from tests.routes.conftest import NOON, Cast, SignIn
@@ -124,6 +126,22 @@ def test_the_index_is_up_to_date_after_loading_and_the_same_made_anew(database: 
 
 
 @pytest.mark.usefixtures("shelf")
+def test_a_message_is_found_by_its_account_alone(
+    onward: FastAPI, database: Database, cast: Cast, maria: TestClient, joao: TestClient, sofia: TestClient
+) -> None:
+    draft = Draft(account_id=cast.lumen, contact_id=cast.maria, text="The trombone till is stuck", key="trombone")
+    with database.write() as db:
+        number = post(db, onward.state.wiring.house, draft, now=NOON)
+    for typed in ("trombone", "trombnoe"):
+        assert f'href="/messages?before={number + 1}#m{number}"' in look(maria, typed)
+        assert "<mark>trombone</mark>" in look(joao, typed), "whatever language the reader has"
+        hidden = look(sofia, typed)
+        assert ("<mark>" in hidden, "Did you mean" in hidden, "till is stuck" in hidden) == (False, False, False)
+    with database.write() as db:
+        assert bring_up_to_date(db) == 0
+
+
+@pytest.mark.usefixtures("shelf")
 def test_htmx_gets_the_part_it_asks_for(maria: TestClient) -> None:
     part = maria.get("/search?q=goal", headers=PART).text
     assert part.lstrip().startswith('<div class="stack g-5" id="found">')
@@ -188,5 +206,6 @@ def test_the_page_takes_as_many_statements_with_many_rows_as_with_few(
             )
     with statements(database) as with_more:
         assert look(maria, "goals") != first
-    # Session, journey, stages reached, plan of the account, its plan, what they told us, meetings, the index, texts.
-    assert (len(with_one), len(with_more)) == (9, 9), "\n".join(with_more)
+    # Session, journey, stages reached, plan of the account, its plan, what they told us, meetings, the index, texts;
+    # for the frame, how to reach us.
+    assert (len(with_one), len(with_more)) == (10, 10), "\n".join(with_more)
