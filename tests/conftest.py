@@ -79,7 +79,10 @@ def migrated_pg_template(pg_server_url: str) -> Iterator[str]:
 @contextmanager
 def pg_database(server_url: str, name: str, *, template: str = "template1") -> Iterator[str]:
     """A database on the server for as long as the block lasts: its URL."""
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    # Copied file by file: half the time of the default, which writes every page to the log as well.
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
     with psycopg.connect(servers.dsn(server_url), autocommit=True) as server:
         server.execute(create)
