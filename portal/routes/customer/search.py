@@ -103,7 +103,7 @@ PLACES = (
     ),
     Place(
         "/preferences",
-        N_("How we reach you"),
+        N_("Preferences"),
         N_("Which mails you get, how often and at what hours."),
         "preferences notifications unsubscribe mails frequency quiet preferencias notificacoes cancelar emails frequencia",
     ),
