@@ -54,6 +54,9 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.SURVEY_60: _SURVEY | {"stage": {"number": 5, "of": 7, "name": "60-day check-in"}},
     Kind.SURVEY_90: _SURVEY | {"next_on": None, "stage": {"number": 6, "of": 7, "name": "90-day check-in"}},
     Kind.SURVEY_REMINDER: _SURVEY | {"days": 30, "meeting_at": None},
+    Kind.SURVEY_CONFIRM: {
+        "days": 30, "csat": 2, "nps": 4, "wants_help": True, "words": "The stock never adds up.\nI count it twice, every day.",
+    },
     Kind.QUOTE_REQUEST: {"words": "We stopped counting flour at night."},
     Kind.CONGRATULATIONS: {"goals": ["All three shops count in one place", "Waste under 4%"], "next_on": date(2026, 9, 14)},
     Kind.FLAG_OPENED: _FLAG,
@@ -73,10 +76,10 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.MEETING_CANCELLED: _MEETING | {"why": "I am ill; sorry."},
     Kind.MEETING_REMINDER: _MEETING | {"lead": "day"},
     Kind.MEETING_MISSED: _MEETING | {
-        "path": "/m/17.abc/again", "purpose": "", "slots": [TUESDAY_10.replace(day=24), TUESDAY_10.replace(day=25)],
+        "path": "/m/17.abc/again", "purpose": "",
     },
     Kind.CALENDAR_UNREADABLE: {
-        "host": "calendar.example", "since": TUESDAY_10, "was_read": True, "path": "/staff/hours#own-calendar",
+        "host": "calendar.example", "since_at": TUESDAY_10, "was_read": True, "path": "/staff/hours#own-calendar",
         "error": "It is larger than %(megabytes)s MB.", "error_values": {"megabytes": 5},
     },
     Kind.REFERRAL_INVITATION: {
@@ -124,6 +127,10 @@ def _with_calendar(_db: Session, _house: House, row: LetterRow) -> dict[str, Any
     return {"calendar": Calendar(method, ICS.replace("REQUEST", method))}
 
 
+def _with_free_times(_db: Session, _house: House, _row: LetterRow) -> dict[str, Any]:
+    return {"slots": [TUESDAY_10.replace(day=24), TUESDAY_10.replace(day=25)]}
+
+
 COMPOSERS = {
     Kind.SIGN_IN: _with_code,
     Kind.WELCOME: _gives(sign_in_url="/sign-in"),
@@ -132,10 +139,12 @@ COMPOSERS = {
     Kind.SURVEY_60: _gives(answer_url="/s"),
     Kind.SURVEY_90: _gives(answer_url="/s"),
     Kind.SURVEY_REMINDER: _gives(answer_url="/s"),
+    Kind.SURVEY_CONFIRM: _gives(confirm_url="/s"),
     Kind.QUOTE_REQUEST: _gives(quote_url="/quotes"),
     Kind.FLAG_RESOLVED: _gives(confirm_url="/solved"),
     Kind.MEETING_INVITATION: _with_calendar,
     Kind.MEETING_CANCELLED: _with_calendar,
+    Kind.MEETING_MISSED: _with_free_times,
     Kind.REFERRAL_INVITATION: _gives(invitation_url="/r"),
     Kind.REFERRAL_CONFIRMATION: _gives(confirm_url="/r/confirm"),
     Kind.COLLEAGUE_INVITATION: _gives(join_url="/join"),

@@ -272,7 +272,7 @@ def _warning(db: Session, row: BusyCalendar, now: datetime) -> Letter:
         kind=Kind.CALENDAR_UNREADABLE,
         to_email=owner.email,
         language=owner.language,
-        context={"host": row.host, "since": row.read_at or row.added_at, "was_read": row.read_at is not None},
+        context={"host": row.host, "since_at": row.read_at or row.added_at, "was_read": row.read_at is not None},
         staff_id=owner.id,
     )
 
