@@ -39,7 +39,7 @@ def _page_values() -> dict[str, Any]:
             [charts.Column("May", 3, "+$3k")], narrow=narrow, **{**shape, "key": "mrr"}
         )
     return {
-        "me": SimpleNamespace(name="Noor Haddad", role="administrator", account_name="Moss & Rye Bakery"),
+        "me": SimpleNamespace(name="Noor Haddad", role="administrator", account_name="Moss & Rye Bakery", portrait=""),
         "now": datetime(2026, 6, 18, 10, 20, tzinfo=UTC),
         "said": SimpleNamespace(text="Saved.", undo="/undo"),
         "csat_split": charts.split_bar([charts.Share("a", 100, "All happy")], label="All happy"),
