@@ -50,7 +50,7 @@ def poll(house: House, now: datetime, stopping: Callable[[], bool]) -> int:
     if not house.settings.imap_url.get_secret_value():
         return 0
     with house.database.write() as db:
-        if next_due(db) > now:
+        if _held_due_at(db) > now:
             return 0  # another worker was faster
         _keep(db, DUE_AT, (now + LEASE).isoformat())
     try:
@@ -67,6 +67,14 @@ def poll(house: House, now: datetime, stopping: Callable[[], bool]) -> int:
         _keep(db, DUE_AT, (now + (timedelta(0) if taken == AT_ONCE else EVERY)).isoformat())
         db.execute(delete(DeploymentFact).where(DeploymentFact.name.in_((IMAP_TROUBLE, TRIES))))
     return taken
+
+
+def _held_due_at(db: Session) -> datetime:
+    """The same, held: who asks at the same moment waits here, and finds what the first one wrote."""
+    write = insert_for(db, DeploymentFact.__table__).values(name=DUE_AT, value=LONG_AGO)
+    db.execute(write.on_conflict_do_nothing())
+    held = select(DeploymentFact.value).where(DeploymentFact.name == DUE_AT).with_for_update()
+    return datetime.fromisoformat(db.scalars(held).one())
 
 
 def _fact(db: Session, name: str) -> str | None:
