@@ -241,7 +241,7 @@ def test_every_call_is_described_with_what_it_answers(crm: Crm) -> None:
         "GET /journeys", "GET /journeys/{journey}", "POST /journeys/{journey}/move", "PUT /journeys/{journey}/use-started",
         "POST /journeys/{journey}/conversations", "GET /survey-invitations", "POST /survey-invitations/{invitation}/answer",
         "GET /flags", "POST /flags/{flag}/resolve", "GET /activities", "POST /activities/{activity}/complete",
-        "GET /messages", "GET /insights/nps", "GET /insights/csat", "GET /insights/stages",
+        "GET /messages", "GET /meetings", "POST /meetings", "GET /slots", "GET /insights/nps", "GET /insights/csat", "GET /insights/stages",
     }  # fmt: skip
     for calls in document["paths"].values():
         for call in calls.values():
