@@ -349,7 +349,7 @@ class ThatWasARehearsal(Exception):
 def rehearse(story: Story, key: str, *, then: Exception | None = None) -> None:
     """Writes a pipeline of one stage and has the conductor read it."""
     with story.house.database.write() as db:
-        row = PipelineRow(key=key, version=1, name_en=key, name_pt=key, plan=[], created_at=story.now)
+        row = PipelineRow(key=key, version=1, name_en=key, name_pt=key, created_at=story.now)
         db.add(row)
         db.flush()
         words = dict.fromkeys(("name_en", "name_pt", "customer_name_en", "customer_name_pt"), key)

@@ -238,7 +238,7 @@ def test_messages_are_what_customers_get(crm: Crm, asked: dict[str, Any]) -> Non
     told = crm.get("/messages", journey=asked["journey_id"])["items"]
     assert list(told[0]) == [
         "id", "journey_id", "contact_id", "kind", "channel", "to", "subject", "state", "why", "message_id", "queued_at",
-        "due_at", "sent_at", "attempts", "error",
+        "due_at", "sent_at", "attempts", "error", "author", "text",
     ]  # fmt: skip
     assert {(message["kind"], message["channel"], message["to"]) for message in told} == {
         ("survey_30", "email", "lia@mossrye.example")
