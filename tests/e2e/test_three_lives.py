@@ -122,6 +122,7 @@ class Desk:
         waiting.click()
         assert page.url.partition("?")[0] == case
         expect(page.get_by_role("blockquote")).to_have_text(told)
+        page.locator("summary", has_text="Log a conversation").click()
         self._write_down_call("Neither", said, button="Log the conversation")
         page.goto(case)
         page.get_by_role("radio", name=re.compile("^Resolved")).check()
