@@ -93,7 +93,7 @@ BROKEN = {
         SELECT v.journey_id, v.seq FROM visits v JOIN flags f ON f.journey_id = v.journey_id
         WHERE v.moved_by LIKE 'rule:%' AND v.seq > 1 AND f.opened_at < v.entered_at AND NOT EXISTS (
             SELECT 1 FROM resolutions r WHERE r.flag_id = f.id AND r.at <= v.entered_at
-            AND (r.undone_at IS NULL OR r.undone_at > v.entered_at))""",
+            AND (r.undone_at IS NULL OR r.undone_at >= v.entered_at))""",
     "3: an action twice": """
         SELECT journey_id, key FROM due_actions GROUP BY journey_id, key HAVING count(*) > 1""",
     "3: an activity twice": """

@@ -104,6 +104,11 @@ class LivesOnPaper(RuleBasedStateMachine):
     def settle_flag(self, outcome: FlagOutcome) -> None:
         self.both(lambda life: life.settle_flag(outcome))
 
+    @precondition(lambda self: self.paper.duplicates)
+    @rule()
+    def merge_flags(self) -> None:
+        self.both(lambda life: life.merge_flags())
+
     @precondition(lambda self: self.paper.last_closed is not None and self.paper.last_closed.closed_at is not None)
     @rule()
     def say_not_solved(self) -> None:

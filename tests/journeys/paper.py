@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from portal.accounts.asking import Asked, next_opening
+from portal.accounts.rules import Wishes
 from portal.clock import NO_HOLIDAYS
 from portal.errors import Refused
 from portal.journeys import rules
@@ -64,6 +66,11 @@ class Case:
     outcome: FlagOutcome | None = None
     earlier: list[tuple[datetime, datetime]] = field(default_factory=list)
     """From when until when it was open before it was opened again."""
+    merged_into: "Case | None" = None
+
+    @property
+    def goes_on_in(self) -> "Case":
+        return self.merged_into or self
 
     def was_open_at(self, moment: datetime) -> bool:
         """Whether it was open just before and just after that moment."""
@@ -179,9 +186,18 @@ class Paper:
             case "survey":
                 self._send_survey(journey, due)
             case "reminder":
-                due.result = "over" if rules.unremindable(journey, due.day, self.now) else "done"
-                if due.result == "done":
+                if rules.unremindable(journey, due.day, self.now):
+                    due.result = "over"
+                elif self._is_time_for(Asked.REMINDER, due):
+                    due.result = "done"
                     self.mails.append(f"reminder:{due.day}")
+
+    def _is_time_for(self, asked: Asked, due: _Due) -> bool:
+        """Whether it is within their hours; else it waits until then."""
+        opens = next_opening(asked, Wishes(timezone=ZONE), self.now)
+        assert opens is not None
+        due.due_at = due.due_at if opens <= self.now else opens
+        return opens <= self.now
 
     def _call_if_done(self, due: _Due, key: str, kind: str) -> None:
         if due.result == "done":
@@ -193,7 +209,7 @@ class Paper:
             due.result = "over"
         elif why is not None:
             self._keep(*rules.convert(journey, due.day, self.now, why=why))
-        else:
+        elif self._is_time_for(Asked.SURVEY, due):
             due.result = "done"
             self.mails.append(f"survey:{due.day}")
             self._keep(*rules.was_sent(journey, due.day, self.now))
@@ -258,7 +274,7 @@ class Paper:
         if outcome is Outcome.DISSATISFIED:
             self._open_case(Case(who, day, self.now, from_answer=True))
             return
-        unhappy = [c for c in self.cases if c.day == day and c.outcome is not FlagOutcome.RESOLVED]
+        unhappy = [c for c in self.cases if c.day == day and c.goes_on_in.outcome is not FlagOutcome.RESOLVED]
         if not unhappy and self.journey.follow_up(day).missed_at is None:
             self._settle([day])
         self._fold(self.loaded())
@@ -287,21 +303,50 @@ class Paper:
         return [case for case in self.cases if case.closed_at is None]
 
     def settle_flag(self, outcome: FlagOutcome = FlagOutcome.RESOLVED) -> None:
-        """Ends the oldest open case."""
+        """Ends the oldest open case, and with it what was merged into it."""
+        if outcome is FlagOutcome.MERGED:
+            raise Refused("merging is another verb")
         case = self.open_cases[0]
-        case.closed_at, case.outcome = self.now, outcome
-        self.last_closed = case
-        self.journey = replace(self.journey, open_flags=self.journey.open_flags - 1, worked_at=self.now)
+        self._close(case, outcome)
+        days = sorted({c.day for c in self.cases if c.goes_on_in is case and c.day is not None})
         match outcome:
             case FlagOutcome.LOST:
                 self._keep(*rules.lose(self.loaded(), self.now, by="staff:1", reason="lost"))
-            case FlagOutcome.RESOLVED if case.day is not None and not self._disputed(case.day):
-                if not self.journey.follow_up(case.day).is_settled:
-                    self.settled_by_flag.add(case.day)
-                self._settle([case.day])
-            case FlagOutcome.ACCEPTED_RISK if case.day is not None:
-                if not self.journey.follow_up(case.day).is_settled:
-                    self._activities.setdefault(f"contact_by_call:{case.day}", ("contact_by_call", case.day, False))
+            case FlagOutcome.RESOLVED:
+                for day in days:
+                    if not self._disputed(day):
+                        if not self.journey.follow_up(day).is_settled:
+                            self.settled_by_flag.add(day)
+                        self._settle([day])
+            case FlagOutcome.ACCEPTED_RISK:
+                for day in days:
+                    if not self.journey.follow_up(day).is_settled:
+                        self._activities.setdefault(f"contact_by_call:{day}", ("contact_by_call", day, False))
+        self._fold(self.loaded())
+
+    def _close(self, case: Case, outcome: FlagOutcome) -> None:
+        case.closed_at, case.outcome = self.now, outcome
+        self.last_closed = case
+        self.journey = replace(self.journey, open_flags=self.journey.open_flags - 1, worked_at=self.now)
+
+    @property
+    def duplicates(self) -> tuple[Case, list[Case]] | None:
+        """The oldest open case of somebody who has others, and those."""
+        for main in self.open_cases:
+            same = [case for case in self.open_cases if case is not main and case.who == main.who]
+            if main.who is not None and same:
+                return main, same
+        return None
+
+    def merge_flags(self) -> None:
+        """They go on in one case."""
+        assert self.duplicates is not None
+        main, others = self.duplicates
+        for other in others:
+            self._close(other, FlagOutcome.MERGED)
+            for case in self.cases:
+                if case.goes_on_in is other:
+                    case.merged_into = main
         self._fold(self.loaded())
 
     def say_not_solved(self) -> None:
@@ -309,12 +354,18 @@ class Paper:
         case = self.last_closed
         if case is None or case.closed_at is None:
             return
-        contact = self.journey.follow_up(case.day) if case.day and case.day in self.settled_by_flag else None
-        if contact is not None and contact.settled_at == case.closed_at and self.journey.status is Status.OPEN:
-            self._put(replace(contact, settled_at=None))
-            self.settled_by_flag.discard(contact.day)
+        if case.outcome is FlagOutcome.LOST:
+            raise Refused("the journey has ended")
+        own_only = case.outcome is FlagOutcome.MERGED
+        about = {c.day for c in self.cases if c is case or (c.goes_on_in is case and not own_only)}
+        days = {day for day in about if day is not None}
+        for day in days & self.settled_by_flag:
+            contact = self.journey.follow_up(day)
+            if contact.settled_at == case.closed_at and self.journey.status is Status.OPEN:
+                self._put(replace(contact, settled_at=None))
+                self.settled_by_flag.discard(day)
         case.earlier.append((case.opened_at, case.closed_at))
-        case.opened_at, case.closed_at, case.outcome = self.now, None, None
+        case.opened_at, case.closed_at, case.outcome, case.merged_into = self.now, None, None, None
         self.journey = replace(self.journey, open_flags=self.journey.open_flags + 1)
         self._fold(self.loaded())
 
@@ -401,7 +452,7 @@ class Paper:
         self._fold(self.loaded())
 
     def _disputed(self, day: int) -> bool:
-        return any(case.day == day for case in self.open_cases)
+        return any(case.day == day and case.goes_on_in.closed_at is None for case in self.cases)
 
     def _settle(self, days: Sequence[int]) -> None:
         settled = [day for day in days if not self.journey.follow_up(day).is_settled]

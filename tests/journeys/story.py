@@ -234,6 +234,21 @@ class Story:
                 now=self.now,
             )
 
+    def merge_flags(self) -> None:
+        """Carla merges the oldest open case of somebody who has others with those."""
+        with self.house.database.write() as db:
+            opened = db.execute(
+                select(Flag.id, Flag.contact_id)
+                .where(Flag.journey_id == self.id, Flag.closed_at.is_(None), Flag.contact_id.is_not(None))
+                .order_by(Flag.id)
+            ).all()
+            for flag_id, contact_id in opened:
+                same = [other for other, who in opened if who == contact_id and other != flag_id]
+                if same:
+                    by = f"staff:{self.cast.carla}"
+                    cases.merge_flags(db, self.house, flag_id=flag_id, duplicates=same, by=by, now=self.now)
+                    return
+
     def say_not_solved(self) -> None:
         """Maria says of the last resolution that it isn't true."""
         with self.house.database.write() as db:
