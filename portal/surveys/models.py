@@ -3,12 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import Outcome
-from portal.surveys.rules import Provenance, QuarantineEnd, ShownAs
+from portal.surveys.rules import (
+    OPEN_DAYS,
+    Provenance,
+    QuarantineEnd,
+    ShownAs,
+    SurveyPurpose,
+    does_by_default,
+    stored_does,
+)
 
 COUNTED = "quarantined_at IS NULL AND superseded_at IS NULL"
 COMMENTED = f"{COUNTED} AND comment <> ''"
@@ -31,6 +39,45 @@ class Survey(Base):
     minutes: Mapped[int] = mapped_column(Integer)
     """How long it takes; said before it begins."""
     created_at: Mapped[datetime]
+    purpose: Mapped[SurveyPurpose] = mapped_column(
+        choice(SurveyPurpose, "purpose"), default=SurveyPurpose.FOLLOW_UP, server_default=text("'follow_up'")
+    )
+    is_anonymous: Mapped[bool] = mapped_column(default=False, server_default=false())
+    does: Mapped[dict[str, Any]] = mapped_column(
+        default=lambda: stored_does(does_by_default()), server_default=text("'{}'")
+    )
+    """What each verdict sets going: values of `rules.Then` by `rules.Verdict`."""
+    closes_after_days: Mapped[int] = mapped_column(Integer, default=OPEN_DAYS, server_default=text("21"))
+    intro_en: Mapped[str] = mapped_column(String(600), default="", server_default=text("''"))
+    intro_pt: Mapped[str] = mapped_column(String(600), default="", server_default=text("''"))
+    thanks_en: Mapped[str] = mapped_column(String(600), default="", server_default=text("''"))
+    thanks_pt: Mapped[str] = mapped_column(String(600), default="", server_default=text("''"))
+
+
+class SurveySketch(Base):
+    """What an administrator is writing: the next version of a survey, or one that isn't there yet. Nobody is asked it."""
+
+    __tablename__ = "survey_sketches"
+
+    key: Mapped[Key] = mapped_column(primary_key=True)
+    version_from: Mapped[int | None] = mapped_column(Integer)
+    """The version that it was begun from; None: a survey that was never published."""
+    saves: Mapped[int] = mapped_column(Integer)
+    """Counts up with each save: who saves over something they haven't seen is told so."""
+    form: Mapped[dict[str, Any]]
+    """All columns of the version to be, as `stored.stored_form` writes them."""
+    saved_at: Mapped[datetime]
+    saved_by: Mapped[By]
+
+
+class RetiredSurvey(Base):
+    """A survey that is sent no more. Its rounds that run go on, and its answers stay."""
+
+    __tablename__ = "retired_surveys"
+
+    key: Mapped[Key] = mapped_column(primary_key=True)
+    retired_at: Mapped[datetime]
+    retired_by: Mapped[By]
 
 
 class Invitation(Base):
@@ -111,6 +158,8 @@ class AnswerRow(Base):
     nps: Mapped[int | None] = mapped_column(Integer)
     comment: Mapped[Prose] = mapped_column(default="")
     wants_help: Mapped[bool | None]
+    others: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    """Answers to questions without a column of their own, by the question's key."""
     outcome: Mapped[Outcome | None] = mapped_column(choice(Outcome, "outcome"))
     """As the survey's thresholds had it when it came; None: it says nothing either way."""
     provenance: Mapped[Provenance] = mapped_column(choice(Provenance, "provenance"))

@@ -4,22 +4,77 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from portal.clock import at_local, local_date
 from portal.errors import N_
 from portal.journeys.rules import Outcome
 
 OPEN_DAYS = 21
-"""How long a survey can be answered, the day it is sent not counted."""
+"""How long a survey can be answered unless it says otherwise, the day it is sent not counted."""
+
+
+MOST_QUESTIONS = 5
+MOST_OPTIONS = 10
+LONGEST_TEXT = 10_000
+
+
+class SurveyPurpose(StrEnum):
+    """What a survey is for: when it is sent follows from that."""
+
+    FOLLOW_UP = "follow_up"
+    POST_MEETING = "post_meeting"
+    PULSE = "pulse"
+    OTHER = "other"
 
 
 class QuestionKind(StrEnum):
-    """What can be asked; choice and rating questions will be further kinds."""
+    """What can be asked."""
 
     CSAT = "csat"
     NPS = "nps"
+    RATING = "rating"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    """Several of the options."""
     TEXT = "text"
     YES_NO = "yes_no"
+
+
+class Verdict(StrEnum):
+    """What an answer says, and whether it is a promoter's, who is a satisfied person too."""
+
+    DISSATISFIED = "dissatisfied"
+    NEUTRAL = "neutral"
+    SATISFIED = "satisfied"
+    PROMOTER = "promoter"
+
+
+class Then(StrEnum):
+    """What an answer can set going."""
+
+    FLAG = "flag"
+    ASK_WHAT_IS_MISSING = "ask_what_is_missing"
+    REFERRAL_PROMPT = "referral_prompt"
+    TELL_CONSULTANT = "tell_consultant"
+
+
+Does = Mapping[Verdict, tuple[Then, ...]]
+
+
+def does_by_default() -> Does:
+    """What the outcomes of a follow-up survey set going (domain.md, "Outcome of one answer")."""
+    return {
+        Verdict.DISSATISFIED: (Then.FLAG,),
+        Verdict.NEUTRAL: (Then.ASK_WHAT_IS_MISSING,),
+        Verdict.SATISFIED: (),
+        Verdict.PROMOTER: (Then.REFERRAL_PROMPT,),
+    }
+
+
+def stored_does(does: Does) -> dict[str, list[str]]:
+    """As it is kept with the survey."""
+    return {verdict.value: [then.value for then in does.get(verdict, ())] for verdict in Verdict}
 
 
 RANGES: dict[QuestionKind, tuple[int, int]] = {QuestionKind.CSAT: (1, 5), QuestionKind.NPS: (0, 10)}
@@ -95,16 +150,62 @@ def whatsapp_words(language: str, *, name: str, consultant: str, vendor: str, da
     return told
 
 
+NO_WORDS = Wording("", "")
+
+
+class ShowHow(StrEnum):
+    """What an earlier answer has to be for a question to be shown."""
+
+    AT_MOST = "at_most"
+    AT_LEAST = "at_least"
+    ONE_OF = "one_of"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True)
+class ShowIf:
+    """A condition on the answer to an earlier question. `value`: the number, or the options (of yes/no: `yes`, `no`)."""
+
+    question: str
+    how: ShowHow
+    value: int | tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer to choose; `key` is what is kept, so that its words can be put better later."""
+
+    key: str
+    text: Wording
+
+
 @dataclass(frozen=True)
 class Question:
-    """One question; `key` names the field that the answer is kept in."""
+    """One question; `key` names the field that the answer is kept in: one of `OWN_FIELDS`, or a key of `Answers.others`."""
 
     key: str
     kind: QuestionKind
     text: Wording
-    hint: Wording = Wording("", "")
+    hint: Wording = NO_WORDS
     after: Mapping[Outcome, Wording] = field(default_factory=dict)
     """Other words for the question once the scores say this much: the "why" follows the score."""
+    high: int = 5
+    """Of a rating: 5 or 10, from 1."""
+    low_label: Wording = NO_WORDS
+    high_label: Wording = NO_WORDS
+    """What the ends of a scale mean; the usual words where empty."""
+    options: tuple[Option, ...] = ()
+    show_if: ShowIf | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its answer has a column of its own: figures, outcome and quotes are about those."""
+        return OWN_FIELDS.get(self.kind) == self.key
+
+    @property
+    def range(self) -> tuple[int, int] | None:
+        """The lowest and highest number that can be chosen; None where no number is."""
+        return (1, self.high) if self.kind is QuestionKind.RATING else RANGES.get(self.kind)
 
     def asked(self, language: str, vendor: str, *, so_far: Outcome | None = None) -> str:
         """The question as that reader sees it, after what they have answered so far."""
@@ -133,15 +234,28 @@ class SurveyForm:
     questions: tuple[Question, ...]
     thresholds: Thresholds = Thresholds()
     minutes: int = 2
+    purpose: SurveyPurpose = SurveyPurpose.FOLLOW_UP
+    is_anonymous: bool = False
+    does: Does = field(default_factory=does_by_default)
+    closes_after_days: int = OPEN_DAYS
+    intro: Wording = NO_WORDS
+    thanks: Wording = NO_WORDS
 
     def question(self, kind: QuestionKind) -> Question | None:
-        """The question of that kind, if it is asked."""
-        return next((q for q in self.questions if q.kind is kind), None)
+        """The question of that kind whose answer has a column of its own, if it is asked."""
+        return next((q for q in self.questions if q.kind is kind and q.is_own), None)
+
+    def further(self) -> tuple[Question, ...]:
+        """The questions whose answers are kept in `Answers.others`."""
+        return tuple(q for q in self.questions if not q.is_own)
 
     @property
     def first_score(self) -> Question | None:
         """The score that a mail shows, NPS before CSAT: its link opens the form with that score chosen."""
         return self.question(QuestionKind.NPS) or self.question(QuestionKind.CSAT)
+
+
+Other = int | str | bool | list[str]
 
 
 @dataclass(frozen=True)
@@ -152,6 +266,13 @@ class Answers:
     nps: int | None = None
     comment: str = ""
     wants_help: bool | None = None
+    others: Mapping[str, Other] = field(default_factory=dict)
+    """Answers to further questions, by their keys."""
+
+    def to(self, question: Question) -> Other | None:
+        """What was answered to that question; None: nothing."""
+        own = {"csat": self.csat, "nps": self.nps, "comment": self.comment or None, "wants_help": self.wants_help}
+        return own[question.key] if question.is_own else self.others.get(question.key)
 
 
 def outcome(answers: Answers, thresholds: Thresholds) -> Outcome | None:
@@ -170,6 +291,14 @@ def outcome(answers: Answers, thresholds: Thresholds) -> Outcome | None:
     csat_is_good = answers.csat is None or answers.csat >= thresholds.csat_good
     nps_is_good = answers.nps is None or answers.nps >= thresholds.nps_good
     return Outcome.SATISFIED if csat_is_good and nps_is_good else Outcome.NEUTRAL
+
+
+def verdict(answers: Answers, thresholds: Thresholds) -> Verdict | None:
+    """The outcome, a promoter told from the other satisfied people: what a survey does goes by that."""
+    said = outcome(answers, thresholds)
+    if said is None:
+        return None
+    return Verdict.PROMOTER if is_promoter(answers, thresholds) else Verdict(said.value)
 
 
 def is_promoter(answers: Answers, thresholds: Thresholds) -> bool:
@@ -196,35 +325,113 @@ def problems(form: SurveyForm, answers: Answers) -> dict[str, str]:
         if value is None:
             continue
         if question is None:
-            found[_FIELDS[kind]] = N_("This survey doesn't ask that.")
+            found[OWN_FIELDS[kind]] = _NOT_ASKED
         elif kind in RANGES and not RANGES[kind][0] <= int(value) <= RANGES[kind][1]:
-            found[_FIELDS[kind]] = _OUT_OF_RANGE[kind]
+            found[OWN_FIELDS[kind]] = _OUT_OF_RANGE[RANGES[kind]]
+    further = {question.key: question for question in form.further()}
+    for key, other in answers.others.items():
+        wrong = _wrong_with(further[key], other) if key in further else _NOT_ASKED
+        if wrong:
+            found[key] = wrong
     first = next((q for q in form.questions if q.kind in RANGES), None)
     if not found and first is not None and answers.csat is None and answers.nps is None and not answers.wants_help:
-        found[_FIELDS[first.kind]] = N_("Please choose a number, or tell us that you would like help.")
+        asks_help = form.question(QuestionKind.YES_NO) is not None
+        found[first.key] = _NUMBER_OR_HELP if asks_help else N_("Please choose a number.")
+    if not found and first is None and not _says_anything(form, answers):
+        found[form.questions[0].key] = N_("Please answer at least one question.")
     return found
 
 
-_FIELDS = {
+def _says_anything(form: SurveyForm, answers: Answers) -> bool:
+    return any(answers.to(question) is not None for question in form.questions)
+
+
+def _wrong_with(question: Question, other: Other) -> str:
+    """What is wrong with an answer to a further question; empty: nothing."""
+    options = {option.key for option in question.options}
+    match question.kind:
+        case QuestionKind.RATING:
+            is_number = isinstance(other, int) and not isinstance(other, bool)
+            fits = is_number and 1 <= int(str(other)) <= question.high
+            return "" if fits else _OUT_OF_RANGE[1, question.high]
+        case QuestionKind.CHOICE:
+            return "" if isinstance(other, str) and other in options else N_("Please choose one from the list.")
+        case QuestionKind.CHOICES:
+            fits = isinstance(other, list) and bool(other) and set(other) <= options
+            return "" if fits else N_("Please choose from the list.")
+        case QuestionKind.TEXT:
+            fits = isinstance(other, str) and len(other) <= LONGEST_TEXT
+            return "" if fits else N_("That is too long. Please keep it under 10,000 characters.")
+        case QuestionKind.YES_NO:
+            return "" if isinstance(other, bool) else N_("Please choose yes or no.")
+        case QuestionKind.CSAT | QuestionKind.NPS:
+            return _NOT_ASKED
+    assert_never(question.kind)
+
+
+OWN_FIELDS: dict[QuestionKind, str] = {
     QuestionKind.CSAT: "csat",
     QuestionKind.NPS: "nps",
     QuestionKind.TEXT: "comment",
     QuestionKind.YES_NO: "wants_help",
 }
+"""The answers that have a column of their own."""
 _OUT_OF_RANGE = {
-    QuestionKind.CSAT: N_("Please choose a number from 1 to 5."),
-    QuestionKind.NPS: N_("Please choose a number from 0 to 10."),
+    (1, 5): N_("Please choose a number from 1 to 5."),
+    (0, 10): N_("Please choose a number from 0 to 10."),
+    (1, 10): N_("Please choose a number from 1 to 10."),
 }
+_NOT_ASKED = N_("This survey doesn't ask that.")
+_NUMBER_OR_HELP = N_("Please choose a number, or tell us that you would like help.")
 
 
-def closes_on(sent_at: datetime, zone_name: str) -> date:
+def shown_questions(form: SurveyForm, answers: Answers) -> tuple[Question, ...]:
+    """The questions that somebody who answered this much gets to see. A condition on a hidden question's answer fails."""
+    shown: dict[str, Question] = {}
+    for question in form.questions:
+        condition = question.show_if
+        on = shown.get(condition.question) if condition is not None else None
+        if condition is None or (on is not None and _holds(condition, answers.to(on))):
+            shown[question.key] = question
+    return tuple(shown.values())
+
+
+def _holds(condition: ShowIf, answer: Other | None) -> bool:
+    if answer is None:
+        return False
+    if condition.how is ShowHow.ANSWERED:
+        return True
+    if condition.how is ShowHow.ONE_OF:
+        told = {True: ["yes"], False: ["no"]}[answer] if isinstance(answer, bool) else answer
+        chosen = told if isinstance(told, list) else [str(told)]
+        return isinstance(condition.value, tuple) and not set(chosen).isdisjoint(condition.value)
+    if not isinstance(answer, int) or not isinstance(condition.value, int):
+        return False
+    return answer <= condition.value if condition.how is ShowHow.AT_MOST else answer >= condition.value
+
+
+def heard(form: SurveyForm, answers: Answers) -> Answers:
+    """The answers without those to questions that weren't shown to them: a form without script sends them, too."""
+    if all(question.show_if is None for question in form.questions):
+        return answers
+    hidden = {q.key: q for q in form.questions}.keys() - {q.key for q in shown_questions(form, answers)}
+    return Answers(
+        csat=None if "csat" in hidden else answers.csat,
+        nps=None if "nps" in hidden else answers.nps,
+        comment="" if "comment" in hidden else answers.comment,
+        wants_help=None if "wants_help" in hidden else answers.wants_help,
+        others={key: other for key, other in answers.others.items() if key not in hidden},
+    )
+
+
+def closes_on(sent_at: datetime, zone_name: str, *, days: int = OPEN_DAYS) -> date:
     """The last day on which the survey can be answered, where the person is."""
-    return local_date(sent_at, zone_name) + timedelta(days=OPEN_DAYS)
+    return local_date(sent_at, zone_name) + timedelta(days=days)
 
 
-def expires_at(sent_at: datetime, zone_name: str) -> datetime:
+def expires_at(sent_at: datetime, zone_name: str, *, days: int = OPEN_DAYS) -> datetime:
     """The instant after which it is closed: the end of that last day, so that "open until 22 June" is true all day."""
-    return at_local(closes_on(sent_at, zone_name) + timedelta(days=1), time(0), zone_name)
+    return at_local(closes_on(sent_at, zone_name, days=days) + timedelta(days=1), time(0), zone_name)
 
 
 def state(

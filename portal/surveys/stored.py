@@ -1,6 +1,6 @@
 """Surveys as rows and as the rules see them: there and back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +9,21 @@ from sqlalchemy.orm import Session
 
 from portal.journeys.rules import Outcome
 from portal.surveys.models import Survey
-from portal.surveys.rules import Question, QuestionKind, SurveyForm, Thresholds, Wording
+from portal.surveys.rules import (
+    NO_WORDS,
+    Option,
+    Question,
+    QuestionKind,
+    ShowHow,
+    ShowIf,
+    SurveyForm,
+    SurveyPurpose,
+    Then,
+    Thresholds,
+    Verdict,
+    Wording,
+    stored_does,
+)
 
 
 def stored_form(form: SurveyForm) -> dict[str, Any]:
@@ -21,18 +35,37 @@ def stored_form(form: SurveyForm) -> dict[str, Any]:
         "questions": [asdict(question) for question in form.questions],
         "thresholds": asdict(form.thresholds),
         "minutes": form.minutes,
+        "purpose": form.purpose,
+        "is_anonymous": form.is_anonymous,
+        "does": stored_does(form.does),
+        "closes_after_days": form.closes_after_days,
+        "intro_en": form.intro.en,
+        "intro_pt": form.intro.pt,
+        "thanks_en": form.thanks.en,
+        "thanks_pt": form.thanks.pt,
     }
 
 
 def survey_form(row: Survey) -> SurveyForm:
     """A stored survey as the rules see it."""
+    return form_from({column.key: getattr(row, column.key) for column in Survey.__table__.columns}, id=row.id)
+
+
+def form_from(stored: Mapping[str, Any], *, id: int = 0) -> SurveyForm:
+    """What `stored_form` wrote, as the rules see it."""
     return SurveyForm(
-        id=row.id,
-        key=row.key,
-        name=Wording(row.name_en, row.name_pt),
-        questions=tuple(_question(question) for question in row.questions),
-        thresholds=Thresholds(**row.thresholds),
-        minutes=row.minutes,
+        id=id,
+        key=stored["key"],
+        name=Wording(stored["name_en"], stored["name_pt"]),
+        questions=tuple(_question(question) for question in stored["questions"]),
+        thresholds=Thresholds(**stored["thresholds"]),
+        minutes=stored["minutes"],
+        purpose=SurveyPurpose(stored["purpose"]),
+        is_anonymous=stored["is_anonymous"],
+        does={Verdict(verdict): tuple(Then(then) for then in thens) for verdict, thens in stored["does"].items()},
+        closes_after_days=stored["closes_after_days"],
+        intro=Wording(stored["intro_en"], stored["intro_pt"]),
+        thanks=Wording(stored["thanks_en"], stored["thanks_pt"]),
     )
 
 
@@ -53,14 +86,31 @@ def _forget_what_never_was(_db: Session) -> None:
     _KEPT.clear()
 
 
-def _question(stored: dict[str, Any]) -> Question:
+def _question(stored: Mapping[str, Any]) -> Question:
+    # A version from before ratings and choices holds nothing of theirs.
     return Question(
         key=stored["key"],
         kind=QuestionKind(stored["kind"]),
         text=Wording(**stored["text"]),
         hint=Wording(**stored["hint"]),
         after={Outcome(said): Wording(**words) for said, words in stored["after"].items()},
+        high=stored.get("high", 5),
+        low_label=_wording(stored.get("low_label")),
+        high_label=_wording(stored.get("high_label")),
+        options=tuple(Option(one["key"], Wording(**one["text"])) for one in stored.get("options", ())),
+        show_if=_show_if(stored.get("show_if")),
     )
+
+
+def _wording(stored: Mapping[str, str] | None) -> Wording:
+    return Wording(**stored) if stored else NO_WORDS
+
+
+def _show_if(stored: Mapping[str, Any] | None) -> ShowIf | None:
+    if not stored:
+        return None
+    value = stored["value"]
+    return ShowIf(stored["question"], ShowHow(stored["how"]), value if isinstance(value, int) else tuple(value))
 
 
 def newest_surveys(db: Session, keys: Sequence[str]) -> dict[str, SurveyForm]:
