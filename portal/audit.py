@@ -51,6 +51,8 @@ class Happened(StrEnum):
     SURVEY_SET_ASIDE = "survey_set_aside"
     SURVEY_CONFIRM_ASKED = "survey_confirm_asked"
     SURVEY_DISCARDED = "survey_discarded"
+    SURVEY_TRIGGER_CHANGED = "survey_trigger_changed"
+    SURVEY_ROUND_SENT = "survey_round_sent"
     COMMENT_TAGGED = "comment_tagged"
     COMMENT_UNTAGGED = "comment_untagged"
     QUOTE_ASKED = "quote_asked"

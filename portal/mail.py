@@ -45,6 +45,11 @@ class Kind(StrEnum):
     SURVEY_60 = "survey_60"
     SURVEY_90 = "survey_90"
     SURVEY_REMINDER = "survey_reminder"
+    SURVEY_MEETING = "survey_meeting"
+    SURVEY_PULSE = "survey_pulse"
+    SURVEY_FURTHER = "survey_further"
+    SURVEY_FURTHER_REMINDER = "survey_further_reminder"
+    SURVEY_ANONYMOUS = "survey_anonymous"
     SURVEY_CONFIRM = "survey_confirm"
     QUOTE_REQUEST = "quote_request"
     CONGRATULATIONS = "congratulations"
@@ -126,6 +131,11 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_60: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_90: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
+    Kind.SURVEY_MEETING: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_PULSE: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_FURTHER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_FURTHER_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
+    Kind.SURVEY_ANONYMOUS: Manner(Purpose.SURVEY, Sender.VENDOR, Rank.BULK),
     Kind.SURVEY_CONFIRM: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.SINGLE),
     Kind.QUOTE_REQUEST: Manner(Purpose.REFERRAL, Sender.CONSULTANT, Rank.SINGLE, also=Purpose.SURVEY),
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),

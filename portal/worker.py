@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import quoting, verifying
+from portal.surveys import anonymous, occasions, quoting, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -110,6 +110,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **people_letters.COMPOSERS,
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
+    **anonymous.COMPOSERS,
     **verifying.COMPOSERS,
     **quoting.COMPOSERS,
     **referral_letters.COMPOSERS,
@@ -127,6 +128,8 @@ HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     referrals.forget_unaccepted,
     people.forget_unanswered,
     verifying.forget_drafts,
+    anonymous.mix_tickets,
+    anonymous.forget_tickets,
     inbound.forget_old,
 )
 """What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
@@ -177,6 +180,10 @@ TIMETABLE: tuple[Job, ...] = (
     _actions("journeys", due.OWN_KINDS, due.do_own),
     _actions("surveys", ("survey",), surveys.send_due),
     _actions("reminders", ("reminder",), surveys.remind_due),
+    # Looking at whom it concerns is housekeeping: what is found has its own instant.
+    Job("triggers", lambda house, now, _stopping: triggers.look(house, now), triggers.next_look, moves_the_clock=False),
+    _actions("further surveys", (occasions.ASK,), occasions.ask_due),
+    _actions("further reminders", (occasions.REMIND,), occasions.remind_due),
     rows(
         "stagnation",
         claim=due.claim_stagnant,
