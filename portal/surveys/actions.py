@@ -215,7 +215,7 @@ def _invite(db: Session, batch: _Batch, settled: Sequence[_Plan], *, now: dateti
                     "sent_at": None if why else now,
                     "suppressed_at": now if why else None,
                     "why": why,
-                    "expires_at": rules.expires_at(now, person.timezone),
+                    "expires_at": rules.expires_at(now, person.timezone, days=form.closes_after_days),
                 }
             )
     if invitations:
@@ -263,7 +263,7 @@ def _context(
     shown: dict[str, Any] = {
         "days": day,
         "started_on": journey.use_started_on,
-        "closes_on": rules.closes_on(sent_at, zone),
+        "closes_on": rules.closes_on(sent_at, zone, days=form.closes_after_days),
         "next_on": following,
         "minutes": form.minutes,
         "stage": {
@@ -517,6 +517,8 @@ def take(db: Session, house: House, *, invitation_id: int, answers: Answers, sen
     asked = _held(db, invitation_id, sending)
     replaces = sending.form.replaces if sending.form is not None else sending.replaces
     counted = asked.counted
+    form = known_form(db, asked.survey_id)
+    answers = rules.heard(form, answers)
     if counted is not None:
         if answers == asked.answers:
             return Taken(What.KNOWN, counted)
@@ -530,7 +532,6 @@ def take(db: Session, house: House, *, invitation_id: int, answers: Answers, sen
         expires_at=asked.expires_at,
     ):
         raise Closed
-    form = known_form(db, asked.survey_id)
     if wrong := rules.problems(form, answers):
         raise Unanswerable(wrong)
     outcome = rules.outcome(answers, form.thresholds)
@@ -573,6 +574,7 @@ class _Held(NamedTuple):
     nps: int | None
     comment: str | None
     wants_help: bool | None
+    others: dict[str, Any] | None
     first_at: datetime | None
     """When the first version of the answer that counts came."""
     delivered_at: datetime | None
@@ -588,7 +590,7 @@ class _Held(NamedTuple):
 
     @property
     def answers(self) -> Answers:
-        return Answers(self.csat, self.nps, self.comment or "", self.wants_help)
+        return Answers(self.csat, self.nps, self.comment or "", self.wants_help, self.others or {})
 
     @property
     def form_is_known(self) -> bool:
@@ -627,6 +629,7 @@ _HELD = (
         _COUNTED_ROW.nps,
         _COUNTED_ROW.comment,
         _COUNTED_ROW.wants_help,
+        _COUNTED_ROW.others,
         _FIRST_AT.scalar_subquery(),
         _DELIVERED_AT.scalar_subquery(),
         select(AnswerRow.id).where(_OF_IT, AnswerRow.form_nonce == bindparam("nonce")).limit(1).scalar_subquery(),
@@ -720,6 +723,7 @@ def _row(
         "nps": answers.nps,
         "comment": answers.comment,
         "wants_help": answers.wants_help,
+        "others": dict(answers.others),
         "outcome": outcome,
         "provenance": provenance,
         "by": sending.by,
@@ -790,6 +794,7 @@ def _end_what_was_set_aside(db: Session, asked: _Held, answers: Answers, *, by: 
         AnswerRow.nps.is_not_distinct_from(answers.nps),
         AnswerRow.wants_help.is_not_distinct_from(answers.wants_help),
         AnswerRow.comment == answers.comment,
+        AnswerRow.others == dict(answers.others),
     )
     for how, wanted in ((QuarantineEnd.CONFIRMED, [of_it, same]), (QuarantineEnd.ANSWERED, [of_it])):
         db.execute(

@@ -19,7 +19,7 @@ from portal.surveys import rules
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.moments import WHY_NO_MAIL
 from portal.surveys.paths import SURVEY, own_path, sealed_path
-from portal.surveys.rules import Answers, InvitationState, Provenance, Sign, SurveyForm
+from portal.surveys.rules import Answers, InvitationState, Provenance, Sign, SurveyForm, Then
 from portal.surveys.stored import known_form
 
 _COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
@@ -127,6 +127,12 @@ class SurveyPage(NamedTuple):
         return rules.is_promoter(self.answers, self.form.thresholds)
 
     @property
+    def sets_going(self) -> tuple[Then, ...]:
+        """What the answer that counts set going, by what the survey does."""
+        said = rules.verdict(self.answers, self.form.thresholds)
+        return self.form.does.get(said, ()) if said is not None else ()
+
+    @property
     def first_name(self) -> str:
         return self.name.split()[0] if self.name.split() else self.name
 
@@ -172,6 +178,7 @@ _PAGE = (
         AnswerRow.nps,
         AnswerRow.comment,
         AnswerRow.wants_help,
+        AnswerRow.others,
         _FIRST_AT.scalar_subquery().label("first_at"),
     )
     .join(Contact, Contact.id == Invitation.contact_id)
@@ -213,7 +220,7 @@ def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | 
         expires_at=row.expires_at,
         answer_id=row.answer_id,
         outcome=row.outcome,
-        answers=Answers(row.csat, row.nps, row.comment or "", row.wants_help),
+        answers=Answers(row.csat, row.nps, row.comment or "", row.wants_help, row.others or {}),
         changeable_until=rules.changeable_until(row.first_at) if is_answered else None,
         draft=row.typed or {},
         form=known_form(db, row.survey_id),
@@ -542,6 +549,7 @@ class SetAside(NamedTuple):
     nps: int | None
     comment: str
     wants_help: bool | None
+    others: Mapping[str, Any]
     outcome: Outcome | None
     submitted_at: datetime
     evidence: Mapping[str, Any]
@@ -550,7 +558,7 @@ class SetAside(NamedTuple):
 
     @property
     def answers(self) -> Answers:
-        return Answers(self.csat, self.nps, self.comment, self.wants_help)
+        return Answers(self.csat, self.nps, self.comment, self.wants_help, self.others)
 
     @property
     def why(self) -> list[str]:
@@ -574,6 +582,7 @@ _SET_ASIDE = (
         AnswerRow.nps,
         AnswerRow.comment,
         AnswerRow.wants_help,
+        AnswerRow.others,
         AnswerRow.outcome,
         AnswerRow.submitted_at,
         AnswerRow.evidence,

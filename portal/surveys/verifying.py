@@ -110,9 +110,16 @@ COMPOSERS: dict[Kind, mail.Composer] = {Kind.SURVEY_CONFIRM: compose_confirm}
 # What is half typed
 
 
-def keep_draft(db: Session, *, invitation_id: int, typed: Mapping[str, str], now: datetime) -> None:
-    """Keeps what stands in the form now, over what stood there before. It is no answer, and no sign of life."""
-    kept = {name: FORBIDDEN.sub("", typed[name])[:most] for name, most in _TYPED.items() if typed.get(name)}
+def keep_draft(
+    db: Session, *, invitation_id: int, typed: Mapping[str, str], others: Mapping[str, Any] | None = None, now: datetime
+) -> None:
+    """Keeps what stands in the form now, over what stood there before. It is no answer, and no sign of life.
+
+    `others`: answers to further questions, by field."""
+    kept: dict[str, Any] = {
+        name: FORBIDDEN.sub("", typed[name])[:most] for name, most in _TYPED.items() if typed.get(name)
+    }
+    kept |= others or {}
     if not kept:
         db.execute(delete(Draft).where(Draft.invitation_id == invitation_id))
         return

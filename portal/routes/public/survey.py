@@ -5,7 +5,7 @@ set aside, and the form is shown again: the person finds it open, and one tap mo
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -16,11 +16,21 @@ from portal.deps import Ask, PublicAsk, Token, public_pages
 from portal.errors import N_
 from portal.forms import Filled, FormFields, empty_form, read_form
 from portal.routes.public.doubt_meeting import doubt_offer
-from portal.surveys import actions, queries, verifying
+from portal.surveys import actions, filling, queries, verifying
 from portal.surveys import shown as seals
 from portal.surveys.actions import FromForm, Sending, Taken, Unanswerable, What
 from portal.surveys.queries import SetAside, SurveyPage
-from portal.surveys.rules import Answers, InvitationState, Provenance, Shown, Sign
+from portal.surveys.rules import (
+    Answers,
+    InvitationState,
+    Other,
+    Provenance,
+    Question,
+    QuestionKind,
+    Shown,
+    Sign,
+    SurveyForm,
+)
 from portal.text import Paragraphs
 
 pages = public_pages()
@@ -34,9 +44,36 @@ class AnswerForm(BaseModel):
     comment: Paragraphs = ""
     wants_help: bool | None = None
 
+
+class Came(NamedTuple):
+    """A survey's form as it was sent: its own fields checked, and the answers to further questions."""
+
+    filled: Filled[AnswerForm]
+    others: Mapping[str, Other]
+
     @property
-    def answers(self) -> Answers:
-        return Answers(self.csat, self.nps, self.comment, self.wants_help)
+    def answers(self) -> Answers | None:
+        """None where a field of its own can't be read."""
+        given = self.filled.value
+        return Answers(given.csat, given.nps, given.comment, given.wants_help, self.others) if given else None
+
+
+def read_survey(form: SurveyForm, sent: FormFields) -> Came:
+    """What was sent to a survey's page, kept as it was typed."""
+    others = filling.others_in(form, sent)
+    filled = read_form(AnswerForm, sent)
+    named = {field: filling.fields({field: value}) for field, value in filling.others_typed(form, others).items()}
+    typed = {field: values.getlist(field)[-1] for field, values in named.items()}
+    lists = {field: tuple(values.getlist(field)) for field, values in named.items()}
+    return Came(replace(filled, typed={**filled.typed, **typed}, lists={**filled.lists, **lists}), others)
+
+
+def wrong_in(form: SurveyForm, filled: Filled[Any], problems: Mapping[str, str]) -> Filled[Any]:
+    """The form with each problem beside its field."""
+    names = {question.key: filling.field_of(question) for question in form.questions}
+    for key, message in problems.items():
+        filled = filled.with_error(names.get(key, key), message)
+    return filled
 
 
 class ConfirmForm(BaseModel):
@@ -136,15 +173,14 @@ def show_form(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Respon
         if ask.request.method == "GET":
             ask.wiring.openings.note(page.invitation_id, f"{score}={value}", ask.now)
     filled_in = {**page.draft, **linked}
-    shown = _newly_shown(ask, filled_in)
+    shown = _newly_shown(ask, read_survey(page.form, filling.fields(filled_in)).answers)
     return ask.page(
         "public/survey.html", form=empty_form(filled_in), **_form_values(ask, page, at=at, way=way, shown=shown)
     )
 
 
-def _newly_shown(ask: Ask, filled_in: Mapping[str, str]) -> Shown:
-    answers = read_form(AnswerForm, FormFields(list(filled_in.items()))).value
-    digest = seals.digest(answers.answers if answers is not None else Answers())
+def _newly_shown(ask: Ask, filled_in: Answers | None) -> Shown:
+    digest = seals.digest(filled_in or Answers())
     return Shown(ask.now, links.new_nonce()[:16], seals.reader_of(ask.request.method, ask.request.headers), digest)
 
 
@@ -171,15 +207,49 @@ def _form_values(
         "again": again,
         "changes": changes,
         "held": held,
-        "questions": [
-            {
-                "kind": question.kind,
-                "text": question.asked(language, vendor),
-                "after": {said: words.told(language, vendor) for said, words in question.after.items()},
-                "hint": question.hint.told(language, vendor),
-            }
-            for question in page.form.questions
-        ],
+        "intro": page.form.intro.told(language, vendor),
+        "questions": asked_questions(page.form, language, vendor),
+    }
+
+
+def asked_questions(form: SurveyForm, language: str, vendor: str) -> list[dict[str, Any]]:
+    """The questions as the form's page shows them."""
+    by_key = {question.key: question for question in form.questions}
+    numbers = {question.key: number for number, question in enumerate(form.questions, 1)}
+    return [
+        {
+            "kind": question.kind,
+            "field": filling.field_of(question),
+            "text": question.asked(language, vendor),
+            "after": {said: words.told(language, vendor) for said, words in question.after.items()},
+            "hint": question.hint.told(language, vendor),
+            "high": question.high,
+            "low_label": question.low_label.told(language, vendor),
+            "high_label": question.high_label.told(language, vendor),
+            "options": filling.option_words(question.options, language, vendor),
+            "only_if": _only_if(question, by_key, numbers, language, vendor),
+        }
+        for question in form.questions
+    ]
+
+
+def _only_if(
+    question: Question, by_key: Mapping[str, Question], numbers: Mapping[str, int], language: str, vendor: str
+) -> dict[str, Any] | None:
+    """The condition as the page tells it (a sentence without script), and as the script follows it."""
+    condition = question.show_if
+    on = by_key.get(condition.question) if condition is not None else None
+    if condition is None or on is None:
+        return None
+    values = [condition.value] if isinstance(condition.value, int) else list(condition.value)
+    options = dict(filling.option_words(on.options, language, vendor))
+    return {
+        "number": numbers[on.key],
+        "field": filling.field_of(on),
+        "how": condition.how,
+        "values": values,
+        "words": [options.get(str(value), str(value)) for value in values],
+        "yes_no": on.kind is QuestionKind.YES_NO,
     }
 
 
@@ -194,7 +264,7 @@ def show_change(ask: Ask, page: SurveyPage, *, at: str) -> Response:
         return ask.see_other(at)
     if not page.is_changeable(ask.now):
         return ask.see_other(f"{at}/thanks", said=TOO_LATE_TO_CHANGE)
-    return _change_form(ask, page, empty_form(_typed(page.answers)), at=at)
+    return _change_form(ask, page, empty_form(filling.typed_answers(page.form, page.answers)), at=at)
 
 
 TOO_LATE_TO_CHANGE = N_(
@@ -203,24 +273,17 @@ TOO_LATE_TO_CHANGE = N_(
 
 
 def _change_form(ask: Ask, page: SurveyPage, form: Filled[Any], *, at: str, held: bool = False) -> Response:
-    shown = _newly_shown(ask, _typed(page.answers))
+    shown = _newly_shown(ask, page.answers)
     values = _form_values(ask, page, at=at, way=Provenance.SIGNED_IN, shown=shown, changes=page.answer_id, held=held)
     return ask.page("public/survey.html", 409 if held else 200, form=form, **values)
-
-
-def _typed(answers: Answers) -> dict[str, str]:
-    """Answers as a form would have sent them."""
-    help_wanted = {None: "", True: "yes", False: "no"}[answers.wants_help]
-    scores = {"csat": answers.csat, "nps": answers.nps}
-    told = {name: str(score) for name, score in scores.items() if score is not None}
-    return {**told, "comment": answers.comment, "wants_help": help_wanted}
 
 
 def take_draft(ask: Ask, page: SurveyPage, *, way: Provenance) -> Response:
     """Keeps what is half typed, as long as it could still be sent. It counts for nothing."""
     is_ours = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", "")) is not None
     if is_ours and page.state is not InvitationState.ANSWERED and page.is_open(way, ask.now):
-        verifying.keep_draft(ask.db, invitation_id=page.invitation_id, typed=ask.form, now=ask.now)
+        others = filling.others_typed(page.form, filling.others_in(page.form, ask.form))
+        verifying.keep_draft(ask.db, invitation_id=page.invitation_id, typed=ask.form, others=others, now=ask.now)
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
@@ -231,15 +294,15 @@ def take_answer(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Resp
     if not is_answered and not page.is_open(way, ask.now):
         return _closed(ask, page)
     shown = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", ""))
-    filled = read_form(AnswerForm, ask.form)
+    came = read_survey(page.form, ask.form)
+    filled: Filled[Any] = came.filled
     replaces = page.answer_id if is_answered and ask.form.get("changes") == str(page.answer_id) else None
     taken = None
-    if filled.value is not None:
+    if came.answers is not None:
         try:
-            taken = _take(ask, page, filled.value.answers, shown=shown, way=way, replaces=replaces)
+            taken = _take(ask, page, came.answers, shown=shown, way=way, replaces=replaces)
         except Unanswerable as wrong:
-            for field, message in wrong.problems.items():
-                filled = filled.with_error(field, message)
+            filled = wrong_in(page.form, filled, wrong.problems)
     if taken is None:
         return _mistaken(ask, page, filled, at=at, way=way, shown=shown, replaces=replaces)
     match taken.what:
@@ -293,7 +356,7 @@ def _mistaken(
     """422: the same form with what is wrong beside it. Nonsense after an answer is only thanked for."""
     if page.state is InvitationState.ANSWERED and replaces is None:
         return ask.see_other(f"{at}/thanks")
-    still = shown or _newly_shown(ask, filled.typed)
+    still = shown or _newly_shown(ask, read_survey(page.form, ask.form).answers)
     values = _form_values(ask, page, at=at, way=way, shown=still, changes=replaces)
     return ask.invalid("public/survey.html", form=filled, **values)
 
@@ -319,7 +382,7 @@ def _once_more(
 ) -> Response:
     """422: it looked like a machine's and was set aside; for a person the form is open with all they typed, and one tick
     tells us that it is theirs. Its time goes on from when it was first shown."""
-    anew = _newly_shown(ask, filled.typed)
+    anew = _newly_shown(ask, read_survey(page.form, ask.form).answers)
     if shown is not None:
         anew = replace(anew, at=shown.at)
     values = _form_values(ask, page, at=at, way=way, shown=anew, again=signs or (Sign.UNTOUCHED,), changes=replaces)
@@ -337,6 +400,7 @@ def show_thanks(ask: Ask, page: SurveyPage, *, at: str) -> Response:
         at=at,
         doubt=doubt_offer(ask, page),
         title=_title(ask, page),
+        thanks=page.form.thanks.told(ask.locale, ask.settings.vendor_name),
         change_until=page.changeable_until if page.is_changeable(ask.now) else None,
     )
 
@@ -355,7 +419,7 @@ def _show_confirm(ask: Ask, page: SurveyPage, *, at: str) -> Response:
     waiting = queries.asked_about(ask.db, page.invitation_id)
     if waiting is None or page.state is InvitationState.ANSWERED:
         return ask.see_other(f"{at}/thanks" if page.state is InvitationState.ANSWERED else at)
-    return _confirm_page(ask, page, waiting, at=at, form=empty_form(), shown=_newly_shown(ask, {}))
+    return _confirm_page(ask, page, waiting, at=at, form=empty_form(), shown=_newly_shown(ask, None))
 
 
 def _confirm_page(
@@ -391,13 +455,13 @@ def _take_confirm(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Re
     filled = read_form(ConfirmForm, ask.form)
     if filled.value is None:
         filled = filled.with_error("mine", N_("Please say whether it was you."))
-        return _confirm_page(ask, page, waiting, at=at, form=filled, shown=shown or _newly_shown(ask, {}))
+        return _confirm_page(ask, page, waiting, at=at, form=filled, shown=shown or _newly_shown(ask, None))
     if filled.value.mine == "no":
         verifying.discard(ask.db, answer_id=waiting.id, by=f"contact:{page.contact_id}", now=ask.now)
         return ask.see_other(at, said=N_("Thank you. It doesn’t count. This is the form, if you would like to answer."))
     taken = _take(ask, page, waiting.answers, shown=shown, way=way, replaces=None, is_theirs=True)
     if taken.what is What.SET_ASIDE:
-        anew = _newly_shown(ask, {})
+        anew = _newly_shown(ask, None)
         if shown is not None:
             anew = replace(anew, at=shown.at)
         return _confirm_page(ask, page, waiting, at=at, form=empty_form(), shown=anew, again=True)
