@@ -527,6 +527,7 @@ ApiAsk = Annotated[AskOfApi, Depends(_api_ask)]
 
 _ASK_OF: dict[Who, type[Ask]] = {
     Who.ANYONE: Ask,
+    Who.NOBODY: Ask,
     Who.CUSTOMER: AskOfCustomer,
     Who.STAFF: AskOfStaff,
     Who.API: AskOfApi,

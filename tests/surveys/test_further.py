@@ -1,6 +1,5 @@
 """Asking beyond the plan, on both databases: after meetings, on a day of use, in a stage, every 180 days, by hand."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,25 +9,21 @@ from sqlalchemy import event, select, update
 
 from portal.accounts.asking import Asked, Became, Why
 from portal.accounts.asking_models import RequestRow
-from portal.accounts.models import Account, Contact
-from portal.accounts.rules import Channel, Language, Role
+from portal.accounts.models import Contact
+from portal.accounts.rules import Channel
 from portal.audit import AuditEvent, Happened
-from portal.errors import Refused
-from portal.house import House
 from portal.journeys import actions as journeys
 from portal.journeys import conduct, due
 from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow
 from portal.journeys.shipped import RELATIONSHIP
 from portal.mail import Kind, LetterRow
-from portal.surveys import moments, occasions, queries, rounds, triggers
+from portal.surveys import occasions, queries, triggers
 from portal.surveys.actions import Sending, compose_survey, send_again, submit
 from portal.surveys.models import AnswerRow, Invitation
 from portal.surveys.moments import TriggerKind
-from portal.surveys.round_models import SurveyRound, SurveyTrigger
-from portal.surveys.rounds import Segment
+from portal.surveys.round_models import SurveyTrigger
 from portal.surveys.rules import Answers, InvitationState, Provenance
-from portal.surveys.shipped import load_shipped_surveys, load_shipped_triggers
-from portal.worker import TIMETABLE, Worker
+from portal.surveys.shipped import load_shipped_triggers
 from tests.surveys.conftest import DAY_30, START, Customer, Town
 
 NINE_NEXT_DAY = datetime(2026, 6, 2, 12, tzinfo=START.tzinfo)
@@ -114,9 +109,7 @@ def test_the_morning_after_a_meeting_who_was_there_is_asked_how_it_was(asking: T
         told = db.scalars(select(AuditEvent.detail).where(AuditEvent.what == Happened.SURVEY_SENT)).all()
     assert shown is not None and (shown.day, shown.minutes) == (None, 1)
     assert page is not None and (page.day, page.form.key) == (None, "post_meeting")
-    assert told == [
-        {"occasion": "meeting:1", "survey_en": "After our meeting", "survey_pt": "Depois da nossa reunião"}
-    ]
+    assert told == [{"occasion": "meeting:1", "survey_en": "After our meeting", "survey_pt": "Depois da nossa reunião"}]
 
 
 def test_held_said_twice_asks_once(asking: Town) -> None:
