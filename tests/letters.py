@@ -23,11 +23,16 @@ STAFF_KINDS = {
 }
 FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION, Kind.COLLEAGUE_INVITATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
+FURTHER_KINDS = {Kind.SURVEY_MEETING, Kind.SURVEY_PULSE, Kind.SURVEY_FURTHER, Kind.SURVEY_FURTHER_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
 
 _SURVEY: dict[str, Any] = {
     "started_on": date(2026, 5, 18), "closes_on": date(2026, 7, 8), "next_on": date(2026, 7, 17),
     "meeting_at": TUESDAY_10, "stage": {"number": 4, "of": 7, "name": "30-day check-in"},
+}  # fmt: skip
+_FURTHER: dict[str, Any] = {
+    "occasion": "hand:3", "survey": "About the new stock page", "intro": "", "closes_on": date(2026, 7, 8), "minutes": 1,
+    "question": "How likely are you to recommend Larderly to a friend or colleague?",
 }  # fmt: skip
 _FLAG: dict[str, Any] = {
     "person_name": "Maria Lima", "stage_name": "30-day follow-up", "path": "/staff/flags/17", "act_by_at": TUESDAY_10,
@@ -54,6 +59,14 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.SURVEY_60: _SURVEY | {"stage": {"number": 5, "of": 7, "name": "60-day check-in"}},
     Kind.SURVEY_90: _SURVEY | {"next_on": None, "stage": {"number": 6, "of": 7, "name": "90-day check-in"}},
     Kind.SURVEY_REMINDER: _SURVEY | {"days": 30, "meeting_at": None},
+    Kind.SURVEY_MEETING: _FURTHER | {
+        "occasion": "meeting:17", "survey": "After our meeting", "question": "How satisfied are you with our meeting?",
+        "scale": {"name": "csat", "low": 1, "high": 5, "low_label": "very unhappy", "high_label": "very happy"},
+    },
+    Kind.SURVEY_PULSE: _FURTHER | {"occasion": "pulse:2026-06-23", "survey": "A quick question"},
+    Kind.SURVEY_FURTHER: _FURTHER,
+    Kind.SURVEY_FURTHER_REMINDER: _FURTHER,
+    Kind.SURVEY_ANONYMOUS: _FURTHER | {"question": ""},
     Kind.SURVEY_CONFIRM: {
         "days": 30, "csat": 2, "nps": 4, "wants_help": True, "words": "The stock never adds up.\nI count it twice, every day.",
     },
@@ -139,6 +152,7 @@ COMPOSERS = {
     Kind.SURVEY_60: _gives(answer_url="/s"),
     Kind.SURVEY_90: _gives(answer_url="/s"),
     Kind.SURVEY_REMINDER: _gives(answer_url="/s"),
+    **dict.fromkeys([*sorted(FURTHER_KINDS), Kind.SURVEY_ANONYMOUS], _gives(answer_url="/s")),
     Kind.SURVEY_CONFIRM: _gives(confirm_url="/s"),
     Kind.QUOTE_REQUEST: _gives(quote_url="/quotes"),
     Kind.FLAG_RESOLVED: _gives(confirm_url="/solved"),

@@ -211,7 +211,7 @@ def _requests(ask: AskOfStaff, found: Customer) -> dict[str, Any]:
     return {"requests": lines, "ready": ready, "cards": cards, "askable": open_ones, "further": _latest_further(every)}
 
 
-def _latest_further(every: Sequence[asking_ledger.RequestLine]) -> list[asking_ledger.RequestLine]:
+def _latest_further(every: tuple[asking_ledger.RequestLine, ...]) -> list[asking_ledger.RequestLine]:
     """The last surveys beyond the plan, newest first."""
     return [line for line in reversed(every) if line.occasion][:6]
 
