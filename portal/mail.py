@@ -46,6 +46,7 @@ class Kind(StrEnum):
     SURVEY_90 = "survey_90"
     SURVEY_REMINDER = "survey_reminder"
     SURVEY_CONFIRM = "survey_confirm"
+    SURVEY_TEST = "survey_test"
     QUOTE_REQUEST = "quote_request"
     CONGRATULATIONS = "congratulations"
     FLAG_OPENED = "flag_opened"
@@ -127,6 +128,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_90: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
     Kind.SURVEY_CONFIRM: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.SURVEY_TEST: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
     Kind.QUOTE_REQUEST: Manner(Purpose.REFERRAL, Sender.CONSULTANT, Rank.SINGLE, also=Purpose.SURVEY),
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),

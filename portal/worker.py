@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import quoting, verifying
+from portal.surveys import quoting, sketching, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -111,6 +111,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
     **verifying.COMPOSERS,
+    **sketching.COMPOSERS,
     **quoting.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,

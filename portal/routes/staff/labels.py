@@ -163,6 +163,7 @@ LETTER: dict[Kind, str] = {
     Kind.SURVEY_90: N_("90-day survey"),
     Kind.SURVEY_REMINDER: N_("Reminder of the survey"),
     Kind.SURVEY_CONFIRM: N_("Was this answer yours?"),
+    Kind.SURVEY_TEST: N_("To us: a survey to try"),
     Kind.QUOTE_REQUEST: N_("May we quote you?"),
     Kind.CONGRATULATIONS: N_("Congratulations"),
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
