@@ -44,6 +44,7 @@ from portal.routes import demo
 from portal.routes.admin import lessons, sections
 from portal.routes.admin import plans as admin_plans
 from portal.routes.admin import reasons as admin_reasons
+from portal.routes.admin import surveys as admin_surveys
 from portal.routes.api import (
     accounts,
     activities,
@@ -185,6 +186,7 @@ ADMIN_PAGES: Sequence[APIRouter] = [
     admin_plans.pages,
     admin_reasons.pages,
     lessons.pages,
+    admin_surveys.pages,
 ]
 API_CALLS: Sequence[APIRouter] = [
     router
