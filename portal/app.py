@@ -44,6 +44,7 @@ from portal.routes import demo
 from portal.routes.admin import asking, lessons, sections
 from portal.routes.admin import plans as admin_plans
 from portal.routes.admin import reasons as admin_reasons
+from portal.routes.admin import surveys as admin_surveys
 from portal.routes.api import (
     accounts,
     activities,
@@ -188,6 +189,7 @@ ADMIN_PAGES: Sequence[APIRouter] = [
     admin_reasons.pages,
     asking.pages,
     lessons.pages,
+    admin_surveys.pages,
 ]
 API_CALLS: Sequence[APIRouter] = [
     router

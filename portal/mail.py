@@ -51,6 +51,7 @@ class Kind(StrEnum):
     SURVEY_FURTHER_REMINDER = "survey_further_reminder"
     SURVEY_ANONYMOUS = "survey_anonymous"
     SURVEY_CONFIRM = "survey_confirm"
+    SURVEY_TEST = "survey_test"
     QUOTE_REQUEST = "quote_request"
     CONGRATULATIONS = "congratulations"
     FLAG_OPENED = "flag_opened"
@@ -137,6 +138,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_FURTHER_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
     Kind.SURVEY_ANONYMOUS: Manner(Purpose.SURVEY, Sender.VENDOR, Rank.BULK),
     Kind.SURVEY_CONFIRM: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.SINGLE),
+    Kind.SURVEY_TEST: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
     Kind.QUOTE_REQUEST: Manner(Purpose.REFERRAL, Sender.CONSULTANT, Rank.SINGLE, also=Purpose.SURVEY),
     Kind.CONGRATULATIONS: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.BULK),
     Kind.FLAG_OPENED: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),

@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import anonymous, occasions, quoting, triggers, verifying
+from portal.surveys import anonymous, occasions, quoting, sketching, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -112,6 +112,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **surveys.COMPOSERS,
     **anonymous.COMPOSERS,
     **verifying.COMPOSERS,
+    **sketching.COMPOSERS,
     **quoting.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,

@@ -70,6 +70,11 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.SURVEY_CONFIRM: {
         "days": 30, "csat": 2, "nps": 4, "wants_help": True, "words": "The stock never adds up.\nI count it twice, every day.",
     },
+    Kind.SURVEY_TEST: {
+        "survey": "After a meeting", "minutes": 1, "path": "/admin/surveys/post_meeting/try/en", "intro": "",
+        "question": "How useful was our meeting?",
+        "scale": {"name": "csat", "low": 1, "high": 5, "low_label": "not at all", "high_label": "very"},
+    },
     Kind.QUOTE_REQUEST: {"words": "We stopped counting flour at night."},
     Kind.CONGRATULATIONS: {"goals": ["All three shops count in one place", "Waste under 4%"], "next_on": date(2026, 9, 14)},
     Kind.FLAG_OPENED: _FLAG,
@@ -154,6 +159,7 @@ COMPOSERS = {
     Kind.SURVEY_REMINDER: _gives(answer_url="/s"),
     **dict.fromkeys([*sorted(FURTHER_KINDS), Kind.SURVEY_ANONYMOUS], _gives(answer_url="/s")),
     Kind.SURVEY_CONFIRM: _gives(confirm_url="/s"),
+    Kind.SURVEY_TEST: _gives(answer_url="/admin/surveys/post_meeting/try/en"),
     Kind.QUOTE_REQUEST: _gives(quote_url="/quotes"),
     Kind.FLAG_RESOLVED: _gives(confirm_url="/solved"),
     Kind.MEETING_INVITATION: _with_calendar,

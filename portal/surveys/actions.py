@@ -289,6 +289,8 @@ class _Asked(NamedTuple):
     journey_id: int
     day: int
     sent_at: datetime | None
+    survey_id: int
+    """The version they were asked; a newer one doesn't remind them of another."""
     person: Addressee
 
 
@@ -296,7 +298,14 @@ def _unanswered(db: Session, rows: Sequence[Waiting], now: datetime) -> list[_As
     """The invitations of these contacts that were sent, are still open, and have no counted answer."""
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, *_counts()).exists()
     found = db.execute(
-        select(Invitation.id, Invitation.journey_id, Invitation.day, Invitation.sent_at, Invitation.contact_id)
+        select(
+            Invitation.id,
+            Invitation.journey_id,
+            Invitation.day,
+            Invitation.sent_at,
+            Invitation.survey_id,
+            Invitation.contact_id,
+        )
         .where(
             tuple_(Invitation.journey_id, Invitation.day).in_([(row.journey_id, row.day) for row in rows]),
             Invitation.sent_at.is_not(None),
@@ -326,15 +335,12 @@ def remind_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime
         if unremindable(changes[row.journey_id].after, row.day, now, house.holidays) is None
     }
     asked = [one for one in _unanswered(db, rows, now) if (one.journey_id, one.day) in due_now]
-    forms = newest_surveys(db, sorted({follow_up_key(row.day) for row in rows}))
     people: dict[int, list[Addressee]] = {one.person.id: [one.person] for one in asked}
-    batch = _Batch(changes, people, _known(db, people, (Purpose.SURVEY, Purpose.REMINDER), now=now), forms)
+    batch = _Batch(changes, people, _known(db, people, (Purpose.SURVEY, Purpose.REMINDER), now=now), {})
     reminded: list[_Asked] = []
     later: list[tuple[_Asked, Wait]] = []
     requests: list[Request] = []
     for one in asked:
-        if follow_up_key(one.day) not in forms:
-            continue
         became, why, at = Became.MAIL, None, now
         match judge(Asked.REMINDER, batch.known.people[one.person.id], now, house.holidays):
             case Send():
@@ -371,7 +377,7 @@ def _queue_reminders(
     for one, due_at in reminded:
         person, change = one.person, batch.changes[one.journey_id]
         context = _context(
-            batch.forms[follow_up_key(one.day)],
+            known_form(db, one.survey_id),
             change,
             one.day,
             language=person.language,

@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from portal.journeys.rules import Outcome
-from portal.surveys.models import Survey
+from portal.surveys.models import RetiredSurvey, Survey
 from portal.surveys.rules import (
     NO_WORDS,
     Option,
@@ -114,6 +114,7 @@ def _show_if(stored: Mapping[str, Any] | None) -> ShowIf | None:
 
 
 def newest_surveys(db: Session, keys: Sequence[str]) -> dict[str, SurveyForm]:
-    """The newest version of each of these surveys; keys that there are none of are left out."""
-    rows = db.scalars(select(Survey).where(Survey.key.in_(keys)).order_by(Survey.version))
+    """The newest version of each of these surveys; keys that there are none of, or that are retired, are left out."""
+    is_retired = select(RetiredSurvey.key).where(RetiredSurvey.key == Survey.key).exists()
+    rows = db.scalars(select(Survey).where(Survey.key.in_(keys), ~is_retired).order_by(Survey.version))
     return {row.key: survey_form(row) for row in rows}

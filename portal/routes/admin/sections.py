@@ -49,6 +49,14 @@ SECTIONS: tuple[Section, ...] = (
         Permission.EDIT_CONTENT,
     ),
     Section(
+        "surveys",
+        "/admin/surveys",
+        "star",
+        N_("Surveys"),
+        N_("What customers are asked, when somebody counts as unhappy, and what that sets going."),
+        Permission.EDIT_SURVEYS,
+    ),
+    Section(
         "meeting_kinds",
         "/staff/meeting-kinds",
         "cal",

@@ -189,6 +189,7 @@ LETTER: dict[Kind, str] = {
     Kind.SURVEY_FURTHER_REMINDER: N_("Reminder of another survey"),
     Kind.SURVEY_ANONYMOUS: N_("Anonymous survey"),
     Kind.SURVEY_CONFIRM: N_("Was this answer yours?"),
+    Kind.SURVEY_TEST: N_("To us: a survey to try"),
     Kind.QUOTE_REQUEST: N_("May we quote you?"),
     Kind.CONGRATULATIONS: N_("Congratulations"),
     Kind.FLAG_OPENED: N_("To us: a flag was opened"),
