@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from portal.closed_sets import add_words, remove_words, rewrite_sqlite
 
-revision: str = "2611280050"
-down_revision: str | Sequence[str] | None = "2611280045"
+revision: str = "2611280112"
+down_revision: str | Sequence[str] | None = "2611280110"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
