@@ -17,7 +17,6 @@ from portal.surveys.rules import (
     RANGES,
     Answers,
     Does,
-    Option,
     Question,
     QuestionKind,
     ShowHow,
@@ -215,9 +214,7 @@ def new_question(what: str, form: SurveyForm, *, nonce: str) -> Question | None:
         key = OWN_FIELDS[kind]  # the first of them is the comment that is searched, tagged and quoted
     if key in taken:
         return None
-    options = (Option("a", Wording("", "")), Option("b", Wording("", "")))
-    has_options = kind in (QuestionKind.CHOICE, QuestionKind.CHOICES)
-    return Question(key, kind, _USUAL.get(what, Wording("", "")), options=options if has_options else ())
+    return Question(key, kind, _USUAL.get(what, Wording("", "")))
 
 
 _USUAL = {

@@ -29,6 +29,7 @@ ENDS = {"en": "en", "pt": "pt-BR"}
 CHOOSES = (QuestionKind.CHOICE, QuestionKind.CHOICES)
 SCALES = (QuestionKind.CSAT, QuestionKind.NPS, QuestionKind.RATING)
 SPARE_ROWS = 2
+FEWEST_ROWS = 4
 
 
 def typed_of(form: SurveyForm) -> dict[str, object]:
@@ -84,7 +85,8 @@ def read_condition(value: str) -> ShowIf | None:
 
 def option_rows(question: Question) -> list[str]:
     """The keys of a choice's rows: its options, and spare ones to write further options into."""
-    spare = max(0, min(SPARE_ROWS, MOST_OPTIONS - len(question.options)))
+    rows = min(MOST_OPTIONS, max(FEWEST_ROWS, len(question.options) + SPARE_ROWS))
+    spare = rows - len(question.options)
     return [*(option.key for option in question.options), *(links.new_nonce()[:8] for _ in range(spare))]
 
 

@@ -489,6 +489,7 @@ def _trial_form(
         "changes": None,
         "held": False,
         "trial": True,
+        "demo": False,  # its bar is no part of what a customer sees
     }
     return _framed(ask.page("public/survey.html", status, form=filled, **values))
 
@@ -504,6 +505,7 @@ def _trial_thanks(ask: AskOfStaff, form: SurveyForm, language: str, answers: Ans
         "doubt": None,
         "change_until": None,
         "trial": True,
+        "demo": False,  # its bar is no part of what a customer sees
     }
     return _framed(ask.page("public/thanks.html", **values))
 
