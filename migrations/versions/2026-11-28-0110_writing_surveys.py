@@ -1,4 +1,4 @@
-"""Words for what administrators do with surveys, and the mail with which they try one."""
+"""Words for what administrators do with surveys, the mail with which they try one, and what a consultant is told."""
 
 from collections.abc import Sequence
 
@@ -22,8 +22,10 @@ _HAPPENED = [
 def upgrade() -> None:
     add_words("audit_events", "what", _HAPPENED)
     add_words("letters", "kind", ["survey_test"])
+    add_words("activities", "kind", ["read_answer"])
 
 
 def downgrade() -> None:
+    remove_words("activities", "kind", ["read_answer"])
     remove_words("letters", "kind", ["survey_test"])
     remove_words("audit_events", "what", _HAPPENED)

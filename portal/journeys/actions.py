@@ -323,6 +323,11 @@ class HeardAnswer:
     scores: dict[str, Any] | None = None
     wants_help: bool = False
     is_promoter: bool = False
+    """And the survey has us think of a referral then."""
+    flags: bool = True
+    """Whether a dissatisfied one opens a flag; a follow-up's always does (domain.md, invariant 5)."""
+    asks_what_is_missing: bool = True
+    tells_consultant: bool = False
     earlier: tuple[int, ...] = ()
     """Earlier versions of it, oldest first: what follows an answer follows once, however often it is changed."""
 
@@ -344,7 +349,8 @@ def hear_answer(
     if change.before.first_contact_at is None:
         _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
         change = conduct.load(db, [journey_id])[journey_id]
-    if answer.outcome is Outcome.DISSATISFIED:
+    is_unhappy = answer.outcome is Outcome.DISSATISFIED
+    if is_unhappy and answer.flags:
         audit.note_all(db, told)
         db.connection().execute(_WORKED, {"journey": journey_id, "at": now})
         cases.drop_reminders(db, journey_id, why="answer", now=now)
@@ -371,13 +377,16 @@ def hear_answer(
     change.after = rules.worked(change.after, now)
     cases.drop_reminders(db, journey_id, why="answer", now=now)
     events = list(told)
-    if answer.day is not None and cases.settle_by_answer(db, change, day=answer.day, who=answer.by, now=now):
+    settles = answer.day is not None and not is_unhappy
+    if settles and cases.settle_by_answer(db, change, day=answer.day or 0, who=answer.by, now=now):
         detail = {"day": answer.day, "by": SettledBy.ANSWER}
         events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))
-    if answer.outcome is Outcome.NEUTRAL:
+    if answer.outcome is Outcome.NEUTRAL and answer.asks_what_is_missing:
         _ask_what_is_missing(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
     if answer.is_promoter and change.after.status is not Status.LOST:
         _leave_referral_prompt(db, journey_id, why=f"answer_{answer.first_id}", now=now)
+    if answer.tells_consultant:
+        _tell_consultant(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now, told=events)
     return None
@@ -399,6 +408,18 @@ def _ask_what_is_missing(
         kind=ActivityKind.ASK_WHAT_IS_MISSING,
         key=f"ask_what_is_missing:answer:{answer_id}",
         due_at=business_days_after(now, 2, zone, house.holidays),
+        by="system",
+        now=now,
+    )
+
+
+def _tell_consultant(db: Session, house: House, journey_id: int, answer_id: int, *, zone: str, now: datetime) -> None:
+    add_activity(
+        db,
+        journey_id=journey_id,
+        kind=ActivityKind.READ_ANSWER,
+        key=f"{ActivityKind.READ_ANSWER}:{answer_id}",
+        due_at=business_days_after(now, 1, zone, house.holidays),
         by="system",
         now=now,
     )

@@ -100,6 +100,7 @@ class ActivityKind(StrEnum):
     UNSTICK = "unstick"
     CHECK_CORRECTION = "check_correction"
     ANSWER_MESSAGE = "answer_message"
+    READ_ANSWER = "read_answer"
     OTHER = "other"
 
 
@@ -121,6 +122,7 @@ ACTIVITY_TITLES: dict[ActivityKind, str] = {
     ActivityKind.UNSTICK: N_("Help: they are stuck with a step"),
     ActivityKind.CHECK_CORRECTION: N_("Check what they say is wrong in their details"),
     ActivityKind.ANSWER_MESSAGE: N_("Answer the message"),
+    ActivityKind.READ_ANSWER: N_("Read what they answered"),
     ActivityKind.OTHER: N_("Something else"),
 }
 

@@ -34,7 +34,19 @@ from portal.surveys import further_letters, moments, rules
 from portal.surveys.further_letters import CSAT_SCALE
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.paths import sealed_path
-from portal.surveys.rules import Answers, Evidence, Provenance, QuarantineEnd, QuestionKind, Shown, Sign, SurveyForm
+from portal.surveys.rules import (
+    Answers,
+    Evidence,
+    Provenance,
+    QuarantineEnd,
+    QuestionKind,
+    Shown,
+    Sign,
+    SurveyForm,
+    SurveyPurpose,
+    Then,
+    Verdict,
+)
 from portal.surveys.shipped import follow_up_key
 from portal.surveys.stored import known_form, newest_surveys, survey_form
 
@@ -850,6 +862,7 @@ def _heard(
     """The answer as the journey needs to know it; None where it says nothing either way."""
     if outcome is None:
         return None
+    going = form.does.get(rules.verdict(answers, form.thresholds) or Verdict.NEUTRAL, ())
     return HeardAnswer(
         journey_id=asked.journey_id,
         answer_id=answer_id,
@@ -860,7 +873,11 @@ def _heard(
         words=answers.comment,
         scores={"csat": answers.csat, "nps": answers.nps, "wants_help": bool(answers.wants_help)},
         wants_help=bool(answers.wants_help),
-        is_promoter=rules.is_promoter(answers, form.thresholds),
+        is_promoter=Then.REFERRAL_PROMPT in going,
+        # A call for help is never left to what an administrator ticked, nor is a check-in of the plan.
+        flags=Then.FLAG in going or bool(answers.wants_help) or form.purpose is SurveyPurpose.FOLLOW_UP,
+        asks_what_is_missing=Then.ASK_WHAT_IS_MISSING in going,
+        tells_consultant=Then.TELL_CONSULTANT in going,
         earlier=earlier,
     )
 
