@@ -208,7 +208,7 @@ class Life:
             day = min(next_business_day(sold.date()), self.today.date())
             moment = at_local(day, self._hour(9, 11), customer.timezone)
             self.at(min(moment, self.today - timedelta(minutes=5)), lambda db, c=customer: self._sell(db, c))  # type: ignore[misc]
-        self.at(self.today - timedelta(days=9), self._ask_by_hand)
+        self.at(at_local((self.today - timedelta(days=9)).date(), time(10), "Europe/London"), self._ask_by_hand)
         while True:
             following = self.worker.next_due()
             planned = self.agenda[0][0] if self.agenda else None

@@ -139,7 +139,8 @@ def _load(db: Session, rows: Sequence[Waiting], purposes: tuple[Purpose, ...], *
     where = {row.id: _Where._make(row) for row in rows_of(db, _WHERE, {"ids": ids})}
     on = {scope: key for scope, key in rows_of(db, _ON)}
     newest = newest_surveys(db, sorted(set(on.values()))) if on else {}
-    forms = {scope: newest[key] for scope, key in on.items() if key in newest}
+    # One that became anonymous since can only be sent by hand: a single answer would say whose it is.
+    forms = {scope: newest[key] for scope, key in on.items() if key in newest and not newest[key].is_anonymous}
     rounds = {
         moments.of_round(found.id): found
         for found in db.scalars(select(SurveyRound).where(SurveyRound.id.in_(_rounds_of(rows))))

@@ -25,7 +25,7 @@ from portal.surveys.models import RetiredSurvey, Survey
 from portal.surveys.moments import TriggerKind
 from portal.surveys.occasions import due_row
 from portal.surveys.round_models import SurveyTrigger
-from portal.surveys.rules import SurveyForm
+from portal.surveys.rules import SurveyForm, SurveyPurpose
 from portal.surveys.stored import newest_surveys
 
 LOOK_EVERY = timedelta(hours=6)
@@ -63,7 +63,7 @@ def surveys_to_send(db: Session) -> list[SurveyForm]:
     """The surveys that can be sent beyond the plan, the newest version of each."""
     keys = select(Survey.key).where(Survey.key.not_in(select(RetiredSurvey.key))).distinct()
     forms = newest_surveys(db, sorted(db.scalars(keys)))
-    return [form for form in forms.values() if not form.key.startswith("follow_up_")]
+    return [form for form in forms.values() if form.purpose is not SurveyPurpose.FOLLOW_UP]
 
 
 def add_trigger(
