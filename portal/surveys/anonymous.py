@@ -21,6 +21,7 @@ from portal.clock import local_date
 from portal.db import rows_of
 from portal.errors import N_, Refused
 from portal.house import House
+from portal.journeys.models import DueAction
 from portal.mail import Composer, Kind, LetterRow, Withheld
 from portal.surveys import moments, rules
 from portal.surveys.actions import Unanswerable
@@ -129,19 +130,30 @@ def answer(db: Session, *, token: str, answers: Answers, zone: str, now: datetim
     )
 
 
-def mix_tickets(db: Session, now: datetime) -> int:
-    """Puts the tickets that are left of a round in another order than the one in which its mails went out, as soon as all
-    have: PostgreSQL keeps rows as they came, and a gap would tell whose ticket was used. Gives how many rounds."""
-    waiting = select(LetterRow.journey_id).where(
+_WAITING_MAIL = (
+    select(LetterRow.id)
+    .where(
         LetterRow.kind == Kind.SURVEY_ANONYMOUS,
         LetterRow.sent_at.is_(None),
         LetterRow.failed_at.is_(None),
         LetterRow.suppressed_at.is_(None),
     )
-    of_names = select(SurveyRound.id).where(SurveyRound.mixed_at.is_(None)).order_by(SurveyRound.id)
-    rounds = db.scalars(of_names.with_for_update(skip_locked=True)).all()
-    if not rounds or db.scalar(waiting.limit(1)) is not None:
+    .limit(1)
+)
+
+
+def mix_tickets(db: Session, now: datetime) -> int:
+    """Puts the tickets that are left of a round in another order than the one in which its mails went out, as soon as all
+    have: PostgreSQL keeps rows as they came, and a gap would tell whose ticket was used. Gives how many rounds."""
+    unmixed = select(SurveyRound.id).where(SurveyRound.mixed_at.is_(None)).order_by(SurveyRound.id)
+    rounds = db.scalars(unmixed.with_for_update(skip_locked=True)).all()
+    if not rounds or db.scalar(_WAITING_MAIL) is not None:
         return 0
+    occasions = {moments.of_round(each): each for each in rounds}
+    unasked = select(DueAction.what).where(
+        DueAction.what.in_(occasions), DueAction.done_at.is_(None), DueAction.set_aside_at.is_(None)
+    )
+    rounds = sorted(set(rounds) - {occasions[what] for what in db.scalars(unasked.distinct())})
     for round_id in rounds:
         gone = delete(AnonymousTicket).where(AnonymousTicket.round_id == round_id).returning(AnonymousTicket.hash)
         left = sorted(db.scalars(gone))

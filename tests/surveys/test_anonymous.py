@@ -164,10 +164,13 @@ def test_nothing_anywhere_links_an_answer_to_a_person(
 def test_no_order_of_rows_tells_who_was_first(town: Town, crowd: list[Customer]) -> None:
     """Rows come back in the order of chance, not of mails or answers; on SQLite there is no hidden number to sort by."""
     send(town)
-    tokens = mailed(town)
     house = town.house
     with house.database.write() as db:
+        assert anonymous.mix_tickets(db, START) == 0, "nobody was written to yet"
+    tokens = mailed(town)
+    with house.database.write() as db:
         assert anonymous.mix_tickets(db, START) == 1
+        assert anonymous.mix_tickets(db, START) == 0
     tickets = [row["hash"] for row in everything(house)["anonymous_tickets"]]
     assert tickets == sorted(tickets)
     for n, token in enumerate(tokens):

@@ -323,6 +323,19 @@ def test_a_pulse_every_180_days_from_each_customers_own_beginning(asking: Town) 
     assert [row.kind for row in letters(asking, Kind.SURVEY_PULSE)] == [Kind.SURVEY_PULSE] * 2
 
 
+def test_a_bad_answer_to_a_pulse_is_a_flag_in_relationship(asking: Town) -> None:
+    maria = asking.customer()
+    journey_id = in_good_hands(asking, maria)
+    when = START + timedelta(days=182)  # a Monday: the 180th day is a Saturday
+    work(asking, when)
+    with asking.house.database.write() as db:
+        one = db.scalars(select(Invitation.id)).one()
+        sending = Sending(Provenance.MAIL_LINK, f"contact:{maria.contact_id}")
+        submit(db, asking.house, invitation_id=one, answers=Answers(nps=3), sending=sending, now=when)
+    with asking.house.database.read() as db:
+        assert [(flag.journey_id, flag.day) for flag in db.scalars(select(Flag))] == [(journey_id, None)]
+
+
 def test_what_was_due_before_the_trigger_was_on_is_not_asked(town: Town) -> None:
     maria = town.customer()
     in_good_hands(town, maria)
