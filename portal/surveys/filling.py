@@ -73,16 +73,5 @@ def typed_answers(form: SurveyForm, answers: Answers) -> dict[str, str | list[st
     return {**own, **others_typed(form, answers.others)}
 
 
-def said(question: Question, other: Other, *, language: str, vendor: str) -> list[str]:
-    """What was chosen, in words; yes and no are the catalogue's."""
-    words = {option.key: option.text.told(language, vendor) for option in question.options}
-    return [words.get(each, each) for each in _each(other)]
-
-
-def _each(other: Other) -> list[str]:
-    typed = _typed(other)
-    return typed if isinstance(typed, list) else [typed]
-
-
 def option_words(options: tuple[Option, ...], language: str, vendor: str) -> list[tuple[str, str]]:
     return [(option.key, option.text.told(language, vendor)) for option in options]

@@ -2,7 +2,7 @@
 away. Only verified answers, the latest version of each; the database counts."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -74,6 +74,8 @@ class Listed(NamedTuple):
 
     form: SurveyForm
     ids: tuple[int, ...]
+    forms: tuple[SurveyForm, ...] = ()
+    """All versions, the newest first."""
 
 
 def surveys(db: Session) -> list[Listed]:
@@ -81,7 +83,11 @@ def surveys(db: Session) -> list[Listed]:
     versions: dict[str, list[Survey]] = {}
     for row in db.scalars(select(Survey).order_by(Survey.key, Survey.version)):
         versions.setdefault(row.key, []).append(row)
-    return [Listed(survey_form(rows[-1]), tuple(row.id for row in rows)) for rows in versions.values()]
+    found = []
+    for rows in versions.values():
+        forms = tuple(survey_form(row) for row in reversed(rows))
+        found.append(Listed(forms[0], tuple(row.id for row in rows), forms))
+    return found
 
 
 def plans(db: Session) -> Sequence[str]:
@@ -127,7 +133,7 @@ def _answers_by_what_they_say(narrow: Narrow, bounds: Sequence[datetime]) -> Any
     at = AnswerRow.submitted_at
     said = (_period(at, bounds), AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help)
     query = select(*said, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    return query.where(COUNTED, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(*said)
+    return query.where(COUNTED, at >= bounds[0], at < bounds[-1], *only(narrow, AnswerRow, at)).group_by(*said)
 
 
 def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
@@ -136,7 +142,7 @@ def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
     query = (
         select(period, func.count()).select_from(AnswerRow).join(Invitation, Invitation.id == AnswerRow.invitation_id)
     )
-    return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *_only(narrow, AnswerRow, at)).group_by(period)
+    return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *only(narrow, AnswerRow, at)).group_by(period)
 
 
 def _delivered(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
@@ -147,7 +153,7 @@ def _delivered(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any
         select(period, func.count(), func.count(answer), func.sum(case((waits, 1), else_=0)))
         .select_from(Invitation)
         .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
-        .where(at >= bounds[0], at < bounds[-1], *_only(narrow, Invitation, at))
+        .where(at >= bounds[0], at < bounds[-1], *only(narrow, Invitation, at))
         .group_by(period)
     )
 
@@ -157,7 +163,7 @@ def _period(at: Any, bounds: Sequence[datetime]) -> ColumnElement[int]:
     return case(*inner, else_=literal(len(inner))) if inner else literal(0)
 
 
-def _only(narrow: Narrow, row: Any, at: Any) -> list[Any]:
+def only(narrow: Narrow, row: Any, at: Any) -> list[Any]:
     """The conditions on answers or invitations (`row`), of which `at` is the moment that counts."""
     wanted: list[Any] = [Invitation.survey_id.in_(narrow.survey_ids)]
     if narrow.owner_id is not None:
@@ -205,7 +211,7 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
             Invitation.sent_at >= since,
             Invitation.sent_at < until,
             ~answered,
-            *_only(narrow, Invitation, Invitation.sent_at),
+            *only(narrow, Invitation, Invitation.sent_at),
         )
         .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
         .limit(MOST_SILENT)
@@ -303,7 +309,7 @@ def _comments(narrow: Narrow, asked: Asked, *columns: Any) -> Any:
     query = (
         select(*columns)
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(_HAS_COMMENT, at >= asked.since, at < asked.until, *_only(narrow, AnswerRow, at))
+        .where(_HAS_COMMENT, at >= asked.since, at < asked.until, *only(narrow, AnswerRow, at))
         .order_by(AnswerRow.id.desc())
     )
     if asked.before is not None:
@@ -405,6 +411,7 @@ class Taken(NamedTuple):
     nps: int | None
     wants_help: bool | None
     comment: str
+    others: Mapping[str, Any]
     tags: str
 
 
@@ -417,14 +424,14 @@ def answers_to_take(db: Session, narrow: Narrow, asked: Asked, *, most: int) -> 
         select(
             AnswerRow.id, at, Account.name, Account.plan, Contact.name, Contact.email, Contact.language,
             func.coalesce(Staff.name, ""), AnswerRow.provenance, AnswerRow.csat, AnswerRow.nps, AnswerRow.wants_help,
-            AnswerRow.comment,
+            AnswerRow.comment, AnswerRow.others,
         )
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
         .join(Account, Account.id == AnswerRow.account_id)
         .join(Contact, Contact.id == AnswerRow.contact_id)
         .join(JourneyRow, JourneyRow.id == AnswerRow.journey_id)
         .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
-        .where(COUNTED, at >= asked.since, at < asked.until, *_only(narrow, AnswerRow, at), *_chosen(asked))
+        .where(COUNTED, at >= asked.since, at < asked.until, *only(narrow, AnswerRow, at), *_chosen(asked))
         .order_by(AnswerRow.id.desc())
         .limit(most)
     )  # fmt: skip

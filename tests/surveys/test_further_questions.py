@@ -11,7 +11,7 @@ from portal.house import House
 from portal.journeys.models import Activity, DueAction, Flag
 from portal.journeys.rules import ActivityKind
 from portal.surveys import actions as surveys
-from portal.surveys import rules, sketch_rules, sketching
+from portal.surveys import further_results, results, rules, sketch_rules, sketching
 from portal.surveys.actions import Counted, Sending, Unanswerable, What
 from portal.surveys.models import AnswerRow, Invitation, Survey
 from portal.surveys.rules import (
@@ -264,3 +264,26 @@ def test_a_promoter_is_thought_of_only_where_the_survey_says_so(town: Town, mari
     it = put(town.house, replace(FORM, questions=(nps,)), maria)
     send(town.house, it, Answers(nps=10))
     assert count(town.house, DueAction, kind="referral_prompt") == 0
+
+
+def test_ratings_and_choices_are_counted_per_question(town: Town, maria: Customer) -> None:
+    it = put(town.house, FORM, maria)
+    send(town.house, it, Answers(csat=2, others={**FULL, "solved": False}))
+    now = town.house.clock.now()
+    with town.house.database.read() as db:
+        found = next(one for one in results.surveys(db) if one.form.key == "after")
+        questions = further_results.questions_of(found)
+        narrow = results.Narrow(found.ids)
+        told = further_results.spreads(
+            db, narrow, questions, now - timedelta(1), now + timedelta(1), language="en", vendor="Onward"
+        )
+        asked = results.Asked(now - timedelta(1), now + timedelta(1), with_words=False)
+        (line,) = results.answers_to_take(db, narrow, asked, most=9)
+    assert [(one.key, one.answers, [value.key for value in one.values if value.n]) for one in told] == [
+        ("pace", 1, ["9"]),
+        ("where", 1, ["b"]),
+        ("which", 1, ["a", "b"]),
+        ("solved", 1, ["no"]),
+    ]
+    words_of = {q.key: further_results.told(q, line.others, language="en", vendor="Onward") for q in questions}
+    assert words_of == {"pace": ["9"], "where": ["B"], "which": ["A", "B"], "solved": ["no"]}

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import Response
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
 from portal import auth, links, mail
@@ -20,9 +21,11 @@ from portal.journeys import cases
 from portal.journeys.models import Flag
 from portal.journeys.rules import FlagOutcome
 from portal.mail import Kind
-from portal.surveys.models import AnswerRow
+from portal.surveys.models import AnswerRow, Invitation, Survey
 from portal.surveys.paths import own_path, sealed_path
-from portal.surveys.rules import Provenance
+from portal.surveys.rules import Option, Provenance, Question, QuestionKind, ShowHow, ShowIf, Wording
+from portal.surveys.shipped import SHIPPED
+from portal.surveys.stored import stored_form
 from portal.web import SESSION_COOKIE, cookie_name
 from tests.surveys.conftest import DAY_30, START, Customer, Later, Town, form_of
 
@@ -424,3 +427,61 @@ def test_the_clock_of_the_page_is_the_readers(browser: TestClient, town: Town, m
         db.execute(update(Contact).where(Contact.id == maria.contact_id).values(timezone="Europe/Lisbon"))
     send(browser, town, link, {"csat": "1"})
     assert "by Wed 1 July, 21:00." in text_of(browser.get(f"{link}/thanks").text)
+
+
+# Further questions
+
+
+def asks_further(town: Town, customer: Customer) -> None:
+    """Maria's open survey has a rating, choices, and a question that only the unhappy see."""
+    options = (Option("a", Wording("Stock", "Estoque")), Option("b", Wording("Prices", "Preços")))
+    form = replace(
+        SHIPPED[0],
+        key="further",
+        questions=(
+            SHIPPED[0].questions[0],
+            Question("pace", QuestionKind.RATING, Wording("How fast?", "Rápido?"), high=10),
+            Question("which", QuestionKind.CHOICES, Wording("Which?", "Quais?"), options=options),
+            Question(
+                "more", QuestionKind.TEXT, Wording("Why?", "Por quê?"), show_if=ShowIf("csat", ShowHow.AT_MOST, 3)
+            ),
+        ),
+    )
+    with town.house.database.write() as db:
+        new = insert(Survey).values(**stored_form(form), version=1, created_at=DAY_30).returning(Survey.id)
+        survey_id = db.execute(new).scalar_one()
+        db.execute(update(Invitation).where(Invitation.journey_id == customer.journey_id).values(survey_id=survey_id))
+
+
+def test_further_questions_are_asked_and_answered_without_script(
+    browser: TestClient, town: Town, maria: Customer, link: str
+) -> None:
+    asks_further(town, maria)
+    page = text_of(browser.get(link).text)
+    assert "Only if your answer to question 1 is 3 or less." in page and "Stock" in page
+    wrong = send(browser, town, link, {"csat": "5", "answer_pace": "11", "answer_which": "b", "answer_more": "x"})
+    assert wrong.status_code == 422 and "Please choose a number from 1 to 10." in text_of(wrong.text)
+    assert 'value="b" checked' in wrong.text and answers(town.house) == []
+    sent = {
+        "csat": "5",
+        "answer_pace": "8",
+        "answer_which": ["a", "b"],
+        "answer_more": "hidden",
+        "form": form_of(town.house, link),
+    }
+    assert browser.post(link, data=sent).headers["location"] == f"{link}/thanks"
+    assert [row.others for row in answers(town.house)] == [{"pace": 8, "which": ["a", "b"]}]
+    changed = browser.get(f"{link}/change").text
+    assert changed.count('type="checkbox" name="answer_which" value="a" checked') == 1
+    assert browser.post(link, data=sent).status_code == 303 and len(answers(town.house)) == 1
+
+
+def test_what_is_half_typed_of_further_questions_is_there_again(
+    browser: TestClient, town: Town, maria: Customer, link: str
+) -> None:
+    asks_further(town, maria)
+    half = {"answer_pace": "3", "answer_which": ["b"], "form": form_of(town.house, link)}
+    assert browser.post(f"{link}/draft", data=half).status_code == 204
+    page = browser.get(link).text
+    assert chosen(page, "answer_pace") == ["3"] and 'name="answer_which" value="b" checked' in page
+    assert answers(town.house) == []

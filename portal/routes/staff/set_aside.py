@@ -2,29 +2,22 @@
 
 from typing import Any
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
 from portal.errors import N_, NotFound
-from portal.forms import empty_form, read_form
+from portal.forms import Filled, empty_form
 from portal.policy import Permission
+from portal.routes.public.survey import asked_questions, read_survey, wrong_in
 from portal.routes.staff import labels
 from portal.routes.staff.whose import whose
 from portal.surveys import actions, queries, verifying
 from portal.surveys.actions import Unanswerable, What
+from portal.surveys.filling import typed_answers
 from portal.surveys.queries import SurveyPage
-from portal.surveys.rules import Answers, InvitationState, Provenance
-from portal.text import Paragraphs
+from portal.surveys.rules import InvitationState, Provenance
 
 pages = staff_pages(Permission.TALK_TO_CUSTOMERS)
-
-
-class PhoneForm(BaseModel):
-    csat: int | None = None
-    nps: int | None = None
-    comment: Paragraphs = ""
-    wants_help: bool | None = None
 
 
 @pages.get("/set-aside")
@@ -60,29 +53,28 @@ def ask_answer(ask: StaffAsk, invitation: Id) -> Response:
     aside = queries.one_set_aside(ask.db, int(said)) if said.isascii() and said.isdigit() and len(said) < 19 else None
     is_its_own = aside is not None and aside.invitation_id == invitation
     known = aside.answers if aside is not None and is_its_own else page.answers
-    return ask.page("staff/phone_answer.html", form=empty_form(_typed(known)), **_values(ask, page))
+    return ask.page("staff/phone_answer.html", form=empty_form(typed_answers(page.form, known)), **_values(ask, page))
 
 
 @pages.post("/survey-invitations/{invitation}/answer")
 def write_down_answer(ask: StaffAsk, invitation: Id) -> Response:
     """What they said on the phone: it counts, marked so."""
     page = _page(ask, invitation)
-    filled = read_form(PhoneForm, ask.form)
-    if filled.value is not None:
-        given = filled.value
+    came = read_survey(page.form, ask.form)
+    filled: Filled[Any] = came.filled
+    if came.answers is not None:
         try:
             taken = actions.answer_by_phone(
                 ask.db,
                 ask.house,
                 invitation_id=invitation,
-                answers=Answers(given.csat, given.nps, given.comment, given.wants_help),
+                answers=came.answers,
                 by=ask.me.by,
                 now=ask.now,
                 replaces=page.answer_id if ask.form.get("changes") == str(page.answer_id) else None,
             )
         except Unanswerable as wrong:
-            for field, message in wrong.problems.items():
-                filled = filled.with_error(field, message)
+            filled = wrong_in(page.form, filled, wrong.problems)
         else:
             said = {
                 What.CHANGED: N_("Written down. It counts instead of the answer before."),
@@ -106,16 +98,6 @@ def _page(ask: AskOfStaff, invitation: int) -> SurveyPage:
 _PHONE = Provenance.PHONE
 
 
-def _typed(answers: Answers) -> dict[str, Any]:
-    help_wanted = {None: "", True: "yes", False: "no"}[answers.wants_help]
-    return {
-        "csat": "" if answers.csat is None else answers.csat,
-        "nps": "" if answers.nps is None else answers.nps,
-        "comment": answers.comment,
-        "wants_help": help_wanted,
-    }
-
-
 def _values(ask: AskOfStaff, page: SurveyPage) -> dict[str, Any]:
     language, vendor = page.language, ask.settings.vendor_name
     return {
@@ -123,6 +105,6 @@ def _values(ask: AskOfStaff, page: SurveyPage) -> dict[str, Any]:
         "page": page,
         "title": page.form.name.told(ask.locale, vendor),
         # In the customer's language: it is read out to them.
-        "questions": [(question.kind, question.asked(language, vendor)) for question in page.form.questions],
+        "questions": asked_questions(page.form, language, vendor),
         "changes": page.answer_id,
     }

@@ -26,9 +26,9 @@ from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.insights import Month, Scores, by_month, faces, points
 from portal.routes.staff.whose import ALL, Whose, whose
-from portal.surveys import quoting, results, themes
+from portal.surveys import further_results, quoting, results, themes
 from portal.surveys.results import Asked, Count, Listed, Narrow, Said, Taken
-from portal.surveys.rules import Provenance, ShownAs
+from portal.surveys.rules import Provenance, Question, ShownAs
 from portal.surveys.themes import Theme, Written
 from portal.text import Paragraphs, clean_line
 
@@ -240,8 +240,19 @@ def _figures(ask: AskOfStaff, found: Listed, chosen: Filter) -> dict[str, Any]:
         "help_change": rules.change_of_share(_help(count), _help(earlier)) if has_before else None,
         "help": _help(count),
         "questions": [
-            (question.kind, question.asked(ask.locale, ask.settings.vendor_name)) for question in found.form.questions
+            (question.kind, question.asked(ask.locale, ask.settings.vendor_name))
+            for question in found.form.questions
+            if question.is_own
         ],
+        "spreads": further_results.spreads(
+            ask.db,
+            chosen.narrow(found),
+            further_results.questions_of(found),
+            chosen.since,
+            chosen.until,
+            language=ask.locale,
+            vendor=ask.settings.vendor_name,
+        ),
         "nps_bars": _bars(count.nps, range(10, -1, -1)),
         "faces": faces(scores, ask.locale),
         "months": months,
@@ -468,7 +479,7 @@ def answers_as_csv(ask: StaffAsk, key: str) -> Response:
     found, lines = _to_take(ask, key)
     out = io.StringIO()
     table = csv.writer(out)
-    table.writerow([words.translate(ask.locale, column) for column in COLUMNS])
+    table.writerow([defused(column) for column in _head(ask, found)])
     table.writerows([defused(cell) if isinstance(cell, str) else cell for cell in line] for line in lines)
     # The mark at the start tells spreadsheets that it is UTF-8.
     content = ("\ufeff" + out.getvalue()).encode()
@@ -489,8 +500,8 @@ def answers_as_xlsx(ask: StaffAsk, key: str) -> Response:
     with xlsxwriter.Workbook(out, plain) as book:
         sheet = book.add_worksheet()
         head = book.add_format({"bold": True})
-        for column, name in enumerate(COLUMNS):
-            sheet.write_string(0, column, words.translate(ask.locale, name), head)
+        for column, name in enumerate(_head(ask, found)):
+            sheet.write_string(0, column, name, head)
         sheet.freeze_panes(1, 0)
         for row, line in enumerate(lines, 1):
             for column, cell in enumerate(line):
@@ -514,13 +525,31 @@ def _to_take(ask: AskOfStaff, key: str) -> tuple[Listed, Iterator[tuple[str | in
     taken = list(results.answers_to_take(ask.db, chosen.narrow(found), asked, most=MOST_TAKEN))
     detail = {"survey": found.form.key, "lines": len(taken), "chosen": chosen.address}
     audit.note(ask.db, Event(Happened.ANSWERS_EXPORTED, ask.me.by, ask.now, detail=detail))
-    return found, (_line(ask, one) for one in taken)
+    further = further_results.questions_of(found)
+    return found, (_line(ask, one, further) for one in taken)
 
 
-def _line(ask: AskOfStaff, one: Taken) -> tuple[str | int, ...]:
+def _head(ask: AskOfStaff, found: Listed) -> list[str]:
+    """The columns' names; further questions have one each, after the others."""
+    vendor = ask.settings.vendor_name
+    further = [question.asked(ask.locale, vendor) for question in further_results.questions_of(found)]
+    return [*(words.translate(ask.locale, column) for column in COLUMNS), *further]
+
+
+def _line(ask: AskOfStaff, one: Taken, further: Sequence[Question]) -> tuple[str | int, ...]:
     came = words.translate(ask.locale, _CAME[one.provenance])
     wants = "" if one.wants_help is None else words.translate(ask.locale, N_("Yes") if one.wants_help else N_("No"))
     when = one.submitted_at.isoformat(sep=" ", timespec="minutes")
     scores: tuple[str | int, ...] = ("" if one.csat is None else one.csat, "" if one.nps is None else one.nps)
     who = (one.account, one.plan, one.contact, one.email or "", str(one.language), one.consultant)
-    return (when, *who, came, *scores, wants, one.comment, one.tags)
+    others = (_cell(ask, question, one.others) for question in further)
+    return (when, *who, came, *scores, wants, one.comment, one.tags, *others)
+
+
+def _cell(ask: AskOfStaff, question: Question, others: Mapping[str, Any]) -> str | int:
+    given = others.get(question.key)
+    if isinstance(given, bool):
+        return words.translate(ask.locale, N_("Yes") if given else N_("No"))
+    if isinstance(given, int):
+        return given
+    return ", ".join(further_results.told(question, others, language=ask.locale, vendor=ask.settings.vendor_name))

@@ -1,0 +1,116 @@
+"""What answers to further questions come to: ratings and choices counted, for the results page and for files."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.db import rows_of
+from portal.surveys.models import AnswerRow, Invitation
+from portal.surveys.results import COUNTED, Listed, Narrow, only
+from portal.surveys.rules import Other, Question, QuestionKind
+
+
+class Value(NamedTuple):
+    """How many gave one value; `key` is `yes` or `no`, a number, or an option's."""
+
+    key: str
+    text: str
+    n: int
+    share: float
+
+
+class Spread(NamedTuple):
+    """One further question and how its answers are spread."""
+
+    key: str
+    kind: QuestionKind
+    text: str
+    answers: int
+    values: tuple[Value, ...]
+    """The highest number or the first option first; empty for words."""
+
+
+def questions_of(found: Listed) -> list[Question]:
+    """The further questions of all versions, those asked now first; a question is put as it was last."""
+    known: dict[str, Question] = {}
+    for form in found.forms:
+        for question in form.further():
+            newer = known.get(question.key)
+            known[question.key] = _with_older_options(newer, question) if newer is not None else question
+    return list(known.values())
+
+
+def _with_older_options(newer: Question, older: Question) -> Question:
+    """Options that are offered no more were chosen all the same."""
+    offered = {option.key for option in newer.options}
+    gone = tuple(option for option in older.options if option.key not in offered)
+    return Question(
+        newer.key,
+        newer.kind,
+        newer.text,
+        newer.hint,
+        high=max(newer.high, older.high),
+        options=(*newer.options, *gone),
+    )
+
+
+def spreads(
+    db: Session,
+    narrow: Narrow,
+    questions: Sequence[Question],
+    since: datetime,
+    until: datetime,
+    *,
+    language: str,
+    vendor: str,
+) -> list[Spread]:
+    """How the answers of the period are spread. One statement, and none where nothing further is asked."""
+    if not questions or not narrow.survey_ids:
+        return []
+    at = AnswerRow.submitted_at
+    given = (
+        select(AnswerRow.others)
+        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+        .where(COUNTED, at >= since, at < until, *only(narrow, AnswerRow, at))
+    )
+    people: Counter[str] = Counter()
+    counts: dict[str, Counter[str]] = {question.key: Counter() for question in questions}
+    for (others,) in rows_of(db, given):
+        for key, other in (others or {}).items():
+            if key in counts:
+                people[key] += 1
+                counts[key].update(keys_of(other))
+    return [_spread(question, people[question.key], counts[question.key], language, vendor) for question in questions]
+
+
+def keys_of(other: Other) -> list[str]:
+    """What was chosen, each as a key."""
+    if isinstance(other, bool):
+        return ["yes" if other else "no"]
+    return [str(each) for each in other] if isinstance(other, list) else [str(other)]
+
+
+def _spread(question: Question, people: int, counts: Mapping[str, int], language: str, vendor: str) -> Spread:
+    match question.kind:
+        case QuestionKind.RATING:
+            named = [(str(n), str(n)) for n in range(question.high, 0, -1)]
+        case QuestionKind.CHOICE | QuestionKind.CHOICES:
+            named = [(option.key, option.text.told(language, vendor)) for option in question.options]
+        case QuestionKind.YES_NO:
+            named = [("yes", ""), ("no", "")]
+        case _:
+            named = []
+    values = [Value(key, text, counts.get(key, 0), counts.get(key, 0) / people if people else 0) for key, text in named]
+    return Spread(question.key, question.kind, question.asked(language, vendor), people, tuple(values))
+
+
+def told(question: Question, others: Mapping[str, Any], *, language: str, vendor: str) -> list[str]:
+    """What one person answered, for a file: the words of an option, else the key."""
+    if question.key not in others:
+        return []
+    texts = {option.key: option.text.told(language, vendor) for option in question.options}
+    return [texts.get(key, key) for key in keys_of(others[question.key])]
