@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import Outcome
+from portal.surveys.moments import of_contact
 from portal.surveys.rules import (
     OPEN_DAYS,
     Provenance,
@@ -80,6 +81,11 @@ class RetiredSurvey(Base):
     retired_by: Mapped[By]
 
 
+def _of_its_day(context: Any) -> str:
+    """What an invitation is about that says no more than its day."""
+    return of_contact(context.get_current_parameters()["day"])
+
+
 class Invitation(Base):
     """One person asked once about one thing: a contact of the plan, a meeting, a pulse. Sent by mail, or suppressed with the
     reason why."""
@@ -103,7 +109,7 @@ class Invitation(Base):
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
     day: Mapped[int | None] = mapped_column(Integer)
     """The follow-up contact it belongs to: 30, 60, 90; None: it belongs to none."""
-    occasion: Mapped[Key] = mapped_column(server_default=text("''"))
+    occasion: Mapped[Key] = mapped_column(default=_of_its_day, server_default=text("''"))
     """What it is about: `day:30`, `meeting:17`, `pulse:2026-11-28` (`surveys.moments`)."""
     nonce: Mapped[str] = mapped_column(String(40))
     """What the mail's link is derived from (`portal.links`); a new one revokes it."""
