@@ -72,8 +72,8 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     },
     Kind.SURVEY_TEST: {
         "survey": "After a meeting", "minutes": 1, "path": "/admin/surveys/post_meeting/try/en", "intro": "",
-        "question": "How useful was our meeting?",
-        "scale": {"name": "csat", "low": 1, "high": 5, "low_label": "not at all", "high_label": "very"},
+        "question": "How likely are you to recommend us?",
+        "scale": {"name": "nps", "low": 0, "high": 10, "low_label": "not at all likely", "high_label": "certain"},
     },
     Kind.QUOTE_REQUEST: {"words": "We stopped counting flour at night."},
     Kind.CONGRATULATIONS: {"goals": ["All three shops count in one place", "Waste under 4%"], "next_on": date(2026, 9, 14)},
