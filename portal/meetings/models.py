@@ -133,6 +133,20 @@ class Meeting(Base):
         return MeetingState.MISSED if self.missed_at is not None else MeetingState.PLANNED
 
 
+class MeetingOffer(Base):
+    """A meeting of the plan that was offered by mail, once: its link books one without signing in."""
+
+    __tablename__ = "meeting_offers"
+    __table_args__ = (UniqueConstraint("journey_id", "kind"),)
+
+    id: Mapped[Id]
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id", ondelete="CASCADE"))
+    kind: Mapped[MeetingKind] = mapped_column(choice(MeetingKind, "kind"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"), index=True)
+    nonce: Mapped[str] = mapped_column(String(40))
+    offered_at: Mapped[datetime]
+
+
 class MeetingTick(Base):
     """A quarter of an hour of a consultant that a planned meeting takes, its pause included (`rules.ticks`).
 

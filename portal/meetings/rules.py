@@ -336,6 +336,10 @@ def next_few(slots: Iterable[Slot], zone_name: str, *, most: int) -> list[Slot]:
     return few[:most]
 
 
+OFFERED_ON_DAYS: Mapping[MeetingKind, tuple[int, int]] = {MeetingKind.KICKOFF: (0, 14), MeetingKind.DAY14: (7, 24)}
+"""The first and the last day of use on which a meeting of the plan is offered by itself."""
+
+
 def kinds_to_offer(known: Container[MeetingKind], day_of_use: int | None) -> tuple[MeetingKind, ...]:
     """Which meetings a customer can book by themselves, the one that fits best first.
 

@@ -53,6 +53,7 @@ PUBLIC = {
     "/s/{token}/meeting",
     "/times/{token}",
     "/m/{token}",
+    "/meet/{token}",
     "/m/{token}/move",
     "/m/{token}/again",
     "/m/{token}/cancel",
