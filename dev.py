@@ -95,14 +95,17 @@ def test(words: list[str]) -> int:
     done += [step(*lint) for lint in LINT]
     options, plain, in_browser = divided(words)
     chosen = bool(words)
+    # Whole runs use every core; a chosen test is there sooner without the others' start.
+    on_every_core = [] if chosen else ["-n", str(os.cpu_count() or 1)]
     if plain is not None:
-        # Whole runs use every core; a chosen test is there sooner without the others' start.
-        spread = [] if chosen else ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"]
+        spread = [*on_every_core, "--dist", "worksteal"] if on_every_core else []
         chosen_words = ["-q", "--ignore=tests/e2e", *spread, *options, *plain]
         done.append(step("pytest", "pytest", *chosen_words, may_be_empty=chosen))
     if in_browser is not None and browser.passed:
         # Another process: Playwright leaves an event loop running in the one it was used in.
-        done.append(step("pytest, in a browser", "pytest", "-q", *options, *in_browser, may_be_empty=chosen))
+        # File by file: tests of one file share a demo that takes long to fill.
+        spread = [*on_every_core, "--dist", "loadfile"] if on_every_core else []
+        done.append(step("pytest, in a browser", "pytest", "-q", *spread, *options, *in_browser, may_be_empty=chosen))
     return report(done)
 
 

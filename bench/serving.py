@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bench.filling import NOW, settings_for
-from portal.app import create_app
+from portal.app import CUSTOMER_SHELL, create_app
 from portal.clock import FixedClock
 from portal.deps import AskOfCustomer, PublicAsk, public_pages
 from portal.forms import FormFields
@@ -46,6 +47,8 @@ class Capturing(AskOfCustomer):
     shown: Shown
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        for shell in CUSTOMER_SHELL:  # what the frame asks for by itself, asked now
+            values |= {name: partial(lambda known: known, ask()) for name, ask in shell(self).items() if callable(ask)}
         self.shown = Shown(self.me, template, values)
         return Response()
 

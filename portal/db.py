@@ -136,7 +136,11 @@ def rows_of(db: Session, statement: Executable, values: Mapping[str, Any] = {}) 
 
 def insert_for(db: Session | Connection, table: Any) -> Any:
     """`INSERT` that knows `on_conflict_do_nothing` / `…_do_update`, on either database."""
-    dialect = db.get_bind().dialect.name if isinstance(db, Session) else db.dialect.name
+    return insert_on(db.get_bind().dialect.name if isinstance(db, Session) else db.dialect.name, table)
+
+
+def insert_on(dialect: str, table: Any) -> Any:
+    """The same for a statement that is built once for each kind of database."""
     made: Insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     return made
 

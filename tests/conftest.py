@@ -18,6 +18,7 @@ from portal.catalogues import compile_catalogues
 from portal.db import Database, migrate
 from portal.places import LOCALE
 from tests import servers
+from tests.shelf import Shelf
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
@@ -76,6 +77,14 @@ def migrated_pg_template(pg_server_url: str) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="session")
+def pg_shelf(pg_server_url: str, migrated_pg_template: str) -> Iterator[Shelf]:
+    """Migrated databases of PostgreSQL, used by one test after another."""
+    shelf = Shelf(pg_server_url, migrated_pg_template)
+    yield shelf
+    shelf.clear()
+
+
 @contextmanager
 def pg_database(server_url: str, name: str, *, template: str = "template1") -> Iterator[str]:
     """A database on the server for as long as the block lasts: its URL."""
@@ -110,8 +119,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), file)
         yield f"sqlite:///{file}"
         return
-    server_url, template = (request.getfixturevalue(name) for name in ("pg_server_url", "migrated_pg_template"))
-    with pg_database(server_url, f"onward_{uuid.uuid4().hex}", template=template) as url:
+    with request.getfixturevalue("pg_shelf").one() as url:
         yield url
 
 

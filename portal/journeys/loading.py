@@ -4,13 +4,14 @@ they are."""
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Row, bindparam, event, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
+from portal.db import rows_of
 from portal.errors import NotFound
 from portal.journeys.models import Conversation, FollowUpRow, GoalRow, JourneyRow, PendingIssue, PipelineRow, StageRow
 from portal.journeys.rules import Do, Effect, FollowUp, Goal, Journey, Outcome, Pipeline, Stage, Step, Term, Whose
@@ -92,6 +93,7 @@ class Change:
 
 
 _THESE: BindParameter[Any] = bindparam("ids", expanding=True)
+_LATER = aliased(JourneyRow)
 _JOURNEYS = (
     select(
         JourneyRow.id,
@@ -122,6 +124,26 @@ _JOURNEYS = (
         .limit(1)
         .scalar_subquery()
         .label("someone"),
+        # Looked up beside the row, and not in statements of their own: an answer reads one journey, and each costs more
+        # than what it finds.
+        select(func.min(PendingIssue.due_on))
+        .where(
+            PendingIssue.journey_id == JourneyRow.id,
+            PendingIssue.solved_at.is_(None),
+            PendingIssue.whose != Whose.YOU,
+        )
+        .scalar_subquery()
+        .label("promise_due_on"),
+        select(_LATER.id)
+        .where(_LATER.previous_journey_id == JourneyRow.id)
+        .limit(1)
+        .scalar_subquery()
+        .label("next_id"),
+        select(GoalRow.id)
+        .where(GoalRow.journey_id == JourneyRow.id, GoalRow.dropped_at.is_(None))
+        .limit(1)
+        .scalar_subquery()
+        .label("a_goal"),
     )
     .join(Account, Account.id == JourneyRow.account_id)
     .where(JourneyRow.id.in_(_THESE))
@@ -145,16 +167,6 @@ _FOLLOW_UPS = (
 _GOALS = select(GoalRow.journey_id, GoalRow.day, GoalRow.met_at).where(
     GoalRow.journey_id.in_(_THESE), GoalRow.dropped_at.is_(None)
 )
-_PROMISES = (
-    select(PendingIssue.journey_id, func.min(PendingIssue.due_on))
-    .where(
-        PendingIssue.journey_id.in_(_THESE),
-        PendingIssue.solved_at.is_(None),
-        PendingIssue.whose != Whose.YOU,
-    )
-    .group_by(PendingIssue.journey_id)
-)
-_NEXT = select(JourneyRow.previous_journey_id).where(JourneyRow.previous_journey_id.in_(_THESE))
 _CONVERSED = (
     select(Conversation.journey_id, func.max(Conversation.at))
     .where(Conversation.journey_id.in_(_THESE), Conversation.result != Outcome.DISSATISFIED)
@@ -170,21 +182,18 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
     if not ids:
         return {}
     these = {"ids": sorted(set(ids))}
-    rows = db.execute(_JOURNEYS, these).all()
+    rows = rows_of(db, _JOURNEYS, these)
     if len(rows) != len(these["ids"]):
         raise NotFound
     contacts: dict[int, list[FollowUp]] = defaultdict(list)
-    for journey_id, day, due_on, due_at, sent_at, settled_at, missed_at, converted_at in db.execute(_FOLLOW_UPS, these):
-        contacts[journey_id].append(FollowUp(day, due_on, due_at, sent_at, settled_at, missed_at, converted_at))
+    for journey_id, *follow_up in rows_of(db, _FOLLOW_UPS, these):
+        contacts[journey_id].append(FollowUp(*follow_up))
     goals: dict[int, list[Goal]] = defaultdict(list)
-    for journey_id, day, met_at in db.execute(_GOALS, these):
+    with_goals = [row.id for row in rows if row.a_goal is not None]
+    for journey_id, day, met_at in rows_of(db, _GOALS, {"ids": with_goals}) if with_goals else ():
         goals[journey_id].append(Goal(day, met_at))
-    promises: dict[int, date] = {row[0]: row[1] for row in db.execute(_PROMISES, these)}
-    followed = set(db.scalars(_NEXT, these))
     moved_back = [row.id for row in rows if row.moved_back]
-    conversed: dict[int, datetime] = (
-        {row[0]: row[1] for row in db.execute(_CONVERSED, {"ids": moved_back})} if moved_back else {}
-    )
+    conversed: dict[int, datetime] = dict(rows_of(db, _CONVERSED, {"ids": moved_back})) if moved_back else {}
     pipelines = {pipeline_id: pipeline(db, pipeline_id) for pipeline_id in {row.pipeline_id for row in rows}}
     changes = {}
     for row in rows:
@@ -192,8 +201,8 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
             row,
             follow_ups=tuple(contacts[row.id]),
             goals=tuple(goals[row.id]),
-            promise_due_on=promises.get(row.id),
-            has_next=row.id in followed,
+            promise_due_on=row.promise_due_on,
+            has_next=row.next_id is not None,
             conversed_at=conversed.get(row.id),
         )
         limits = (row.behind_at, row.stuck_at)

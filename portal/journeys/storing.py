@@ -6,6 +6,7 @@ The journeys' rows are held by the caller.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import and_, bindparam, insert, or_, select, update
@@ -15,13 +16,12 @@ from portal import audit, auth, mail
 from portal.accounts.models import Contact
 from portal.audit import Event, Happened
 from portal.clock import day_instant
-from portal.db import Base, insert_for, insert_new, update_each
+from portal.db import Base, insert_new, insert_on, update_each
 from portal.errors import N_
 from portal.house import House
 from portal.journeys import rules
 from portal.journeys.loading import Change
 from portal.journeys.models import (
-    DueAction,
     Milestone,
     StageTally,
     Touchpoint,
@@ -162,16 +162,8 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
             }
         )
     if rows:
-        statement = insert_for(db, DueAction)
-        new_time = statement.excluded.due_at
-        # The same action again (a start of use corrected, a stage entered anew) moves what still waits and takes up what
-        # was dropped; what was done stays done. A wake-up rings again once its day moved: it only asks the rules.
-        statement = statement.on_conflict_do_update(
-            index_elements=["journey_id", "key"],
-            set_={"due_at": new_time, "done_at": None, "result": ""},
-            where=or_(DueAction.result != "done", and_(DueAction.kind == "wake", DueAction.due_at != new_time)),
-        )
-        db.connection().execute(statement, rows)
+        connection = db.connection()
+        connection.execute(_wait_or_move(connection.dialect.name), rows)
     moved = [
         {"journey_id": c.after.id, "key": f"survey:{f.day}", "due_at": max(f.due_at, now)}
         for c, e in effects_of(changes, rules.UseStarted)
@@ -180,6 +172,19 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
         if f.is_pending and f.due_at is not None
     ]
     update_each(db, _DUE, moved, by=("journey_id", "key"), where=[_WAITS])
+
+
+@cache
+def _wait_or_move(dialect: str) -> Any:
+    """The same action again (a start of use corrected, a stage entered anew) moves what still waits and takes up what was
+    dropped; what was done stays done. A wake-up rings again once its day moved: it only asks the rules."""
+    statement = insert_on(dialect, _DUE)
+    new_time = statement.excluded.due_at
+    return statement.on_conflict_do_update(
+        index_elements=["journey_id", "key"],
+        set_={"due_at": new_time, "done_at": None, "result": ""},
+        where=or_(_DUE.c.result != "done", and_(_DUE.c.kind == "wake", _DUE.c.due_at != new_time)),
+    )
 
 
 def _drop_due(db: Session, changes: Sequence[Change]) -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +10,8 @@ import pytest
 
 from portal.db import Database
 from tests import cast, factories
-from tests.conftest import pg_database
 from tests.journeys.story import Story
+from tests.shelf import Shelf
 
 
 @pytest.fixture
@@ -31,11 +30,9 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cal
         template, number = request.getfixturevalue("migrated_sqlite_file"), itertools.count()
         yield lambda: Database(f"sqlite:///{shutil.copyfile(template, tmp_path / f'{next(number)}.sqlite')}")
         return
-    server_url, template = (request.getfixturevalue(name) for name in ("pg_server_url", "migrated_pg_template"))
+    shelf: Shelf = request.getfixturevalue("pg_shelf")
     with ExitStack() as stack:
-        yield lambda: Database(
-            stack.enter_context(pg_database(server_url, f"onward_{uuid.uuid4().hex}", template=template))
-        )
+        yield lambda: Database(stack.enter_context(shelf.one()))
 
 
 @pytest.fixture
