@@ -215,6 +215,7 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.CONTENT_WITHDRAWN: Telling(Topic.WORK, "book", N_("%(who)s withdrew something to read")),
     Happened.CONTENT_DELETED: Telling(Topic.WORK, "trash", N_("%(who)s deleted a draft")),
     Happened.CONTENT_UPLOADED: Telling(Topic.WORK, "book", N_("%(who)s uploaded a picture or file")),
+    Happened.UPLOAD_DELETED: Telling(Topic.WORK, "trash", N_("%(who)s deleted a picture or file")),
     Happened.MAIL_SENT: Telling(Topic.MAILS, "mail", N_("Mail sent: %(letter)s")),
     Happened.MAIL_FAILED: Telling(Topic.MAILS, "alert", N_("A mail could not be delivered: %(letter)s"), "", "bad"),
     Happened.NOTE_WRITTEN: Telling(Topic.WORK, "note", N_("%(who)s wrote a note"), N_("A note")),
