@@ -105,6 +105,7 @@ class Happened(StrEnum):
     CONTENT_WITHDRAWN = "content_withdrawn"
     CONTENT_DELETED = "content_deleted"
     CONTENT_UPLOADED = "content_uploaded"
+    UPLOAD_DELETED = "upload_deleted"
     MAIL_SENT = "mail_sent"
     MAIL_FAILED = "mail_failed"
     NOTE_WRITTEN = "note_written"

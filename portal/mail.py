@@ -61,6 +61,7 @@ class Kind(StrEnum):
     STUCK = "stuck"
     STAGNATION = "stagnation"
     STAGNATION_MANAGER = "stagnation_manager"
+    MEETING_OFFER = "meeting_offer"
     MEETING_INVITATION = "meeting_invitation"
     MEETING_CANCELLED = "meeting_cancelled"
     MEETING_REMINDER = "meeting_reminder"
@@ -148,6 +149,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.STUCK: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.STAGNATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
     Kind.STAGNATION_MANAGER: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
+    Kind.MEETING_OFFER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),

@@ -28,7 +28,7 @@ from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
 from portal.meetings import actions as meetings
 from portal.meetings import letters as meeting_letters
-from portal.meetings import own_calendar
+from portal.meetings import offering, own_calendar
 from portal.messages import imap, inbound
 from portal.messages import letters as message_letters
 from portal.referrals import actions as referrals
@@ -116,6 +116,7 @@ COMPOSERS: dict[Kind, Composer] = {
     **quoting.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,
+    **offering.COMPOSERS,
     **message_letters.COMPOSERS,
     **own_calendar.COMPOSERS,
 }
@@ -199,6 +200,7 @@ TIMETABLE: tuple[Job, ...] = (
         put_aside=due.put_aside,
         next_due=lambda db: due.next_due(db, kinds=(prompts.KIND,)),
     ),
+    _actions("meetings of the plan", (offering.DUE,), offering.offer_due),
     Job("late flags", _late_flags, _next_late_flag),
     Job(
         "imports",

@@ -90,6 +90,10 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.STAGNATION_MANAGER: {
         "stage_name": "Demand analysis", "days": 2, "limit_days": 1, "path": "/staff/journeys/3", "consultant_name": "Carla Souza",
     },
+    Kind.MEETING_OFFER: {
+        "title": "Kick-off call", "purpose": "Meet your consultant, walk through the plan and agree what good looks like.",
+        "with_name": "Carla Souza", "minutes": 45, "path": "/meet/17.abc",
+    },
     Kind.MEETING_INVITATION: _MEETING,
     Kind.MEETING_CANCELLED: _MEETING | {"why": "I am ill; sorry."},
     Kind.MEETING_REMINDER: _MEETING | {"lead": "day"},
@@ -165,6 +169,7 @@ COMPOSERS = {
     Kind.MEETING_INVITATION: _with_calendar,
     Kind.MEETING_CANCELLED: _with_calendar,
     Kind.MEETING_MISSED: _with_free_times,
+    Kind.MEETING_OFFER: _with_free_times,
     Kind.REFERRAL_INVITATION: _gives(invitation_url="/r"),
     Kind.REFERRAL_CONFIRMATION: _gives(confirm_url="/r/confirm"),
     Kind.COLLEAGUE_INVITATION: _gives(join_url="/join"),

@@ -118,7 +118,10 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     conduct.tally(db, stage_id=pipeline.stages[position].id, owner_id=owner_id, journeys=1)
     change = conduct.load(db, [journey_id])[journey_id]
     if started is not None:
-        change.take(rules.start_use(pipeline, change.after, started, by=by, holidays=house.holidays))
+        journey, effects = rules.start_use(pipeline, change.after, started, by=by, holidays=house.holidays)
+        # Who is on the road already is not asked to start (domain.md: no mail for the past).
+        never = rules.meeting_offers(journey, house.holidays)
+        change.take((journey, [effect for effect in effects if effect not in never]))
     change.take(rules.take_in(pipeline, change.after, now, house.holidays))
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)

@@ -55,6 +55,7 @@ PUBLIC = {
     "/s/{token}/meeting",
     "/times/{token}",
     "/m/{token}",
+    "/meet/{token}",
     "/m/{token}/move",
     "/m/{token}/again",
     "/m/{token}/cancel",

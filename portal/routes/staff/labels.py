@@ -199,6 +199,7 @@ LETTER: dict[Kind, str] = {
     Kind.STUCK: N_("To us: a customer is stuck with a step"),
     Kind.STAGNATION: N_("To us: a customer stands still"),
     Kind.STAGNATION_MANAGER: N_("To us: a customer still stands still"),
+    Kind.MEETING_OFFER: N_("Times for a call of the plan"),
     Kind.MEETING_INVITATION: N_("Meeting invitation"),
     Kind.MEETING_CANCELLED: N_("Meeting cancelled"),
     Kind.MEETING_REMINDER: N_("Meeting reminder"),

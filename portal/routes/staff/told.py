@@ -223,6 +223,7 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.SURVEY_RETIRED: Telling(Topic.WORK, "list", N_("%(who)s retired a survey")),
     Happened.SURVEY_REVIVED: Telling(Topic.WORK, "list", N_("%(who)s took a survey up again")),
     Happened.SURVEY_TEST_SENT: Telling(Topic.WORK, "mail", N_("%(who)s sent themselves a survey to try")),
+    Happened.UPLOAD_DELETED: Telling(Topic.WORK, "trash", N_("%(who)s deleted a picture or file")),
     Happened.MAIL_SENT: Telling(Topic.MAILS, "mail", N_("Mail sent: %(letter)s")),
     Happened.MAIL_FAILED: Telling(Topic.MAILS, "alert", N_("A mail could not be delivered: %(letter)s"), "", "bad"),
     Happened.NOTE_WRITTEN: Telling(Topic.WORK, "note", N_("%(who)s wrote a note"), N_("A note")),
