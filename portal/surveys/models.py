@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import Outcome
-from portal.surveys.moments import of_contact
 from portal.surveys.rules import (
     OPEN_DAYS,
     Provenance,
@@ -82,8 +81,8 @@ class RetiredSurvey(Base):
 
 
 def _of_its_day(context: Any) -> str:
-    """What an invitation is about that says no more than its day."""
-    return of_contact(context.get_current_parameters()["day"])
+    """What an invitation is about that says no more than its day (`moments.of_contact`)."""
+    return f"day:{context.get_current_parameters()['day']}"
 
 
 class Invitation(Base):
