@@ -52,8 +52,8 @@ def write_answers(database: Database) -> str:
         for day in range(DAYS):
             moment = NOW - timedelta(days=day, hours=1)
             mine = JourneyRow.id % DAYS == day
-            common = ["account_id", "journey_id", "contact_id", "day"]
-            who = [JourneyRow.account_id, JourneyRow.id, JourneyRow.account_id, literal(30)]
+            common = ["account_id", "journey_id", "contact_id", "day", "occasion"]
+            who = [JourneyRow.account_id, JourneyRow.id, JourneyRow.account_id, literal(30), literal("day:30")]
             sent: dict[str, Any] = {
                 "survey_id": literal(survey.id),
                 "nonce": literal("n"),

@@ -14,7 +14,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from bench.filling import NOW, ZONE, fill
 from bench.measuring import empty_database, foreign_load
@@ -22,8 +22,8 @@ from portal.accounts.models import Account, Contact, Staff
 from portal.db import Database
 from portal.journeys.models import JourneyRow
 from portal.meetings import diary
-from portal.meetings.models import BusyTime, Meeting, WeeklyHours
-from portal.meetings.rules import MeetingKind, Way, ticks
+from portal.meetings.models import BusySpans, Meeting, WeeklyHours
+from portal.meetings.rules import MeetingKind, Way, packed_spans, ticks
 
 GOAL_MS = 20.0
 MEETINGS = 200
@@ -70,7 +70,7 @@ def fill_diary(database: Database) -> int:
             ticks(_quarter(NOW + every * n // 3 * 3), _quarter(NOW + every * n // 3 * 3) + LENGTHS[n % 3])
             for n in range(ENTRIES)
         ]
-        db.execute(insert(BusyTime), [{"staff_id": staff_id, "first_tick": s.start, "end_tick": s.stop} for s in spans])
+        db.add(BusySpans(staff_id=staff_id, packed=packed_spans(spans)))
     return staff_id
 
 

@@ -41,7 +41,7 @@ from portal.front_door import FrontDoor, secure
 from portal.house import WORKER_SEEN_AT, House
 from portal.places import STATIC
 from portal.routes import demo
-from portal.routes.admin import lessons, sections
+from portal.routes.admin import asking, lessons, sections
 from portal.routes.admin import plans as admin_plans
 from portal.routes.admin import reasons as admin_reasons
 from portal.routes.admin import surveys as admin_surveys
@@ -75,12 +75,14 @@ from portal.routes.customer import search as own_search
 from portal.routes.customer import survey as own_survey
 from portal.routes.public import (
     about,
+    anonymous,
     calendar,
     company_sign_in,
     doubt_meeting,
     friend,
     joining,
     media,
+    meeting_offer,
     offered_times,
     preferences,
     quote,
@@ -135,12 +137,14 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
     survey.pages,
+    anonymous.pages,
     resolution.pages,
     quote.pages,
     friend.pages,
     public_plan.pages,
     doubt_meeting.pages,
     offered_times.pages,
+    meeting_offer.pages,
     sealed_meeting.pages,
     calendar.pages,
     media.pages,
@@ -185,6 +189,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
 ADMIN_PAGES: Sequence[APIRouter] = [
     admin_plans.pages,
     admin_reasons.pages,
+    asking.pages,
     lessons.pages,
     admin_surveys.pages,
 ]

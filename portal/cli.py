@@ -504,6 +504,14 @@ def staff_add(given: argparse.Namespace) -> int:
 
 
 def check(_given: argparse.Namespace) -> int:
+    house = _house()
+    try:
+        return _checked(house)
+    finally:
+        house.database.close()
+
+
+def _checked(house: "House") -> int:
     from smtplib import SMTPException
 
     from sqlalchemy.exc import DBAPIError
@@ -511,7 +519,6 @@ def check(_given: argparse.Namespace) -> int:
     from portal.db import is_migrated
     from portal.delivery import open_mail_server
 
-    house = _house()
     code = OK
     print(f"settings  ok ({house.settings.env}{', demo' if house.settings.demo else ''})")
     try:

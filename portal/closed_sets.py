@@ -29,20 +29,20 @@ def _change(table: str, column: str, changed: Callable[[list[str]], list[str]]) 
     known = [part for n, part in enumerate(old.split("'")) if n % 2]
     new = f"{column} IN ({', '.join(_quoted(word) for word in changed(known))})"
     if connection.dialect.name == "sqlite":
-        _rewrite_sqlite_check(connection, table, old, new)
+        rewrite_sqlite(connection, table, old, new)
         return
     op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
     op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({new})")
 
 
-def _rewrite_sqlite_check(connection: Connection, table: str, old: str, new: str) -> None:
-    """SQLite can't alter a CHECK, and making a large table anew for a word is dear. Changing its stored definition is the
-    documented way where no row is touched (sqlite.org/lang_altertable.html, section 7)."""
+def rewrite_sqlite(connection: Connection, table: str, old: str, new: str) -> None:
+    """SQLite can't alter a CHECK or take a NOT NULL away, and making a large table anew for that is dear. Changing its stored
+    definition is the documented way where no row is touched (sqlite.org/lang_altertable.html, section 7)."""
     made = connection.execute(
         text("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = :table"), {"table": table}
     ).scalar_one()
     if made.count(old) != 1:
-        raise RuntimeError(f"the definition of {table} does not hold this CHECK once: {old}")
+        raise RuntimeError(f"the definition of {table} does not hold this once: {old}")
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema=ON")
     connection.execute(

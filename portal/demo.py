@@ -50,8 +50,12 @@ from portal.meetings.rules import MeetingKind
 from portal.messages import actions as messages
 from portal.messages.rules import Via
 from portal.surveys import actions as surveys
+from portal.surveys import rounds
 from portal.surveys.models import Invitation
+from portal.surveys.rounds import Segment
 from portal.surveys.rules import Answers, Provenance
+from portal.surveys.shipped import PULSE
+from portal.surveys.stored import known_form
 from portal.worker import COMPOSERS, TIMETABLE, Worker
 
 SEED = 20260601
@@ -177,6 +181,7 @@ class Life:
         self.agenda: list[tuple[datetime, int, Callable[[Session], None]]] = []
         self.order = itertools.count()
         self.dice = random.Random(SEED)  # noqa: S311 - a believable history, not a secret
+        self.further_dice = random.Random(SEED + 1)  # noqa: S311 - of its own, so that it changes nothing else
         self.worker = Worker(self.house, [job for job in TIMETABLE if job.name not in ("mail", "housekeeping")])
         self.seen_invitations: set[int] = set()
         self.seen_flags: set[int] = set()
@@ -203,6 +208,7 @@ class Life:
             day = min(next_business_day(sold.date()), self.today.date())
             moment = at_local(day, self._hour(9, 11), customer.timezone)
             self.at(min(moment, self.today - timedelta(minutes=5)), lambda db, c=customer: self._sell(db, c))  # type: ignore[misc]
+        self.at(at_local((self.today - timedelta(days=9)).date(), time(10), "Europe/London"), self._ask_by_hand)
         while True:
             following = self.worker.next_due()
             planned = self.agenda[0][0] if self.agenda else None
@@ -522,9 +528,9 @@ class Life:
     def _react(self) -> None:
         with self.house.database.read() as db:
             invitations = db.execute(
-                select(Invitation.id, Invitation.account_id, Invitation.contact_id, Invitation.day).where(
-                    Invitation.sent_at.is_not(None), Invitation.id > max(self.seen_invitations, default=0)
-                )
+                select(
+                    Invitation.id, Invitation.account_id, Invitation.contact_id, Invitation.day, Invitation.survey_id
+                ).where(Invitation.sent_at.is_not(None), Invitation.id > max(self.seen_invitations, default=0))
             ).all()
             flags = db.execute(
                 select(Flag.id, Flag.account_id, Flag.journey_id, Flag.contact_id).where(
@@ -546,6 +552,9 @@ class Life:
         for invitation in invitations:
             self.seen_invitations.add(invitation.id)
             customer = self.of_account[invitation.account_id]
+            if invitation.day is None:
+                self._will_answer_further(invitation.id, customer, invitation.contact_id, invitation.survey_id)
+                continue
             self._will_answer(invitation.id, customer, invitation.contact_id, invitation.day)
         for flag in flags:
             self.seen_flags.add(flag.id)
@@ -573,6 +582,46 @@ class Life:
                 sending=sending,
                 now=self.now,
             ),
+        )
+
+    def _will_answer_further(self, invitation_id: int, customer: Customer, contact_id: int, survey_id: int) -> None:
+        """After a meeting, or to a pulse: those who are well answer, some of them."""
+        if customer.temper not in (Temper.DELIGHTED, Temper.CONTENT) or self.further_dice.random() < 0.4:
+            return
+        with self.house.database.read() as db:
+            is_pulse = known_form(db, survey_id).key == PULSE
+        if is_pulse:
+            said = Answers(nps=10 if customer.temper is Temper.DELIGHTED else 8)
+        else:
+            words = self.further_dice.choice(WORDS[customer.language]["met"])
+            said = Answers(csat=5 if customer.temper is Temper.DELIGHTED else 4, comment=words, others={"solved": True})
+        sending = surveys.Sending(Provenance.MAIL_LINK, f"contact:{contact_id}")
+        self.at(
+            self.now + timedelta(hours=2, minutes=self.further_dice.randrange(60)),
+            lambda db: _quietly(
+                surveys.submit,
+                db,
+                self.house,
+                invitation_id=invitation_id,
+                answers=said,
+                sending=sending,
+                now=self.now,
+            ),
+        )
+
+    def _ask_by_hand(self, db: Session) -> None:
+        """The manager asks those in good hands how they see us by now, ahead of their turn."""
+        segment = Segment(stage="good_hands")
+        rounds.send(
+            db,
+            self.house,
+            key="demo",
+            survey_key=PULSE,
+            segment=segment,
+            shown=rounds.size_of(db, segment).people,
+            is_sure=True,
+            by=f"staff:{self.staff['rui@larderly.example']}",
+            now=self.now,
         )
 
     def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int, contact_id: int | None) -> None:

@@ -309,6 +309,7 @@ WORDS: dict[Language, dict[str, tuple[str, ...]]] = {
             "Called. All well, no time for surveys. Wants to add a second site in spring.",
             "Good talk: uses it daily, would like a shorter monthly report.",
         ),
+        "met": ("Short and to the point. The allergen sheets make sense now.", "Good call, thanks."),
         "hello": ("Introduced myself, went through the plan, agreed to talk by phone on Tuesdays.",),
         "demand": (
             "Three sites, one central kitchen. Goal: waste under four per cent.",
@@ -346,6 +347,7 @@ WORDS: dict[Language, dict[str, tuple[str, ...]]] = {
             "Liguei. Tudo bem, só não tem tempo para pesquisas. Quer abrir a segunda loja.",
             "Boa conversa: usa todo dia, gostaria de um relatório mensal mais curto.",
         ),
+        "met": ("Curta e direta. Agora as fichas de alérgenos fazem sentido.", "Boa conversa, obrigado."),
         "hello": ("Me apresentei, passamos pelo plano e combinamos falar por telefone às terças.",),
         "demand": (
             "Três lojas e uma cozinha central. Meta: desperdício abaixo de quatro por cento.",

@@ -79,6 +79,8 @@ class Who(StrEnum):
     """For whom a route is."""
 
     ANYONE = "anyone"
+    NOBODY = "nobody"
+    """Anyone, and nobody looks who it is: not even a session is noticed."""
     CUSTOMER = "customer"
     STAFF = "staff"
     API = "api"
@@ -337,6 +339,8 @@ class Ask:
 
     def _see_who_asks(self, guard: Guard) -> int | None:
         """Finds out who it is. Gives the session (or token) whose last use is noted too long ago, if it is."""
+        if guard.who is Who.NOBODY:
+            return None
         if guard.who is Who.API:
             kind, _, token = self.request.headers.get("authorization", "").partition(" ")
             client = auth.find_token(self.db, token.strip()) if kind.lower() == "bearer" else None
@@ -452,7 +456,7 @@ def _json(text: str, status: int, headers: Mapping[str, str] = {}) -> Response:
 def admit(guard: Guard, ask: Ask) -> None:
     """Lets in whom the guard names. Strangers are asked to sign in; the wrong kind of person finds nothing here."""
     match guard.who:
-        case Who.ANYONE:
+        case Who.ANYONE | Who.NOBODY:
             return
         case Who.API:
             if ask.me is None:
@@ -523,6 +527,7 @@ ApiAsk = Annotated[AskOfApi, Depends(_api_ask)]
 
 _ASK_OF: dict[Who, type[Ask]] = {
     Who.ANYONE: Ask,
+    Who.NOBODY: Ask,
     Who.CUSTOMER: AskOfCustomer,
     Who.STAFF: AskOfStaff,
     Who.API: AskOfApi,
@@ -632,6 +637,11 @@ def _guarded(guard: Guard) -> APIRouter:
 def public_pages() -> APIRouter:
     """Pages for anyone. Each is named in tests/routes/test_guards.py."""
     return _guarded(Guard(Who.ANYONE))
+
+
+def nameless_pages() -> APIRouter:
+    """Pages for anyone that don't look who it is, signed in or not. Named in tests/routes/test_guards.py, too."""
+    return _guarded(Guard(Who.NOBODY))
 
 
 def customer_pages() -> APIRouter:

@@ -45,6 +45,11 @@ class Kind(StrEnum):
     SURVEY_60 = "survey_60"
     SURVEY_90 = "survey_90"
     SURVEY_REMINDER = "survey_reminder"
+    SURVEY_MEETING = "survey_meeting"
+    SURVEY_PULSE = "survey_pulse"
+    SURVEY_FURTHER = "survey_further"
+    SURVEY_FURTHER_REMINDER = "survey_further_reminder"
+    SURVEY_ANONYMOUS = "survey_anonymous"
     SURVEY_CONFIRM = "survey_confirm"
     SURVEY_TEST = "survey_test"
     QUOTE_REQUEST = "quote_request"
@@ -56,6 +61,7 @@ class Kind(StrEnum):
     STUCK = "stuck"
     STAGNATION = "stagnation"
     STAGNATION_MANAGER = "stagnation_manager"
+    MEETING_OFFER = "meeting_offer"
     MEETING_INVITATION = "meeting_invitation"
     MEETING_CANCELLED = "meeting_cancelled"
     MEETING_REMINDER = "meeting_reminder"
@@ -127,6 +133,11 @@ MANNERS: dict[Kind, Manner] = {
     Kind.SURVEY_60: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_90: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
     Kind.SURVEY_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
+    Kind.SURVEY_MEETING: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_PULSE: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_FURTHER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK),
+    Kind.SURVEY_FURTHER_REMINDER: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.BULK, also=Purpose.REMINDER),
+    Kind.SURVEY_ANONYMOUS: Manner(Purpose.SURVEY, Sender.VENDOR, Rank.BULK),
     Kind.SURVEY_CONFIRM: Manner(Purpose.SURVEY, Sender.CONSULTANT, Rank.SINGLE),
     Kind.SURVEY_TEST: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.AT_THE_SCREEN),
     Kind.QUOTE_REQUEST: Manner(Purpose.REFERRAL, Sender.CONSULTANT, Rank.SINGLE, also=Purpose.SURVEY),
@@ -138,6 +149,7 @@ MANNERS: dict[Kind, Manner] = {
     Kind.STUCK: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.SINGLE),
     Kind.STAGNATION: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
     Kind.STAGNATION_MANAGER: Manner(Purpose.SERVICE, Sender.VENDOR, Rank.BULK),
+    Kind.MEETING_OFFER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_INVITATION: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_CANCELLED: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),
     Kind.MEETING_REMINDER: Manner(Purpose.SERVICE, Sender.CONSULTANT, Rank.SINGLE),

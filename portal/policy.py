@@ -24,6 +24,7 @@ class Permission(StrEnum):
     EDIT_REASONS = "edit_reasons"
     EDIT_PIPELINES = "edit_pipelines"
     EDIT_SURVEYS = "edit_surveys"
+    SEND_SURVEYS = "send_surveys"
     MANAGE_STAFF = "manage_staff"
     MANAGE_INTEGRATIONS = "manage_integrations"
     MANAGE_PRIVACY = "manage_privacy"
@@ -50,6 +51,7 @@ _MANAGER = _CONSULTANT | {
     Permission.HANDLE_REWARDS,
     Permission.EDIT_CONTENT,
     Permission.EDIT_REASONS,
+    Permission.SEND_SURVEYS,
 }
 
 ALLOWED: dict[Role, frozenset[Permission]] = {

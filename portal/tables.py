@@ -12,6 +12,7 @@ from portal.messages import models as messages
 from portal.referrals import models as referrals
 from portal.search import models as search
 from portal.surveys import models as surveys
+from portal.surveys import round_models as rounds
 
 TABLES = (
     audit,
@@ -27,6 +28,7 @@ TABLES = (
     meetings,
     messages,
     surveys,
+    rounds,
     learning,
     referrals,
     search,

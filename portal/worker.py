@@ -28,14 +28,14 @@ from portal.journeys.models import Flag
 from portal.mail import Composer, Kind
 from portal.meetings import actions as meetings
 from portal.meetings import letters as meeting_letters
-from portal.meetings import own_calendar
+from portal.meetings import offering, own_calendar
 from portal.messages import imap, inbound
 from portal.messages import letters as message_letters
 from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import quoting, sketching, verifying
+from portal.surveys import anonymous, occasions, quoting, sketching, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -110,11 +110,13 @@ COMPOSERS: dict[Kind, Composer] = {
     **people_letters.COMPOSERS,
     **letters.COMPOSERS,
     **surveys.COMPOSERS,
+    **anonymous.COMPOSERS,
     **verifying.COMPOSERS,
     **sketching.COMPOSERS,
     **quoting.COMPOSERS,
     **referral_letters.COMPOSERS,
     **meeting_letters.COMPOSERS,
+    **offering.COMPOSERS,
     **message_letters.COMPOSERS,
     **own_calendar.COMPOSERS,
 }
@@ -128,6 +130,8 @@ HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     referrals.forget_unaccepted,
     people.forget_unanswered,
     verifying.forget_drafts,
+    anonymous.mix_tickets,
+    anonymous.forget_tickets,
     inbound.forget_old,
 )
 """What is tidied up once an hour: ended sessions and links, old calls, folded counts."""
@@ -178,6 +182,10 @@ TIMETABLE: tuple[Job, ...] = (
     _actions("journeys", due.OWN_KINDS, due.do_own),
     _actions("surveys", ("survey",), surveys.send_due),
     _actions("reminders", ("reminder",), surveys.remind_due),
+    # Looking at whom it concerns is housekeeping: what is found has its own instant.
+    Job("triggers", lambda house, now, _stopping: triggers.look(house, now), triggers.next_look, moves_the_clock=False),
+    _actions("further surveys", (occasions.ASK,), occasions.ask_due),
+    _actions("further reminders", (occasions.REMIND,), occasions.remind_due),
     rows(
         "stagnation",
         claim=due.claim_stagnant,
@@ -192,6 +200,7 @@ TIMETABLE: tuple[Job, ...] = (
         put_aside=due.put_aside,
         next_due=lambda db: due.next_due(db, kinds=(prompts.KIND,)),
     ),
+    _actions("meetings of the plan", (offering.DUE,), offering.offer_due),
     Job("late flags", _late_flags, _next_late_flag),
     Job(
         "imports",

@@ -23,11 +23,16 @@ STAFF_KINDS = {
 }
 FRIEND_KINDS = {Kind.REFERRAL_INVITATION, Kind.REFERRAL_CONFIRMATION, Kind.COLLEAGUE_INVITATION}
 SURVEY_KINDS = {Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90, Kind.SURVEY_REMINDER}
+FURTHER_KINDS = {Kind.SURVEY_MEETING, Kind.SURVEY_PULSE, Kind.SURVEY_FURTHER, Kind.SURVEY_FURTHER_REMINDER}
 CALENDAR_KINDS = {Kind.MEETING_INVITATION, Kind.MEETING_CANCELLED}
 
 _SURVEY: dict[str, Any] = {
     "started_on": date(2026, 5, 18), "closes_on": date(2026, 7, 8), "next_on": date(2026, 7, 17),
     "meeting_at": TUESDAY_10, "stage": {"number": 4, "of": 7, "name": "30-day check-in"},
+}  # fmt: skip
+_FURTHER: dict[str, Any] = {
+    "occasion": "hand:3", "survey": "About the new stock page", "intro": "", "closes_on": date(2026, 7, 8), "minutes": 1,
+    "question": "How likely are you to recommend Larderly to a friend or colleague?",
 }  # fmt: skip
 _FLAG: dict[str, Any] = {
     "person_name": "Maria Lima", "stage_name": "30-day follow-up", "path": "/staff/flags/17", "act_by_at": TUESDAY_10,
@@ -54,6 +59,14 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.SURVEY_60: _SURVEY | {"stage": {"number": 5, "of": 7, "name": "60-day check-in"}},
     Kind.SURVEY_90: _SURVEY | {"next_on": None, "stage": {"number": 6, "of": 7, "name": "90-day check-in"}},
     Kind.SURVEY_REMINDER: _SURVEY | {"days": 30, "meeting_at": None},
+    Kind.SURVEY_MEETING: _FURTHER | {
+        "occasion": "meeting:17", "survey": "After our meeting", "question": "How satisfied are you with our meeting?",
+        "scale": {"name": "csat", "low": 1, "high": 5, "low_label": "very unhappy", "high_label": "very happy"},
+    },
+    Kind.SURVEY_PULSE: _FURTHER | {"occasion": "pulse:2026-06-23", "survey": "A quick question"},
+    Kind.SURVEY_FURTHER: _FURTHER,
+    Kind.SURVEY_FURTHER_REMINDER: _FURTHER,
+    Kind.SURVEY_ANONYMOUS: _FURTHER | {"question": ""},
     Kind.SURVEY_CONFIRM: {
         "days": 30, "csat": 2, "nps": 4, "wants_help": True, "words": "The stock never adds up.\nI count it twice, every day.",
     },
@@ -76,6 +89,10 @@ CONTEXTS: dict[Kind, dict[str, Any]] = {
     Kind.STAGNATION: {"stage_name": "Contact with customer", "days": 6, "limit_days": 5, "path": "/staff/journeys/3"},
     Kind.STAGNATION_MANAGER: {
         "stage_name": "Demand analysis", "days": 2, "limit_days": 1, "path": "/staff/journeys/3", "consultant_name": "Carla Souza",
+    },
+    Kind.MEETING_OFFER: {
+        "title": "Kick-off call", "purpose": "Meet your consultant, walk through the plan and agree what good looks like.",
+        "with_name": "Carla Souza", "minutes": 45, "path": "/meet/17.abc",
     },
     Kind.MEETING_INVITATION: _MEETING,
     Kind.MEETING_CANCELLED: _MEETING | {"why": "I am ill; sorry."},
@@ -144,6 +161,7 @@ COMPOSERS = {
     Kind.SURVEY_60: _gives(answer_url="/s"),
     Kind.SURVEY_90: _gives(answer_url="/s"),
     Kind.SURVEY_REMINDER: _gives(answer_url="/s"),
+    **dict.fromkeys([*sorted(FURTHER_KINDS), Kind.SURVEY_ANONYMOUS], _gives(answer_url="/s")),
     Kind.SURVEY_CONFIRM: _gives(confirm_url="/s"),
     Kind.SURVEY_TEST: _gives(answer_url="/admin/surveys/post_meeting/try/en"),
     Kind.QUOTE_REQUEST: _gives(quote_url="/quotes"),
@@ -151,6 +169,7 @@ COMPOSERS = {
     Kind.MEETING_INVITATION: _with_calendar,
     Kind.MEETING_CANCELLED: _with_calendar,
     Kind.MEETING_MISSED: _with_free_times,
+    Kind.MEETING_OFFER: _with_free_times,
     Kind.REFERRAL_INVITATION: _gives(invitation_url="/r"),
     Kind.REFERRAL_CONFIRMATION: _gives(confirm_url="/r/confirm"),
     Kind.COLLEAGUE_INVITATION: _gives(join_url="/join"),

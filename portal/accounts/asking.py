@@ -23,18 +23,26 @@ DAYS_AHEAD = 30
 
 class Asked(StrEnum):
     """What draws on the budget. A survey here is one of the 30/60/90 contacts, which outrank the rest, and its reminder
-    belongs to it."""
+    belongs to it; all other surveys are further ones, or about a meeting that has just been."""
 
     SURVEY = "survey"
     REMINDER = "reminder"
+    FURTHER = "further"
+    MEETING = "meeting"
+    FURTHER_REMINDER = "further_reminder"
     NEWS = "news"
     OFFER = "offer"
     REFERRAL = "referral"
 
 
 OF_THE_PLAN = frozenset({Asked.SURVEY, Asked.REMINDER})
-IN_THE_PORTAL = frozenset({Asked.NEWS, Asked.OFFER})
+BEYOND_THE_PLAN = frozenset({Asked.FURTHER, Asked.MEETING, Asked.FURTHER_REMINDER})
+"""Surveys that rank below the plan's: never more than a card where they can't be a mail."""
+IN_THE_PORTAL = frozenset({Asked.NEWS, Asked.OFFER}) | BEYOND_THE_PLAN
 """What is a card where it can't be a mail; the others become a call."""
+REMINDERS = frozenset({Asked.REMINDER, Asked.FURTHER_REMINDER})
+WAITS_AT_MOST: dict[Asked, timedelta] = {Asked.MEETING: timedelta(days=4)}
+"""What loses its moment sooner than the rest: who is asked about a meeting should still have it in their ears."""
 
 
 class Became(StrEnum):
@@ -45,6 +53,8 @@ class Became(StrEnum):
     CALL = "call"
     WHATSAPP = "whatsapp"
     CARD = "card"
+    NOTHING = "nothing"
+    """Only what has no name to wait under: an anonymous survey for somebody who can't get a mail."""
 
 
 class Why(StrEnum):
@@ -64,6 +74,7 @@ class Why(StrEnum):
     NO_HOUR = "no_hour"
     LATE = "late"
     NO_SURVEY = "no_survey"
+    PLAN_FIRST = "plan_first"
 
 
 WHY_IT_WAITS: dict[str, str] = {
@@ -88,6 +99,11 @@ class Person:
     """The last time it was noted that they didn't come."""
     last_asked_at: datetime | None = None
     last_survey_at: datetime | None = None
+    """Of the plan's."""
+    last_further_at: datetime | None = None
+    """Of the other ones."""
+    plan_comes_at: datetime | None = None
+    """When the next contact of the plan asks them."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +141,17 @@ def judge(asked: Asked, person: Person, now: datetime, holidays: Container[date]
     if opens <= now:
         return Send()
     why = why or Why.OUT_OF_HOURS
-    return Wait(opens, why) if opens - now <= LONGEST_WAIT else Instead(_instead(asked, why), why)
+    is_soon = opens - now <= WAITS_AT_MOST.get(asked, LONGEST_WAIT)
+    return Wait(opens, why) if is_soon else Instead(_instead(asked, why), why)
 
 
 def _no_mail(asked: Asked, person: Person, now: datetime) -> Why | None:
     """Why it can't be a mail, however long one waits."""
-    wishes, last = person.wishes, person.last_survey_at
-    too_soon = last is not None and now - last < timedelta(days=DAYS_BETWEEN_SURVEYS)
+    wishes = person.wishes
     reasons = {
         Why.OPEN_FLAG: person.has_open_flag,
-        Why.TOO_SOON: asked is Asked.SURVEY and too_soon,
+        Why.TOO_SOON: _is_too_soon(asked, person, now),
+        Why.PLAN_FIRST: asked in (Asked.FURTHER, Asked.MEETING) and _plan_comes(person, now),
         Why.NO_ADDRESS: not person.has_address,
         Why.REFUSED: person.refused,
         # Who likes the phone best and gave us no number can only be written to.
@@ -146,15 +163,29 @@ def _no_mail(asked: Asked, person: Person, now: datetime) -> Why | None:
     return next((why for why, holds in reasons.items() if holds), None)
 
 
+def _is_too_soon(asked: Asked, person: Person, now: datetime) -> bool:
+    """Whether they had a survey within two weeks. One of the plan's minds only its own kind: it outranks the others."""
+    before: dict[Asked, tuple[datetime | None, ...]] = {Asked.SURVEY: (person.last_survey_at,)}
+    before |= dict.fromkeys((Asked.FURTHER, Asked.MEETING), (person.last_survey_at, person.last_further_at))
+    return any(at is not None and now - at < timedelta(days=DAYS_BETWEEN_SURVEYS) for at in before.get(asked, ()))
+
+
+def _plan_comes(person: Person, now: datetime) -> bool:
+    at = person.plan_comes_at
+    return at is not None and at - now < timedelta(days=DAYS_BETWEEN_SURVEYS)
+
+
 def _too_often(asked: Asked, frequency: Frequency) -> bool:
     """Surveys of the plan come at every frequency; a second mail about one only to who is asked as usual: for the others
     the call that follows silence is enough."""
     if asked is Asked.SURVEY:
         return False
-    return frequency is not Frequency.USUAL if asked is Asked.REMINDER else frequency is Frequency.NECESSARY
+    return frequency is not Frequency.USUAL if asked in REMINDERS else frequency is Frequency.NECESSARY
 
 
 def _instead(asked: Asked, why: Why) -> Became:
+    if asked in BEYOND_THE_PLAN:
+        return Became.CARD
     match why:
         case Why.PREFERS_WHATSAPP:
             return Became.WHATSAPP
@@ -191,7 +222,7 @@ def next_opening(
     first = since.astimezone(zone(wishes.timezone)).date()
     for offset in range(DAYS_AHEAD):
         day = first + timedelta(days=offset)
-        if day.weekday() not in wishes.weekdays or day in holidays or (asked is Asked.REMINDER and day.weekday() > 4):
+        if day.weekday() not in wishes.weekdays or day in holidays or (asked in REMINDERS and day.weekday() > 4):
             continue
         opens = max(since, at_local(day, wishes.hours_from, wishes.timezone))
         if is_in_hours(wishes, opens) and local_date(opens, wishes.timezone) == day:

@@ -23,6 +23,9 @@ SURVEYED = (Became.MAIL, Became.CARD)
 """What counts as having got a survey; one that became a call is a conversation."""
 
 
+_FURTHER = (Asked.FURTHER, Asked.MEETING)
+
+
 class Addressee(NamedTuple):
     """Somebody who is to be asked."""
 
@@ -137,11 +140,13 @@ def known_of(
             waiting.add(contact_id)
             continue
         person = people[contact_id]
-        is_survey = asked is Asked.SURVEY and became in SURVEYED
+        got_it = became in SURVEYED
+        is_survey, is_further = got_it and asked is Asked.SURVEY, got_it and asked in _FURTHER
         people[contact_id] = replace(
             person,
             last_asked_at=max(at, person.last_asked_at or at),
             last_survey_at=max(at, person.last_survey_at or at) if is_survey else person.last_survey_at,
+            last_further_at=max(at, person.last_further_at or at) if is_further else person.last_further_at,
         )
     of_accounts = {"accounts": sorted({one.account_id for one in some}), "since": now - timedelta(days=2)}
     for contact_id, at in rows_of(db, _MISSED, of_accounts):
@@ -163,10 +168,13 @@ class Request(NamedTuple):
     at: datetime
     about: int = 0
     """Which prompt or letter it comes from, where it belongs to no contact of the plan."""
+    occasion: str = ""
+    """What a survey beyond the plan is about."""
 
     @property
     def key(self) -> str:
-        return f"{self.asked}:{self.about or self.day}:journey:{self.journey_id}:contact:{self.contact_id}"
+        about = self.occasion or self.about or self.day
+        return f"{self.asked}:{about}:journey:{self.journey_id}:contact:{self.contact_id}"
 
     def row(self, now: datetime) -> dict[str, Any]:
         facts = self._asdict()
@@ -200,6 +208,7 @@ class RequestLine(NamedTuple):
     became: Became
     why: Why | None
     at: datetime
+    occasion: str = ""
 
 
 _LINES = (
@@ -214,6 +223,7 @@ _LINES = (
         RequestRow.became,
         RequestRow.why,
         RequestRow.at,
+        RequestRow.occasion,
     )
     .join(Contact, Contact.id == RequestRow.contact_id)
     .where(RequestRow.account_id == bindparam("account_id"))

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.asking import Asked, Became, Why
-from portal.db import Base, By, Id, choice
+from portal.db import Base, By, Id, Key, choice
 
 
 class RequestRow(Base):
@@ -29,6 +29,8 @@ class RequestRow(Base):
     journey_id: Mapped[int | None]
     day: Mapped[int] = mapped_column(Integer, default=0)
     """The follow-up contact that it belongs to; 0: none."""
+    occasion: Mapped[Key] = mapped_column(default="", server_default=text("''"))
+    """What it was about where it belongs to no contact of the plan: `meeting:17`."""
     became: Mapped[Became] = mapped_column(choice(Became, "became"))
     why: Mapped[Why | None] = mapped_column(choice(Why, "why"))
     at: Mapped[datetime]

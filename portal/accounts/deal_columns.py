@@ -34,6 +34,7 @@ class Field(StrEnum):
     CONSULTANT = "consultant"
     SOURCE = "source"
     OBSERVATION = "observation"
+    PUBLIC_PLAN = "public_plan"
 
 
 class Confidence(StrEnum):
@@ -65,6 +66,10 @@ _NAMES: dict[Field, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "salesperson", "assigned to", "customer success manager", "csm", "opportunity owner", "seller"),
         ("responsavel", "proprietario", "vendedor", "consultor", "consultora", "dono", "gerente de contas", "atendente",
          "dono do negocio", "responsavel pelo negocio"),
+    ),
+    Field.PUBLIC_PLAN: (
+        ("public plan", "public plan link", "plan link", "link to the plan", "shared plan"),
+        ("plano publico", "link do plano", "link do plano publico", "plano mostrado", "plano compartilhado"),
     ),
     Field.CURRENCY: (("currency", "deal currency", "currency code", "amount currency"), ("moeda",)),
     Field.RENEWS_ON: (

@@ -119,6 +119,8 @@ class GoodDeal:
     source: str
     observation: str
     cautions: tuple[Finding, ...]
+    public_plan: str = ""
+    """The link of the plan that they were shown before the sale; empty where there was none."""
 
     @property
     def fingerprint(self) -> str:
@@ -126,7 +128,10 @@ class GoodDeal:
         content = replace(
             self, line=0, cautions=(), contacts=tuple(replace(contact, line=0) for contact in self.contacts)
         )
-        return hashlib.sha256(repr(content).encode()).hexdigest()
+        said = repr(content)
+        if not self.public_plan:
+            said = said.removesuffix(", public_plan='')") + ")"  # as it was before there was such a column
+        return hashlib.sha256(said.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -472,6 +477,7 @@ def _read_row(cells: _Cells, facts: _Facts) -> GoodDeal | BadDeal:
         source=cells.detail(Field.SOURCE),
         observation=_observation(cells),
         cautions=(),
+        public_plan=cells.detail(Field.PUBLIC_PLAN),
     )
     if cells.problems:
         return BadDeal(row.line, tuple(cells.problems), row.cells)

@@ -18,7 +18,7 @@ from portal import audit
 from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened
-from portal.clock import business_days_after, local_date
+from portal.clock import business_days_after, day_instant, local_date
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
@@ -118,7 +118,10 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     conduct.tally(db, stage_id=pipeline.stages[position].id, owner_id=owner_id, journeys=1)
     change = conduct.load(db, [journey_id])[journey_id]
     if started is not None:
-        change.take(rules.start_use(pipeline, change.after, started, by=by, holidays=house.holidays))
+        journey, effects = rules.start_use(pipeline, change.after, started, by=by, holidays=house.holidays)
+        # Who is on the road already is not asked to start (domain.md: no mail for the past).
+        never = rules.meeting_offers(journey, house.holidays)
+        change.take((journey, [effect for effect in effects if effect not in never]))
     change.take(rules.take_in(pipeline, change.after, now, house.holidays))
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now)
@@ -530,8 +533,11 @@ def hear_meeting(
     conduct.advance(db, house, ids=[journey_id], now=now)
 
 
-def hear_meeting_held(db: Session, house: House, *, journey_id: int, kind: str, by: str, now: datetime) -> None:
-    """A meeting took place: first contact, and the touchpoint of that name (kickoff, day14) is done."""
+def hear_meeting_held(
+    db: Session, house: House, *, journey_id: int, meeting_id: int, contact_id: int, kind: str, by: str, now: datetime
+) -> None:
+    """A meeting took place: first contact, and the touchpoint of that name (kickoff, day14) is done. Whoever was there may
+    be asked how it was: the surveys room decides that, on the next business day."""
     conduct.lock(db, journey_id)
     _got_in_touch(db, journey_id, contact_id=None, how="meeting", now=now)
     cases.drop_reminders(db, journey_id, why="meeting", now=now)
@@ -541,7 +547,24 @@ def hear_meeting_held(db: Session, house: House, *, journey_id: int, kind: str, 
             .where(table.journey_id == journey_id, table.key == kind, table.done_at.is_(None))
             .values(done_at=now, **({"done_by": by} if table is Milestone else {}))
         )
+    _leave_question_about_meeting(db, house, journey_id, meeting_id, contact_id, now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
+
+
+def _leave_question_about_meeting(
+    db: Session, house: House, journey_id: int, meeting_id: int, contact_id: int, *, now: datetime
+) -> None:
+    zone = db.scalar(select(Contact.timezone).where(Contact.id == contact_id)) or house.settings.default_timezone
+    row = {
+        "journey_id": journey_id,
+        "kind": "ask",
+        "key": f"ask:meeting:{meeting_id}:contact:{contact_id}",
+        "what": f"meeting:{meeting_id}",
+        "day": 0,
+        "due_at": day_instant(local_date(now, zone), 1, zone, house.holidays),
+        "created_at": now,
+    }
+    db.connection().execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
 
 
 def log_conversation(

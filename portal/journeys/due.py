@@ -24,7 +24,7 @@ from portal.journeys.rules import ActivityKind
 _OPEN = (DueAction.__table__.c.done_at.is_(None),)
 
 OWN_KINDS = ("wake", "unless_contact", "call_no_answer")
-"""What this room does by itself; `survey`, `reminder` and `referral_prompt` are for the rooms above."""
+"""What this room does by itself; `survey`, `reminder`, `ask`, `ask_reminder` and `referral_prompt` are for the rooms above."""
 
 
 class Waiting(NamedTuple):

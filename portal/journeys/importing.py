@@ -6,6 +6,7 @@ whole lines behind."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from portal.clock import local_date
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
-from portal.journeys import import_queries, intake
+from portal.journeys import import_queries, intake, public_plans
 from portal.journeys.import_models import Became, DealImport, DealNumber, ImportLine
 from portal.journeys.import_plans import (
     DEAL_NUMBER_TAKEN,
@@ -47,6 +48,7 @@ from portal.journeys.import_plans import (
     told,
     under_way,
 )
+from portal.journeys.models import PublicPlan
 from portal.mail import Kind, Letter
 
 CHUNK = 100
@@ -59,6 +61,9 @@ SOON = 500
 DRAFTS_KEPT = timedelta(days=7)
 LINES_KEPT = timedelta(days=90)
 
+NO_SUCH_PLAN = N_(
+    "The link in “public plan” leads to no plan. Copy it again from the list of public plans, or leave it empty."
+)
 KEPT_OUT = N_("Something on our side kept this line out. We made a note of it; please upload it again later.")
 OF_REFUSED = N_("The customer in line %(line)s was not taken in. Mend that line first, and upload both.")
 
@@ -445,12 +450,25 @@ class _Carrying:
             wanted = new_customer(deal, staff=self.staff, locale=settings.default_language, under_way=start)
         else:
             wanted = changed_customer(deal, known, staff=self.staff, locale=settings.default_language)
-        if known is not None and not says_something_new(wanted, known):
+        plan_id, is_theirs = self._public_plan(deal, known)
+        wanted = replace(wanted, public_plan_id=plan_id)
+        if known is not None and is_theirs and not says_something_new(wanted, known):
             self._remember(deal, known.account.id)
             return Became.UNCHANGED, known.account.id
         result = intake.take_in(self.db, self.house, deal=wanted, by=self.which.confirmed_by, now=self.now)
         self._remember(deal, result.account_id)
         return Became(result.taken.value), result.account_id
+
+    def _public_plan(self, deal: GoodDeal, known: Known | None) -> tuple[int | None, bool]:
+        """The plan that they were shown before the sale, and whether it is theirs already. Errors: Refused for a link that
+        leads to none."""
+        if not deal.public_plan:
+            return None, True
+        plan_id = public_plans.id_of_link(self.db, self.house, deal.public_plan)
+        if plan_id is None:
+            raise Refused(NO_SUCH_PLAN)
+        whose = self.db.scalar(select(PublicPlan.account_id).where(PublicPlan.id == plan_id))
+        return plan_id, known is not None and whose == known.account.id
 
     def _remember(self, deal: GoodDeal, account_id: int) -> None:
         """By what this customer is known from now on. A number that is somebody's already stays theirs."""

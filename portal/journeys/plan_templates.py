@@ -261,11 +261,20 @@ def remove_template(db: Session, *, template_id: int, by: str, now: datetime) ->
     db.flush()
 
 
-def save_entry(db: Session, *, template_id: int, entry_id: int | None, entry: Entry, by: str, now: datetime) -> int:
+def save_entry(
+    db: Session,
+    *,
+    template_id: int,
+    entry_id: int | None,
+    entry: Entry,
+    by: str,
+    now: datetime,
+    locale: str = "en",
+) -> int:
     """Puts an entry onto a template, or changes it; gives its number.
 
-    A new one is named by its number; the key of a known one stays. Errors: Circle, Dateless, NotFound, Refused if there are
-    too many.
+    A new one is named by its number; the key of a known one stays. Errors: Circle and Dateless (in the
+    titles of that language), NotFound, Refused if there are too many.
     """
     template = _locked(db, template_id)
     lines = entries_of(db, template_id)
@@ -279,7 +288,7 @@ def save_entry(db: Session, *, template_id: int, entry_id: int | None, entry: En
             raise NotFound
         key, position = before.key, -1
     entry = Entry(**{**entry.__dict__, "key": key})
-    _check([line.entry for line in lines if line.id != entry_id] + [entry], entry)
+    _check([line.entry for line in lines if line.id != entry_id] + [entry], entry, locale)
     if entry_id is None:
         row = PlanEntry(template_id=template_id, position=position, **_columns(entry))
         db.add(row)
@@ -295,10 +304,10 @@ def save_entry(db: Session, *, template_id: int, entry_id: int | None, entry: En
     return entry_id
 
 
-def _check(entries: Sequence[Entry], changed: Entry) -> None:
-    """Errors: Circle, Dateless."""
+def _check(entries: Sequence[Entry], changed: Entry, locale: str) -> None:
+    """Errors: Circle, Dateless, in the titles of that language."""
     same = of_kind(entries, changed.kind)
-    titles = {entry.key: entry.title[0] for entry in same}
+    titles = {entry.key: entry.title[locale == "pt-BR"] for entry in same}
     for roads in ({e.key: e.needs for e in same}, {e.key: (e.after_key,) for e in same if e.after_key}):
         if found := circle(roads):
             raise Circle([titles[key] for key in found])

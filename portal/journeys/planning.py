@@ -99,9 +99,17 @@ def write_milestone(
 
 
 def change_milestone(
-    db: Session, house: House, *, milestone_id: int, journey_id: int, words: MilestoneWords, by: str, now: datetime
+    db: Session,
+    house: House,
+    *,
+    milestone_id: int,
+    journey_id: int,
+    words: MilestoneWords,
+    by: str,
+    now: datetime,
+    locale: str = "en",
 ) -> None:
-    """Rewrites an open milestone. Errors: NotFound, Circle, Refused for a done one."""
+    """Rewrites an open milestone. Errors: NotFound, Circle (in the titles of that language), Refused for a done one."""
     milestone = _open_milestone(db, journey_id, milestone_id)
     needs = dict(
         (row.key, row.needs.split())
@@ -112,11 +120,11 @@ def change_milestone(
     needs[milestone.key] = list(words.needs)
     if found := circle(needs):
         rows = db.execute(
-            select(Milestone.key, Milestone.title_en).where(
+            select(Milestone.key, Milestone.title_en, Milestone.title_pt).where(
                 Milestone.journey_id == journey_id, Milestone.key.in_(found)
             )
         )
-        titles = {row.key: row.title_en for row in rows}
+        titles = {row.key: row.title_pt if locale == "pt-BR" else row.title_en for row in rows}
         raise Circle([titles[key] for key in found])
     columns = _milestone_columns(words)
     if not _is_new_date(milestone, columns):

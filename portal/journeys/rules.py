@@ -666,7 +666,22 @@ def start_use(
         for f in journey.follow_ups
     )
     journey = replace(journey, use_started_on=on, follow_ups=follow_ups)
-    return journey, effects + _wakes(pipeline, journey, holidays)
+    return journey, effects + _wakes(pipeline, journey, holidays) + meeting_offers(journey, holidays)
+
+
+MEETING_OFFERS = (("kickoff", 0), ("day14", 14))
+"""The meetings that a plan offers by itself, and on which day of use (domain.md, stage 3)."""
+
+
+def meeting_offers(journey: Journey, holidays: Container[date] = NO_HOLIDAYS) -> list[Effect]:
+    """When the kick-off and the two-week check-in are offered: in the morning of their day."""
+    started = journey.use_started_on
+    if started is None:
+        return []
+    return [
+        Due(f"meeting_offer:{what}", f"meeting_offer:{what}", day_instant(started, day, journey.zone, holidays))
+        for what, day in MEETING_OFFERS
+    ]
 
 
 def _wakes(pipeline: Pipeline, journey: Journey, holidays: Container[date]) -> list[Effect]:

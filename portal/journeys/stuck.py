@@ -44,7 +44,10 @@ def note(db: Session, house: House, milestone: Milestone, *, contact_id: int, wo
         return False
     auth.spend(db, A_DAY, f"contact:{contact_id}", now=now)
     journey = db.get_one(JourneyRow, milestone.journey_id, populate_existing=True)
-    title = f"{milestone.title_en}: {words}"
+    owner = db.get(Staff, journey.owner_id) if journey.owner_id else None
+    language = owner.language if owner is not None else house.settings.default_language
+    step = milestone.title_pt if language == Language.PT_BR else milestone.title_en
+    title = f"{step}: {words}"
     db.add(
         Activity(
             journey_id=journey.id,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import String, case, cast, func, select
+from sqlalchemy import String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
@@ -140,6 +140,30 @@ def uploads(db: Session, *, most: int = 24) -> list[Kept]:
         .limit(most)
     )
     return [Kept(*row) for row in db.execute(wanted)]
+
+
+def uploaded(db: Session, medium_id: int) -> Kept:
+    """One of them. Errors: NotFound, also for what nobody of us uploaded to be shown."""
+    columns = [getattr(Medium, name) for name in Kept._fields]
+    theirs = (Medium.reach == Reach.BY_ADDRESS, Medium.created_by.startswith("staff:"))
+    row = db.execute(select(*columns).where(Medium.id == medium_id, *theirs)).first()
+    if row is None:
+        raise NotFound
+    return Kept(*row)
+
+
+def shown_in(db: Session, address: str) -> tuple[str, ...]:
+    """The titles of what shows that picture or file, as it stands or in any version that could be brought back."""
+    stands = select(TutorialText.tutorial_id).where(TutorialText.body.contains(address, autoescape=True))
+    kept = select(TutorialVersion.tutorial_id).where(
+        cast(TutorialVersion.content, String).contains(address, autoescape=True)
+    )
+    titles = (
+        select(TutorialText.title)
+        .where(or_(TutorialText.tutorial_id.in_(stands), TutorialText.tutorial_id.in_(kept)))
+        .order_by(TutorialText.tutorial_id, TutorialText.language)
+    )
+    return tuple(dict.fromkeys(db.scalars(titles)))
 
 
 def unknown_media(db: Session, addresses: Collection[str]) -> set[str]:

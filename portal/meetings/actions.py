@@ -459,7 +459,16 @@ def mark_held(db: Session, house: House, *, meeting_id: int, by: str, now: datet
     letters.take_back_follow_up(db, meeting, now=now)
     _note(db, meeting, Happened.MEETING_HELD, by=by, now=now)
     _settle(db, house, meeting, (ActivityKind.CONFIRM_MEETING, ActivityKind.CALL_AFTER_NO_SHOW), by=by, now=now)
-    journeys.hear_meeting_held(db, house, journey_id=meeting.journey_id, kind=meeting.kind, by=by, now=now)
+    journeys.hear_meeting_held(
+        db,
+        house,
+        journey_id=meeting.journey_id,
+        meeting_id=meeting.id,
+        contact_id=meeting.contact_id,
+        kind=meeting.kind,
+        by=by,
+        now=now,
+    )
 
 
 def mark_missed(db: Session, house: House, *, meeting_id: int, by: str, now: datetime) -> None:

@@ -13,7 +13,7 @@ from portal.db import rows_of
 from portal.errors import NotFound
 from portal.house import public_holidays
 from portal.meetings.models import (
-    BusyTime,
+    BusySpans,
     HolidayPlace,
     HourException,
     KindSetting,
@@ -32,6 +32,7 @@ from portal.meetings.rules import (
     Way,
     free_slots,
     ticks,
+    unpacked_spans,
 )
 
 DAY_MINUTES = 24 * 60
@@ -76,32 +77,36 @@ def hours_of(span: Span) -> Hours:
     return Hours(time(*divmod(span.opens_minute, 60)), time(*divmod(span.closes_minute % DAY_MINUTES, 60)))
 
 
+_HOURS = (
+    select(
+        Staff.timezone,
+        OwnWeek.set_at,
+        WeeklyHours.weekday,
+        WeeklyHours.opens_minute,
+        WeeklyHours.closes_minute,
+        HolidayPlace.place,
+    )
+    .outerjoin(OwnWeek, OwnWeek.staff_id == Staff.id)
+    .outerjoin(HolidayPlace, HolidayPlace.staff_id == Staff.id)
+    .outerjoin(WeeklyHours, WeeklyHours.staff_id == Staff.id)
+    .where(Staff.id == bindparam("staff_id"))
+    .order_by(WeeklyHours.weekday, WeeklyHours.opens_minute)
+)
+_EXCEPTIONS = (
+    select(HourException.day, HourException.opens_minute, HourException.closes_minute)
+    .where(HourException.staff_id == bindparam("staff_id"), HourException.day >= bindparam("since"))
+    .order_by(HourException.day, HourException.opens_minute)
+)
+
+
 def availability(db: Session, staff_id: int, *, since: date) -> Availability:
     """When a consultant takes meetings, with their exceptions from that date on. Two statements. Errors: NotFound."""
-    rows = db.execute(
-        select(
-            Staff.timezone,
-            OwnWeek.set_at,
-            WeeklyHours.weekday,
-            WeeklyHours.opens_minute,
-            WeeklyHours.closes_minute,
-            HolidayPlace.place,
-        )
-        .outerjoin(OwnWeek, OwnWeek.staff_id == Staff.id)
-        .outerjoin(HolidayPlace, HolidayPlace.staff_id == Staff.id)
-        .outerjoin(WeeklyHours, WeeklyHours.staff_id == Staff.id)
-        .where(Staff.id == staff_id)
-        .order_by(WeeklyHours.weekday, WeeklyHours.opens_minute)
-    ).all()
+    rows = rows_of(db, _HOURS, {"staff_id": staff_id})
     if not rows:
         raise NotFound
     own = [(row.weekday, Span(row.opens_minute, row.closes_minute)) for row in rows if row.weekday is not None]
     exceptions: dict[date, list[Span]] = {}
-    for day, opens, closes in db.execute(
-        select(HourException.day, HourException.opens_minute, HourException.closes_minute)
-        .where(HourException.staff_id == staff_id, HourException.day >= since)
-        .order_by(HourException.day, HourException.opens_minute)
-    ):
+    for day, opens, closes in rows_of(db, _EXCEPTIONS, {"staff_id": staff_id, "since": since}):
         exceptions.setdefault(day, []).extend([Span(opens, closes)] if opens is not None and closes is not None else [])
     return Availability(
         zone_name=rows[0].timezone,
@@ -125,11 +130,7 @@ _BOOKED = select(Meeting.starts_at, Meeting.held_until, Meeting.before_minutes, 
     Meeting.starts_at < bindparam("until"),
     Meeting.cancelled_at.is_(None),
 )
-_BUSY = select(BusyTime.first_tick, BusyTime.end_tick).where(
-    BusyTime.staff_id == bindparam("staff_id"),
-    BusyTime.end_tick > bindparam("since"),
-    BusyTime.first_tick < bindparam("until"),
-)
+_BUSY = select(BusySpans.packed).where(BusySpans.staff_id == bindparam("staff_id"))
 
 
 def taken(
@@ -142,7 +143,7 @@ def taken(
     """
     meetings = rows_of(db, _BOOKED, {"staff_id": staff_id, "since": since - _A_DAY, "until": until + _A_DAY})
     window = ticks(since, until)
-    busy = rows_of(db, _BUSY, {"staff_id": staff_id, "since": window.start, "until": window.stop})
+    busy = [span for (packed,) in rows_of(db, _BUSY, {"staff_id": staff_id}) for span in unpacked_spans(packed, window)]
     held = [
         ticks(row.starts_at - timedelta(minutes=row.before_minutes), row.held_until)
         for row in meetings
@@ -150,7 +151,7 @@ def taken(
     ]
     # Our meetings are left out of a feed by their UID; a calendar that gives them another one still knows the hours.
     moved = [ticks(row.starts_at, row.ends_at) for row in meetings if row.id == without_meeting]
-    return held + [span for first, end in busy if (span := range(first, end)) not in moved]
+    return held + [span for span in busy if span not in moved]
 
 
 def slots(

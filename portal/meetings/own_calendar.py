@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from portal import audit, mail, outbound, vault
@@ -23,8 +23,8 @@ from portal.links import new_nonce
 from portal.mail import Kind, Letter, LetterRow, Withheld
 from portal.meetings import foreign
 from portal.meetings.foreign import Found, Taken, Unreadable
-from portal.meetings.models import BusyCalendar, BusyTime, Meeting
-from portal.meetings.rules import ticks
+from portal.meetings.models import BusyCalendar, BusySpans, Meeting
+from portal.meetings.rules import packed_spans, ticks
 from portal.outbound import NotFetched
 
 PURPOSE = "own calendar"
@@ -68,7 +68,7 @@ def set_address(db: Session, house: House, *, staff_id: int, address: str, now: 
     }
     write = insert_for(db, BusyCalendar).values(staff_id=staff_id, **values)
     db.execute(write.on_conflict_do_update(index_elements=["staff_id"], set_=values))
-    db.execute(delete(BusyTime).where(BusyTime.staff_id == staff_id))
+    db.execute(delete(BusySpans).where(BusySpans.staff_id == staff_id))
     _note(db, staff_id, {"own_calendar": values["host"]}, now=now)
 
 
@@ -91,7 +91,7 @@ _NOTHING_KNOWN: dict[str, Any] = {
 def forget_address(db: Session, *, staff_id: int, now: datetime) -> None:
     """Forgets the address and all that it said."""
     db.execute(delete(BusyCalendar).where(BusyCalendar.staff_id == staff_id))
-    db.execute(delete(BusyTime).where(BusyTime.staff_id == staff_id))
+    db.execute(delete(BusySpans).where(BusySpans.staff_id == staff_id))
     _note(db, staff_id, {"own_calendar": ""}, now=now)
 
 
@@ -222,12 +222,10 @@ def _header(value: str, most: int) -> str:
 def _keep(db: Session, row: BusyCalendar, reading: _Reading, now: datetime) -> None:
     if reading.found is not None:
         taken = _without_our_own(db, row.staff_id, reading.found.taken)
-        db.execute(delete(BusyTime).where(BusyTime.staff_id == row.staff_id))
         spans = [ticks(each.busy.starts_at, each.busy.ends_at) for each in taken]
-        if spans:
-            distinct = sorted({(span.start, span.stop) for span in spans})
-            rows = [{"staff_id": row.staff_id, "first_tick": first, "end_tick": end} for first, end in distinct]
-            db.execute(insert(BusyTime), rows)
+        packed = {"packed": packed_spans(spans)}
+        write = insert_for(db, BusySpans).values(staff_id=row.staff_id, **packed)
+        db.execute(write.on_conflict_do_update(index_elements=["staff_id"], set_=packed))
         row.busy_count, row.left_out, row.worked_out_at = len(spans), reading.found.left_out, now
     row.etag, row.last_modified = reading.etag, reading.last_modified
     row.read_at, row.try_at = now, now + READ_EVERY

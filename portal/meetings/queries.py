@@ -160,16 +160,14 @@ _LINES = (
 )
 _PLANNED = and_(Meeting.cancelled_at.is_(None), Meeting.held_at.is_(None), Meeting.missed_at.is_(None))
 # Colleagues see the meetings of their company; a doubt meeting is between the person who has the doubt and us.
-_SEEN_BY = and_(
+SEEN_BY = and_(
     Meeting.account_id == bindparam("account_id"),
     or_(Meeting.contact_id == bindparam("contact_id"), Meeting.kind != MeetingKind.DOUBT),
 )
 _NEXT = (
-    _LINES.where(_SEEN_BY, _PLANNED, Meeting.ends_at > bindparam("now"))
-    .order_by(Meeting.starts_at, Meeting.id)
-    .limit(1)
+    _LINES.where(SEEN_BY, _PLANNED, Meeting.ends_at > bindparam("now")).order_by(Meeting.starts_at, Meeting.id).limit(1)
 )
-_CHECK_INS = _LINES.where(_SEEN_BY).order_by(Meeting.starts_at.desc(), Meeting.id.desc()).limit(60)
+_CHECK_INS = _LINES.where(SEEN_BY).order_by(Meeting.starts_at.desc(), Meeting.id.desc()).limit(60)
 
 
 def _line(row: Any) -> MeetingLine:

@@ -4,6 +4,7 @@ Everything inside is counted in ticks, quarters of an hour since 1970-01-01T00:0
 keeps unique per consultant, so that what is offered and what can be sold never disagree.
 """
 
+import struct
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -200,6 +201,20 @@ def ticks(starts_at: datetime, ends_at: datetime) -> range:
     return range((starts_at - EPOCH) // TICK, -((EPOCH - ends_at) // TICK))
 
 
+def packed_spans(spans: Iterable[range]) -> bytes:
+    """Stretches of ticks as they are stored: each once, the earliest first, first and end as four bytes each."""
+    bounds = [bound for first, end in sorted({(span.start, span.stop) for span in spans}) for bound in (first, end)]
+    return struct.pack(f"<{len(bounds)}I", *bounds)
+
+
+def unpacked_spans(packed: bytes, window: range) -> list[range]:
+    """Those of the stored stretches that touch the window."""
+    bounds = struct.unpack(f"<{len(packed) // 4}I", packed)
+    since, until = window.start, window.stop
+    both = zip(bounds[::2], bounds[1::2], strict=True)
+    return [range(first, end) for first, end in both if end > since and first < until]
+
+
 def slot_at(starts_at: datetime, terms: KindTerms) -> Slot:
     """The slot of such a meeting at that instant, free or not; ValueError if it is not on a quarter of an hour."""
     if (starts_at - EPOCH) % TICK:
@@ -321,6 +336,10 @@ def next_few(slots: Iterable[Slot], zone_name: str, *, most: int) -> list[Slot]:
     return few[:most]
 
 
+OFFERED_ON_DAYS: Mapping[MeetingKind, tuple[int, int]] = {MeetingKind.KICKOFF: (0, 14), MeetingKind.DAY14: (7, 24)}
+"""The first and the last day of use on which a meeting of the plan is offered by itself."""
+
+
 def kinds_to_offer(known: Container[MeetingKind], day_of_use: int | None) -> tuple[MeetingKind, ...]:
     """Which meetings a customer can book by themselves, the one that fits best first.
 
@@ -396,11 +415,16 @@ def _whole_ticks(hours: Interval) -> range:
 def _merged(ranges: Iterable[range]) -> list[range]:
     """The same ticks as separate ranges in order; ranges that touch become one (hours until and from midnight)."""
     merged: list[range] = []
-    for each in sorted((each for each in ranges if each), key=lambda each: each.start):
-        if merged and each.start <= merged[-1].stop:
-            merged[-1] = range(merged[-1].start, max(merged[-1].stop, each.stop))
-        else:
-            merged.append(each)
+    since = until = 0
+    for start, stop in sorted((each.start, each.stop) for each in ranges if each):
+        if start > until:
+            if until > since:
+                merged.append(range(since, until))
+            since, until = start, stop
+        elif stop > until:
+            until = stop
+    if until > since:
+        merged.append(range(since, until))
     return merged
 
 

@@ -20,6 +20,7 @@ from portal.search.rules import (
     can_be_misspelt,
     closeness,
     excerpt,
+    first_place,
     fold_in_place,
     marked,
     matches,
@@ -272,7 +273,7 @@ class _Search:
                 each.language,
                 each.path,
                 marked(each.title, pattern),
-                marked(excerpt(each.text, each.folded, pattern), pattern),
+                marked(excerpt(each.text, first_place(terms, each.folded)), pattern),
             )
             for each in full
         )

@@ -267,7 +267,9 @@ def nearest(typed: str, known: Iterable[str]) -> tuple[str, ...]:
         most = min(allowance(typed), allowance(word))
         if word == typed or len(word) < len(typed) - most or len(word) > len(typed) + 12:
             continue
-        row = last_row(typed, word)
+        # What both begin with needs no comparing: most of what is near a word begins like it.
+        same = _shared_beginning(typed, word)
+        row = last_row(typed[same:], word[same:])
         slips, begun = row[-1], min(row)
         if slips <= most:
             found.append((slips * 2, word[0] != typed[0], abs(len(word) - len(typed)), word))
@@ -277,6 +279,10 @@ def nearest(typed: str, known: Iterable[str]) -> tuple[str, ...]:
     # Two slips away is no guess at all where one slip leads to a word.
     best = [each for each in found if each[0] <= found[0][0] + 1]
     return tuple(word for *_, word in best[:MOST_SPELLINGS])
+
+
+def _shared_beginning(one: str, other: str) -> int:
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 # Ranking
@@ -341,13 +347,29 @@ LOOKED_THROUGH = 20_000
 """How far into a text an excerpt is looked for: a page of results must not read books."""
 
 
-def excerpt(text: str, folded: str, pattern: re.Pattern[str]) -> str:
-    """The stretch of the text around the first place that was looked for; its beginning where there is none. `folded` is
-    the text, folded in place."""
-    found = pattern.search(folded, 0, LOOKED_THROUGH)
-    start = max(found.start() - EXCERPT // 3, 0) if found else 0
+def first_place(terms: Sequence[Term], folded: str) -> int:
+    """Where the first of the words begins in text that was folded in place; -1 where none does. Looking for each of them is
+    some ten times quicker than asking a pattern at every letter."""
+    begin = (_next_word(folded, each, is_whole=False) for term in terms for each in term.beginnings)
+    whole = (_next_word(folded, each, is_whole=True) for term in terms for each in term.whole)
+    return min((place for place in (*begin, *whole) if place >= 0), default=-1)
+
+
+def _next_word(folded: str, looked_for: str, *, is_whole: bool) -> int:
+    at = folded.find(looked_for, 0, LOOKED_THROUGH)
+    while at >= 0:
+        end = at + len(looked_for)
+        if not folded[at - 1 : at].isalnum() and not (is_whole and folded[end : end + 1].isalnum()):
+            return at
+        at = folded.find(looked_for, at + 1, LOOKED_THROUGH)
+    return -1
+
+
+def excerpt(text: str, at: int) -> str:
+    """The stretch of the text around a place in it (`first_place`); its beginning where there is none."""
+    start = max(at - EXCERPT // 3, 0)
     if start:
-        start = text.find(" ", start, found.start() if found else None) + 1 or start
+        start = text.find(" ", start, at) + 1 or start
     end = start + EXCERPT
     if end < len(text):
         end = max(text.rfind(" ", start + EXCERPT // 2, end), start + EXCERPT // 2)

@@ -30,7 +30,8 @@ from portal.journeys.due import Waiting
 from portal.journeys.models import JourneyRow
 from portal.journeys.rules import Outcome, Status, call_instead, unremindable, unsendable
 from portal.mail import Composer, Kind, Letter, LetterRow, Purpose, Withheld
-from portal.surveys import rules
+from portal.surveys import further_letters, moments, rules
+from portal.surveys.further_letters import CSAT_SCALE
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.paths import sealed_path
 from portal.surveys.rules import (
@@ -220,6 +221,7 @@ def _invite(db: Session, batch: _Batch, settled: Sequence[_Plan], *, now: dateti
                     "journey_id": plan.row.journey_id,
                     "contact_id": person.id,
                     "day": plan.row.day,
+                    "occasion": moments.of_contact(plan.row.day),
                     "nonce": links.new_nonce(),
                     "planned_at": plan.row.due_at,
                     "sent_at": None if why else now,
@@ -285,17 +287,8 @@ def _context(
     if score is not None:
         shown["question"] = score.asked(language, vendor)
     if score is not None and score.kind is QuestionKind.CSAT:
-        shown["scale"] = _CSAT_SCALE
+        shown["scale"] = CSAT_SCALE
     return shown
-
-
-_CSAT_SCALE = {
-    "name": "csat",
-    "low": 1,
-    "high": 5,
-    "low_label": N_("very unhappy"),
-    "high_label": N_("very happy"),
-}
 
 
 # Reminding
@@ -435,7 +428,7 @@ def compose_survey(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
         select(Invitation).where(
             Invitation.journey_id == row.journey_id,
             Invitation.contact_id == row.contact_id,
-            Invitation.day == row.context.get("days"),
+            Invitation.occasion == _occasion(row),
         )
     )
     if invitation is None or invitation.sent_at is None:
@@ -449,7 +442,15 @@ def compose_survey(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
     return {"answer_url": house.url(sealed_path(house, invitation.id, invitation.nonce))}
 
 
-COMPOSERS: dict[Kind, Composer] = dict.fromkeys((*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER), compose_survey)
+def _occasion(row: LetterRow) -> str:
+    return str(row.context.get("occasion") or moments.of_contact(int(row.context["days"])))
+
+
+FURTHER_MAILS = (Kind.SURVEY_MEETING, Kind.SURVEY_PULSE, Kind.SURVEY_FURTHER, Kind.SURVEY_FURTHER_REMINDER)
+"""Of the surveys beyond the plan."""
+COMPOSERS: dict[Kind, Composer] = dict.fromkeys(
+    (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, *FURTHER_MAILS), compose_survey
+)
 
 
 # Answering
@@ -579,7 +580,7 @@ class _Held(NamedTuple):
     account_id: int
     journey_id: int
     contact_id: int
-    day: int
+    day: int | None
     planned_at: datetime
     sent_at: datetime | None
     suppressed_at: datetime | None
@@ -620,7 +621,7 @@ class _Held(NamedTuple):
 
 _OF_IT = AnswerRow.invitation_id == Invitation.id
 _FIRST_AT = select(func.min(AnswerRow.submitted_at)).where(_OF_IT, AnswerRow.quarantined_at.is_(None))
-_SURVEY_MAILS = (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, Kind.SURVEY_CONFIRM)
+_SURVEY_MAILS = (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, *FURTHER_MAILS, Kind.SURVEY_CONFIRM)
 _DELIVERED_AT = select(func.max(LetterRow.sent_at)).where(
     LetterRow.contact_id == Invitation.contact_id,
     LetterRow.journey_id == Invitation.journey_id,
@@ -911,26 +912,42 @@ def send_again(db: Session, house: House, *, invitation_id: int, now: datetime) 
     if invitation.expires_at is None or invitation.expires_at <= now or not person.email or person.disabled_at:
         return
     form = survey_form(db.get_one(Survey, invitation.survey_id))
-    change = conduct.load(db, [invitation.journey_id])[invitation.journey_id]
+    kind, context = _letter_again(db, house, form, invitation, person)
     mail.queue(
         db,
         Letter(
             key=f"survey_again:{invitation_id}:{now.date().isoformat()}",
-            kind=MAIL_OF_DAY[invitation.day],
+            kind=kind,
             to_email=person.email,
             language=person.language,
             account_id=invitation.account_id,
             journey_id=invitation.journey_id,
             contact_id=person.id,
-            context=_context(
-                form,
-                change,
-                invitation.day,
-                language=person.language,
-                zone=person.timezone,
-                vendor=house.settings.vendor_name,
-                sent_at=invitation.sent_at,
-            ),
+            context=context,
         ),
         now=now,
     )
+
+
+def _letter_again(
+    db: Session, house: House, form: SurveyForm, invitation: Invitation, person: Contact
+) -> tuple[Kind, dict[str, Any]]:
+    """The survey's own mail, of the plan or beyond it."""
+    assert invitation.sent_at is not None  # noqa: S101 - for the types
+    vendor = house.settings.vendor_name
+    if invitation.day is None:
+        closes_on = rules.closes_on(invitation.sent_at, person.timezone, days=form.closes_after_days)
+        of = {"language": person.language, "vendor": vendor}
+        shown = further_letters.context(form, invitation.occasion, **of, closes_on=closes_on)
+        return further_letters.kind_of(form), shown
+    change = conduct.load(db, [invitation.journey_id])[invitation.journey_id]
+    shown = _context(
+        form,
+        change,
+        invitation.day,
+        language=person.language,
+        zone=person.timezone,
+        vendor=vendor,
+        sent_at=invitation.sent_at,
+    )
+    return MAIL_OF_DAY[invitation.day], shown

@@ -46,7 +46,9 @@ def _of_them(*what: Happened) -> Any:
     )
 
 
-_GOT_IT: ColumnElement[bool] = or_(Invitation.sent_at.is_not(None), Invitation.why.in_(rules.IN_THE_PORTAL))
+_GOT_IT: ColumnElement[bool] = or_(
+    Invitation.sent_at.is_not(None), Invitation.why.in_(rules.IN_THE_PORTAL), Invitation.day.is_(None)
+)
 _GOT_AT: ColumnElement[datetime] = func.coalesce(Invitation.sent_at, Invitation.suppressed_at)
 _COUNTS = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
 _COVERAGE = (
@@ -79,7 +81,7 @@ class Silent(NamedTuple):
     consultant: str
     contact_id: int
     name: str
-    day: int
+    day: int | None
     asked_at: datetime
 
 

@@ -93,7 +93,7 @@ class Tally(NamedTuple):
 
     period: int
     """Which of the periods that were asked for, from 0."""
-    day: int
+    day: int | None
     owner_id: int | None
     promoters: int
     passives: int
@@ -115,8 +115,8 @@ def tallies(
     Answers belong to the period they came in, and are the counted ones: one a person and round, none from quarantine.
     Delivered ones belong to the period they went out in, and so does whether they were answered. Two statements.
     """
-    counted: dict[tuple[int, int, int | None], tuple[int, ...]] = defaultdict(lambda: (0,) * 8)
-    sent: dict[tuple[int, int, int | None], tuple[int, ...]] = defaultdict(lambda: (0,) * 3)
+    counted: dict[tuple[int, int | None, int | None], tuple[int, ...]] = defaultdict(lambda: (0,) * 8)
+    sent: dict[tuple[int, int | None, int | None], tuple[int, ...]] = defaultdict(lambda: (0,) * 3)
 
     def period_of(moment: Any) -> ColumnElement[int]:
         return case(*((moment < end, n) for n, end in enumerate(bounds[1:])), else_=len(bounds))
@@ -137,7 +137,8 @@ def tallies(
 
     score = AnswerRow.nps
     of_answers = [_how_many(score >= 9), _how_many(score.between(7, 8)), _how_many(score <= 6)]
-    of_answers += [_how_many(AnswerRow.csat == face) for face in range(1, 6)]
+    # How a meeting was says nothing of how satisfied a customer is: CSAT is the plan's surveys' own.
+    of_answers += [_how_many(and_(AnswerRow.csat == face, AnswerRow.day.is_not(None))) for face in range(1, 6)]
     for period, on, owner, *counts in rows(
         AnswerRow.submitted_at, AnswerRow.day, AnswerRow.journey_id, of_answers, _IS_COUNTED
     ):
@@ -149,7 +150,7 @@ def tallies(
     ):
         sent[period, on, owner] = tuple(counts)
     found = []
-    for key in sorted({*counted, *sent}, key=lambda one: (one[0], one[1], one[2] or 0)):
+    for key in sorted({*counted, *sent}, key=lambda one: (one[0], one[1] or 0, one[2] or 0)):
         promoters, passives, detractors, *csat = counted[key]
         found.append(Tally(*key, promoters, passives, detractors, tuple(csat), *sent[key]))  # type: ignore[arg-type]
     return found

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, By, Id, Key, Prose, Words, choice
 from portal.journeys.rules import Outcome
+from portal.surveys.moments import of_contact
 from portal.surveys.rules import (
     OPEN_DAYS,
     Provenance,
@@ -80,12 +81,19 @@ class RetiredSurvey(Base):
     retired_by: Mapped[By]
 
 
+def _of_its_day(context: Any) -> str:
+    """What an invitation is about that says no more than its day."""
+    return of_contact(context.get_current_parameters()["day"])
+
+
 class Invitation(Base):
-    """One person asked once about one contact of one journey: sent by mail, or suppressed with the reason why."""
+    """One person asked once about one thing: a contact of the plan, a meeting, a pulse. Sent by mail, or suppressed with the
+    reason why."""
 
     __tablename__ = "invitations"
     __table_args__ = (
         UniqueConstraint("journey_id", "day", "contact_id"),
+        Index("uq_invitations_occasion", "journey_id", "occasion", "contact_id", unique=True),
         CheckConstraint("(suppressed_at IS NULL) = (why = '')", name="suppressed_with_why"),
         CheckConstraint("sent_at IS NULL OR suppressed_at IS NULL", name="sent_or_suppressed"),
         CheckConstraint("(sent_at IS NULL AND suppressed_at IS NULL) OR expires_at IS NOT NULL", name="closes"),
@@ -99,8 +107,10 @@ class Invitation(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
-    day: Mapped[int] = mapped_column(Integer)
-    """The follow-up contact it belongs to: 30, 60, 90."""
+    day: Mapped[int | None] = mapped_column(Integer)
+    """The follow-up contact it belongs to: 30, 60, 90; None: it belongs to none."""
+    occasion: Mapped[Key] = mapped_column(default=_of_its_day, server_default=text("''"))
+    """What it is about: `day:30`, `meeting:17`, `pulse:2026-11-28` (`surveys.moments`)."""
     nonce: Mapped[str] = mapped_column(String(40))
     """What the mail's link is derived from (`portal.links`); a new one revokes it."""
     planned_at: Mapped[datetime]
@@ -153,7 +163,7 @@ class AnswerRow(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     journey_id: Mapped[int] = mapped_column(ForeignKey("journeys.id"))
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
-    day: Mapped[int] = mapped_column(Integer)
+    day: Mapped[int | None] = mapped_column(Integer)
     csat: Mapped[int | None] = mapped_column(Integer)
     nps: Mapped[int | None] = mapped_column(Integer)
     comment: Mapped[Prose] = mapped_column(default="")

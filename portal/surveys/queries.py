@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal import links
@@ -17,6 +17,7 @@ from portal.journeys.models import Flag, FollowUpRow, JourneyRow
 from portal.journeys.rules import Outcome, Status
 from portal.surveys import rules
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
+from portal.surveys.moments import WHY_NO_MAIL
 from portal.surveys.paths import SURVEY, own_path, sealed_path
 from portal.surveys.rules import Answers, InvitationState, Provenance, Sign, SurveyForm, Then
 from portal.surveys.stored import known_form
@@ -29,7 +30,8 @@ class DueSurvey(NamedTuple):
     """A survey that waits for this person, for their home page."""
 
     invitation_id: int
-    day: int
+    day: int | None
+    """None: it is about no contact of the plan."""
     expires_at: datetime
     minutes: int
 
@@ -44,7 +46,7 @@ _DUE = (
     .join(JourneyRow, JourneyRow.id == Invitation.journey_id)
     .where(
         Invitation.contact_id == bindparam("contact_id"),
-        or_(Invitation.sent_at.is_not(None), Invitation.why.in_(rules.IN_THE_PORTAL)),
+        or_(Invitation.sent_at.is_not(None), Invitation.why.in_(rules.IN_THE_PORTAL), Invitation.day.is_(None)),
         Invitation.expires_at > bindparam("now"),
         JourneyRow.open_flags == 0,
         JourneyRow.status != Status.LOST,
@@ -95,7 +97,7 @@ class SurveyPage(NamedTuple):
     name: str
     language: str
     timezone: str
-    day: int
+    day: int | None
     state: InvitationState
     why: str
     sent_at: datetime | None
@@ -257,7 +259,7 @@ class Invited(NamedTuple):
     """Follow-up and invitation, which is how they are ordered."""
     invitation_id: int | None
     journey_id: int
-    day: int
+    day: int | None
     contact_id: int | None
     contact_email: str
     state: InvitationState
@@ -275,16 +277,26 @@ class Invited(NamedTuple):
 def _state_column(now: datetime) -> ColumnElement[str]:
     """The same as `rules.state`, for filtering; the contact's own facts speak where there is no invitation."""
     return case(
-        (AnswerRow.id.is_not(None), InvitationState.ANSWERED.value),
-        (Invitation.suppressed_at.is_not(None), InvitationState.SUPPRESSED.value),
-        (and_(Invitation.sent_at.is_not(None), Invitation.expires_at <= now), InvitationState.EXPIRED.value),
-        (Invitation.sent_at.is_not(None), InvitationState.SENT.value),
+        *_states(now),
         (
             or_(FollowUpRow.converted_at.is_not(None), FollowUpRow.missed_at.is_not(None)),
             InvitationState.SUPPRESSED.value,
         ),
         else_=InvitationState.PLANNED.value,
     )
+
+
+def _states(now: datetime) -> list[tuple[ColumnElement[bool], str]]:
+    return [
+        (AnswerRow.id.is_not(None), InvitationState.ANSWERED.value),
+        (Invitation.suppressed_at.is_not(None), InvitationState.SUPPRESSED.value),
+        (and_(Invitation.sent_at.is_not(None), Invitation.expires_at <= now), InvitationState.EXPIRED.value),
+        (Invitation.sent_at.is_not(None), InvitationState.SENT.value),
+    ]
+
+
+def _state_of_invitation(now: datetime) -> ColumnElement[str]:
+    return case(*_states(now), else_=InvitationState.PLANNED.value)
 
 
 _Primary = aliased(Contact)
@@ -360,7 +372,65 @@ def invitations(
     if after > (0, 0):
         later = and_(FollowUpRow.id == after[0], Invitation.id > after[1])
         wanted.append(or_(FollowUpRow.id > after[0], later))
-    return [_invited(house, row) for row in db.execute(_invitations(now).where(*wanted).limit(limit))]
+    found = []
+    if after[0] < BEYOND_THE_PLAN:
+        found = [_invited(house, row) for row in db.execute(_invitations(now).where(*wanted).limit(limit))]
+    if len(found) < limit:
+        found += _beyond_the_plan(db, house, journey_id, state, after, now=now, limit=limit - len(found))
+    return found
+
+
+BEYOND_THE_PLAN = 2**62
+"""Stands in a cursor for the contact that a survey beyond the plan doesn't have: those come last."""
+
+
+def _beyond_the_plan(
+    db: Session,
+    house: House,
+    journey_id: int | None,
+    state: InvitationState | None,
+    after: tuple[int, int],
+    *,
+    now: datetime,
+    limit: int,
+) -> list[Invited]:
+    """Surveys about meetings, pulses, those sent by hand; once somebody was invited."""
+    of_contact = {
+        "settled_at": null(),
+        "due_at": Invitation.planned_at,
+        "converted_why": literal(""),
+        "missed_at": null(),
+    }
+    wanted = [Invitation.day.is_(None), Invitation.id > (after[1] if after[0] == BEYOND_THE_PLAN else 0)]
+    if journey_id is not None:
+        wanted.append(Invitation.journey_id == journey_id)
+    if state is not None:
+        wanted.append(_state_of_invitation(now) == state.value)
+    rows: Any = db.execute(
+        select(
+            literal(BEYOND_THE_PLAN).label("id"),
+            Invitation.journey_id,
+            Invitation.day,
+            *(column.label(name) for name, column in of_contact.items()),
+            Invitation.id.label("invitation_id"),
+            Invitation.nonce,
+            Invitation.why,
+            Invitation.sent_at,
+            Invitation.expires_at,
+            Invitation.opened_at,
+            Invitation.contact_id,
+            Contact.email,
+            AnswerRow.provenance,
+            null().label("waits"),
+            _state_of_invitation(now).label("state"),
+        )
+        .join(Contact, Contact.id == Invitation.contact_id)
+        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, _COUNTED))
+        .where(*wanted)
+        .order_by(Invitation.id)
+        .limit(limit)
+    )
+    return [_invited(house, row) for row in rows]
 
 
 def _invited(house: House, row: Any) -> Invited:
@@ -374,7 +444,7 @@ def _invited(house: House, row: Any) -> Invited:
         contact_id=row.contact_id,
         contact_email=row.email or "",
         state=state,
-        why=_why(state, why, row.waits),
+        why=_why(state, why, row.waits, beyond_the_plan=row.day is None),
         url=house.url(sealed_path(house, row.invitation_id, row.nonce)) if row.sent_at is not None else "",
         due_at=row.due_at,
         sent_at=row.sent_at,
@@ -384,11 +454,13 @@ def _invited(house: House, row: Any) -> Invited:
     )
 
 
-def _why(state: InvitationState, why: str, waits: str | None) -> str:
+def _why(state: InvitationState, why: str, waits: str | None, *, beyond_the_plan: bool) -> str:
     """The sentence for what wasn't sent, or isn't sent yet though its day has come."""
     if state is InvitationState.PLANNED:
         return WHY_IT_WAITS[waits] if waits else ""
-    return rules.WHY_NOT.get(why, why) if state is InvitationState.SUPPRESSED else ""
+    if state is not InvitationState.SUPPRESSED:
+        return ""
+    return WHY_NO_MAIL.get(why, why) if beyond_the_plan else rules.WHY_NOT.get(why, why)
 
 
 # Answers, for the customer's page of the staff
@@ -402,7 +474,7 @@ class Given(NamedTuple):
     journey_id: int
     contact_id: int
     contact_name: str
-    day: int
+    day: int | None
     csat: int | None
     nps: int | None
     comment: str
@@ -472,7 +544,7 @@ class SetAside(NamedTuple):
     contact_name: str
     contact_email: str | None
     contact_phone: str
-    day: int
+    day: int | None
     csat: int | None
     nps: int | None
     comment: str
@@ -564,7 +636,7 @@ class Askable(NamedTuple):
     """A survey that staff may write down an answer to, while they have the person on the phone."""
 
     invitation_id: int
-    day: int
+    day: int | None
     contact_name: str
     expires_at: datetime
     contact_id: int

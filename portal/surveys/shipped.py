@@ -1,4 +1,4 @@
-"""The three follow-up surveys that ship, as data (domain.md, "Surveys").
+"""The surveys that ship, as data: three follow-ups, one after meetings, the pulse (domain.md, "Surveys").
 
 `load_shipped_surveys` puts a version into the database once; from then on the rows are the truth and administrators
 change them as new versions. Changing this file means raising `VERSION`.
@@ -9,12 +9,16 @@ from datetime import datetime
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from portal.db import insert_for
 from portal.journeys.rules import Outcome
 from portal.surveys.models import Survey
-from portal.surveys.rules import Question, QuestionKind, SurveyForm, Wording
+from portal.surveys.moments import TriggerKind, scope_of
+from portal.surveys.round_models import SurveyTrigger
+from portal.surveys.rules import Question, QuestionKind, SurveyForm, SurveyPurpose, Wording
 from portal.surveys.stored import stored_form
 
 VERSION = 1
+POST_MEETING, PULSE = "post_meeting", "pulse"
 
 
 def follow_up_key(day: int) -> str:
@@ -84,7 +88,70 @@ SHIPPED = (
         ),
         _RECOMMEND,
     ),
+    SurveyForm(
+        id=0,
+        key=POST_MEETING,
+        name=Wording("After our meeting", "Depois da nossa reunião"),
+        purpose=SurveyPurpose.POST_MEETING,
+        closes_after_days=14,
+        minutes=1,
+        questions=(
+            Question(
+                "csat",
+                QuestionKind.CSAT,
+                Wording(
+                    "How satisfied are you with our meeting?", "O quanto você ficou satisfeito com a nossa reunião?"
+                ),
+            ),
+            Question(
+                "solved",
+                QuestionKind.YES_NO,
+                Wording("Did it solve what you came with?", "Ela resolveu o que você trouxe?"),
+            ),
+            Question(
+                "comment",
+                QuestionKind.TEXT,
+                Wording("What is still open?", "O que ainda ficou em aberto?"),
+                Wording("A sentence is plenty.", "Uma frase já ajuda."),
+            ),
+            _HELP,
+        ),
+    ),
+    SurveyForm(
+        id=0,
+        key=PULSE,
+        name=Wording("A quick question", "Uma pergunta rápida"),
+        purpose=SurveyPurpose.PULSE,
+        minutes=1,
+        questions=(Question("nps", QuestionKind.NPS, _RECOMMEND), _WHY),
+    ),
 )
+
+TRIGGERS = ((POST_MEETING, TriggerKind.MEETING, 1), (PULSE, TriggerKind.EVERY_DAYS, 180))
+"""What sets the shipped ones going beside the plan."""
+
+
+def load_shipped_triggers(db: Session, *, now: datetime) -> None:
+    """Sets the shipped surveys going after meetings and every 180 days, from now on; one that somebody switched off stays
+    off. Safe to run at each start."""
+    known = set(db.scalars(select(SurveyTrigger.survey_key)))
+    rows = [
+        {
+            "survey_key": key,
+            "kind": kind,
+            "days": days,
+            "stage": "",
+            "scope": scope_of(kind, survey_key=key, days=days, stage=""),
+            "on_since": now,
+            "set_at": now,
+            "set_by": "system",
+            "look_at": now,
+        }
+        for key, kind, days in TRIGGERS
+        if key not in known
+    ]
+    if rows:
+        db.execute(insert_for(db, SurveyTrigger.__table__).on_conflict_do_nothing(), rows)
 
 
 def load_shipped_surveys(db: Session, *, now: datetime) -> int:

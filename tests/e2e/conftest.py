@@ -3,14 +3,29 @@ Playwright's sync API leaves a running event loop in its thread, which breaks ev
 """
 
 import os
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests import servers
+from portal import auth
+from portal.app import create_app
+from portal.clock import SystemClock
+from portal.house import House
+from portal.settings import read_settings
+from portal.shipped import load_all
+from portal.web import SESSION_COOKIE, cookie_name
+from tests import cast, servers
 
+PAST = datetime(2026, 1, 5, 12, tzinfo=UTC)
 WATCH_THE_POLICY = (
     "document.addEventListener('securitypolicyviolation', e => console.error('CSP ' + e.violatedDirective))"
 )
@@ -57,6 +72,47 @@ def visitor(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@dataclass(frozen=True)
+class Served:
+    """The application at an address of its own, with the cast in it."""
+
+    address: str
+    house: House
+    people: cast.Cast
+
+    def sign_in(self, page: Page, *, contact_id: int | None = None, staff_id: int | None = None) -> Page:
+        with self.house.database.write() as db:
+            now = SystemClock().now()
+            token = auth.open_session(db, contact_id=contact_id, staff_id=staff_id, way="test", now=now)
+        name = cookie_name(self.house.settings, SESSION_COOKIE)
+        page.context.add_cookies([{"name": name, "value": token, "url": self.address}])
+        return page
+
+
+@pytest.fixture
+def served(migrated_sqlite_file: Path, tmp_path: Path) -> Iterator[Served]:
+    database, port = tmp_path / "onward.sqlite", servers.free_port()
+    shutil.copyfile(migrated_sqlite_file, database)
+    environ = {
+        "PORTAL_DATABASE_URL": f"sqlite:///{database}",
+        "PORTAL_DATA_DIR": str(tmp_path),
+        "PORTAL_BASE_URL": f"http://127.0.0.1:{port}",
+    }
+    app = create_app(read_settings(environ))
+    house: House = app.state.wiring.house
+    with house.database.write() as db:
+        people = cast.put_on_stage(db, house, now=PAST)
+        load_all(db, now=PAST)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    yield Served(f"http://127.0.0.1:{port}", house, people)
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture

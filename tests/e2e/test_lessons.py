@@ -2,31 +2,16 @@
 with JavaScript and without."""
 
 import re
-import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request, expect
 
-from portal import auth
-from portal.app import create_app
-from portal.clock import SystemClock
-from portal.house import House
-from portal.settings import read_settings
-from portal.shipped import load_all
-from portal.web import SESSION_COOKIE, cookie_name
-from tests import cast, servers
-from tests.e2e.conftest import Visitor
+from tests.e2e.conftest import Served, Visitor
 from tests.test_media import picture
 
-PAST = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TEXT = """Clear the shelves.
 
 {picture}
@@ -45,47 +30,6 @@ Hello, I am Noor.
 
 Press **Finish**. [Their site](https://vendor.example)
 """
-
-
-@dataclass(frozen=True)
-class Served:
-    """The application at an address of its own, with the cast in it."""
-
-    address: str
-    house: House
-    people: cast.Cast
-
-    def sign_in(self, page: Page, *, contact_id: int | None = None, staff_id: int | None = None) -> Page:
-        with self.house.database.write() as db:
-            now = SystemClock().now()
-            token = auth.open_session(db, contact_id=contact_id, staff_id=staff_id, way="test", now=now)
-        name = cookie_name(self.house.settings, SESSION_COOKIE)
-        page.context.add_cookies([{"name": name, "value": token, "url": self.address}])
-        return page
-
-
-@pytest.fixture
-def served(migrated_sqlite_file: Path, tmp_path: Path) -> Iterator[Served]:
-    database, port = tmp_path / "onward.sqlite", servers.free_port()
-    shutil.copyfile(migrated_sqlite_file, database)
-    environ = {
-        "PORTAL_DATABASE_URL": f"sqlite:///{database}",
-        "PORTAL_DATA_DIR": str(tmp_path),
-        "PORTAL_BASE_URL": f"http://127.0.0.1:{port}",
-    }
-    app = create_app(read_settings(environ))
-    house: House = app.state.wiring.house
-    with house.database.write() as db:
-        people = cast.put_on_stage(db, house, now=PAST)
-        load_all(db, now=PAST)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    yield Served(f"http://127.0.0.1:{port}", house, people)
-    server.should_exit = True
-    thread.join()
 
 
 def violations(page: Page) -> list[str]:

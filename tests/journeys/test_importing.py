@@ -14,17 +14,17 @@ import portal.tables  # noqa: F401 - every table
 from portal.accounts.deal_columns import Field
 from portal.accounts.deal_problems import DealFileRefused
 from portal.accounts.models import Account, Contact, Staff
-from portal.accounts.rules import Role
+from portal.accounts.rules import Language, Role
 from portal.audit import AuditEvent, Happened
 from portal.clock import FixedClock
 from portal.db import Database
 from portal.errors import NotFound
 from portal.house import House
-from portal.journeys import actions, import_queries, importing
+from portal.journeys import actions, import_queries, importing, public_plans
 from portal.journeys.import_models import Became, DealImport, DealNumber, ImportLine
 from portal.journeys.import_plans import defused
 from portal.journeys.importing import ChangedMeanwhile, Confirmation, NotReady, TooManyPeople
-from portal.journeys.models import Activity, FollowUpRow, JourneyRow
+from portal.journeys.models import Activity, FollowUpRow, JourneyRow, PublicPlan
 from portal.journeys.shipped import load_shipped
 from portal.mail import Kind, LetterRow
 from portal.settings import read_settings
@@ -508,3 +508,50 @@ def test_cells_that_a_spreadsheet_would_calculate_are_text_and_come_back(office:
     assert office.told(office.draft(HEADER + row("D-2", "'=1+1"))) == [
         (2, "“=1+1” looks like a formula. Write the name itself.")
     ]
+
+
+# The plan that they were shown before the sale
+
+
+def shown_plan(office: Office, prospect: str) -> tuple[int, str]:
+    """A public plan, and its whole link."""
+    with office.house.database.write() as db:
+        plan_id = public_plans.make(
+            db,
+            prospect=prospect,
+            product="",
+            language=Language.EN,
+            starts_on=NOW.date(),
+            staff_id=office.rui,
+            by=f"staff:{office.rui}",
+            now=NOW,
+        )
+        return plan_id, office.house.url(public_plans.path_of(office.house, db.get_one(PublicPlan, plan_id)))
+
+
+@pytest.mark.parametrize("header", ["Public plan", "Link do plano público"])
+def test_the_plan_they_were_shown_becomes_the_live_one(office: Office, header: str) -> None:
+    plan_id, link = shown_plan(office, "Moss & Rye")
+    file = f"Deal ID,Company,Email,Close date,{header}\nD-1,Moss & Rye,maria@mossrye.example,2026-11-20,{link}\n"
+    assert office.take(file) == {"created": 1}
+    assert office.one(PublicPlan, PublicPlan.id == plan_id).account_id == office.one(Account).id
+    assert office.take(file) == {"unchanged": 1}
+
+
+def test_a_link_that_leads_nowhere_is_said_at_its_line(office: Office) -> None:
+    _, link = shown_plan(office, "Moss & Rye")
+    draft = office.draft(
+        f"Deal ID,Company,Email,Close date,Public plan\nD-1,Moss & Rye,maria@mossrye.example,2026-11-20,{link[:-1]}\n"
+    )
+    office.confirm(draft)
+    importing.see_to_the_end(office.house, draft.id, now=NOW)
+    assert office.told(draft) == [(2, importing.NO_SUCH_PLAN)]
+    assert office.all(select(Account.id)) == []
+
+
+def test_a_customer_we_know_gets_the_plan_with_the_next_file(office: Office) -> None:
+    head = "Deal ID,Company,Email,Close date,Public plan\nD-1,Moss & Rye,maria@mossrye.example,2026-11-20,"
+    assert office.take(head + "\n") == {"created": 1}
+    plan_id, link = shown_plan(office, "Moss & Rye")
+    office.take(head + link + "\n")
+    assert office.one(PublicPlan, PublicPlan.id == plan_id).account_id == office.one(Account).id

@@ -73,6 +73,13 @@ def test_steps_that_would_wait_for_each_other_are_refused_in_words(using: Story)
             by="staff:1", now=using.now,
         )  # fmt: skip
     assert milestone(using, "first_use").needs == ""
+    # In the reader's language.
+    with pytest.raises(Circle) as refused, using.house.database.write() as db:
+        planning.change_milestone(
+            db, using.house, milestone_id=first.id, journey_id=using.id, words=words("Use it for one real task", needs=("routine",)),
+            by="staff:1", now=using.now, locale="pt-BR",
+        )  # fmt: skip
+    assert first.title_pt in str(refused.value)
 
 
 # Stuck

@@ -176,7 +176,14 @@ def test_any_first_contact_leads_to_deployment(story: Story, how: str) -> None:
         case "hold a meeting":
             with story.house.database.write() as db:
                 actions.hear_meeting_held(
-                    db, story.house, journey_id=story.id, kind="kickoff", by=f"staff:{story.cast.carla}", now=story.now
+                    db,
+                    story.house,
+                    journey_id=story.id,
+                    meeting_id=1,
+                    contact_id=story.cast.maria,
+                    kind="kickoff",
+                    by=f"staff:{story.cast.carla}",
+                    now=story.now,
                 )
         case "talk":
             story.talk()

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from portal import vault
 from portal.mail import Kind, LetterRow
 from portal.meetings import actions, diary, foreign, own_calendar, queries
-from portal.meetings.models import BusyCalendar, BusyTime, Meeting
+from portal.meetings.models import BusyCalendar, BusySpans, Meeting
 from portal.meetings.own_calendar import READ_EVERY
-from portal.meetings.rules import EPOCH, TICK, MeetingKind
+from portal.meetings.rules import EPOCH, TICK, MeetingKind, unpacked_spans
 from portal.settings import Settings, read_settings
 from portal.worker import TIMETABLE, Worker
 from tests.meetings.conftest import WEDNESDAY_10, WEDNESDAY_11, SignIn, World
@@ -114,8 +114,8 @@ def starts(world: World, *, without: int | None = None, kind: MeetingKind = Meet
 
 def busy_times(world: World) -> list[tuple[datetime, datetime]]:
     with world.database.read() as db:
-        rows = db.execute(select(BusyTime.first_tick, BusyTime.end_tick).order_by(BusyTime.first_tick))
-        return [(EPOCH + first * TICK, EPOCH + end * TICK) for first, end in rows]
+        kept = [unpacked_spans(packed, range(2**32)) for packed in db.scalars(select(BusySpans.packed))]
+        return [(EPOCH + span.start * TICK, EPOCH + span.stop * TICK) for spans in kept for span in spans]
 
 
 Read = Callable[[], BusyCalendar]
@@ -135,7 +135,7 @@ def test_a_busy_hour_of_theirs_cannot_be_booked(world: World, elsewhere: Elsewhe
 def test_only_times_are_kept(world: World, elsewhere: Elsewhere, read: Read) -> None:
     elsewhere.content = calendar(taken(WEDNESDAY_10))
     read()
-    assert {column.name for column in BusyTime.__table__.columns} == {"id", "staff_id", "first_tick", "end_tick"}
+    assert {column.name for column in BusySpans.__table__.columns} == {"staff_id", "packed"}
     assert busy_times(world) == [(WEDNESDAY_10, WEDNESDAY_11)]
 
 

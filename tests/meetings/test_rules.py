@@ -22,8 +22,10 @@ from portal.meetings.rules import (
     earliest_start,
     free_slots,
     open_hours,
+    packed_spans,
     slot_at,
     ticks,
+    unpacked_spans,
 )
 
 NINE_TO_FIVE = (Hours(time(9), time(12)), Hours(time(13), time(17)))
@@ -442,3 +444,12 @@ def test_a_crowded_month_is_quick() -> None:
         )
         spent.append(process_time() - started)
     assert min(spent) < 0.020
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 40)), max_size=40), st.integers(0, 400))
+def test_stretches_come_back_as_they_were_packed(bounds: list[tuple[int, int]], since: int) -> None:
+    spans = {range(first, first + length) for first, length in bounds}
+    window = range(since, since + 50)
+    touching = [each for each in spans if each.stop > window.start and each.start < window.stop]
+    expected = sorted(touching, key=lambda each: (each.start, each.stop))
+    assert unpacked_spans(packed_spans(spans), window) == expected

@@ -110,6 +110,7 @@ def test_every_form_survives_every_abuse_of_every_field(
     patient = {"raise_server_exceptions": False, "follow_redirects": False}
     people = {
         Who.ANYONE: TestClient(onward, **patient),
+        Who.NOBODY: TestClient(onward, **patient),
         Who.CUSTOMER: TestClient(onward, cookies=dict(signed_in(contact_id=cast.maria).cookies), **patient),
         Who.STAFF: TestClient(onward, cookies=dict(signed_in(staff_id=cast.ana).cookies), **patient),
     }

@@ -186,16 +186,30 @@ def test_marking_loses_nothing(text: str, typed: str) -> None:
 
 @given(st.text(max_size=2_000), st.text(min_size=1))
 def test_an_excerpt_is_short(text: str, typed: str) -> None:
-    pattern = rules.pattern_of(rules.as_typed(rules.asked_for(typed)))
-    assert len(rules.excerpt(text, rules.fold_in_place(text), pattern)) <= rules.EXCERPT + 4
+    terms = rules.as_typed(rules.asked_for(typed))
+    assert len(rules.excerpt(text, rules.first_place(terms, rules.fold_in_place(text)))) <= rules.EXCERPT + 4
 
 
 def test_an_excerpt_shows_the_word_that_was_looked_for() -> None:
     text = "Before. " * 100 + "Here the agendamento stands. " + "After. " * 100
-    said = rules.excerpt(text, rules.fold_in_place(text), rules.pattern_of(rules.as_typed(["agendamento"])))
+    said = rules.excerpt(text, rules.first_place(rules.as_typed(["agendamento"]), rules.fold_in_place(text)))
     assert "agendamento" in said
     assert said.startswith("… ")
     assert said.endswith(" …")
+
+
+@given(st.text(alphabet="ab ,1é_", max_size=60), st.text(alphabet="ab1", min_size=1, max_size=3), st.booleans())
+def test_the_first_place_is_where_the_pattern_finds_it(text: str, word: str, whole: bool) -> None:
+    folded = rules.fold_in_place(text)
+    term = rules.Term(word, (), (word,)) if whole else rules.Term(word, (word,))
+    found = rules.pattern_of([term]).search(folded)
+    assert rules.first_place([term], folded) == (found.start() if found else -1)
+
+
+@given(st.text(alphabet="abc", max_size=8), st.text(alphabet="abc", max_size=8))
+def test_what_two_words_begin_with_changes_no_distance(one: str, other: str) -> None:
+    for same in ("a", "abc"):
+        assert rules.distance(same + one, same + other) == rules.distance(one, other)
 
 
 def test_a_word_is_written_as_the_text_writes_it() -> None:

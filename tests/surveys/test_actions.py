@@ -758,7 +758,7 @@ def test_staff_read_the_counted_answers_newest_first(town: Town, maria: Customer
 def test_loading_the_shipped_surveys_again_changes_nothing(town: Town) -> None:
     with town.house.database.write() as db:
         assert load_shipped_surveys(db, now=START) == 0
-    assert count(town.house, Survey) == 3
+    assert count(town.house, Survey) == 5
 
 
 def test_the_whole_road_with_three_good_answers_ends_approved(town: Town) -> None:

@@ -234,6 +234,32 @@ def upload(ask: StaffAsk) -> Response:
     return _editor(ask, _number(ask), filled, status=status, uploaded=uploaded)
 
 
+@pages.get("/lessons/media/{medium}/deletion")
+def ask_to_delete_upload(ask: StaffAsk, medium: Id) -> Response:
+    """What it is, and whether anything shows it."""
+    return _deletion(ask, medium, empty_form())
+
+
+@pages.post("/lessons/media/{medium}/deletion")
+def delete_upload(ask: StaffAsk, medium: Id) -> Response:
+    """Takes a picture or file away that nothing shows, in no version either."""
+    one = desk.uploaded(ask.db, medium)
+    if desk.shown_in(ask.db, one.address):
+        return _deletion(ask, medium, empty_form(), status=409)
+    if ask.form.get("sure") != "1":
+        ticked = empty_form().with_error("sure", N_("Please tick the box, then delete it."))
+        return _deletion(ask, medium, ticked, status=422)
+    media.forget(ask.db, medium)
+    detail = {"name": one.name, "address": one.address}
+    audit.note(ask.db, Event(Happened.UPLOAD_DELETED, ask.me.by, ask.now, detail=detail))
+    return ask.see_other("/admin/lessons", said=N_("It is deleted."))
+
+
+def _deletion(ask: AskOfStaff, medium: int, form: Filled[Any], *, status: int = 200) -> Response:
+    one = desk.uploaded(ask.db, medium)
+    return ask.page("admin/upload.html", status, one=one, shown_in=desk.shown_in(ask.db, one.address), form=form)
+
+
 def _media(ask: AskOfStaff, uploaded: media.Kept | None) -> dict[str, Any]:
     kept = desk.uploads(ask.db)
     return {"uploads": [(one, _snippet(one)) for one in kept], "uploaded": uploaded.id if uploaded else 0}

@@ -160,6 +160,7 @@ def _save(ask: AskOfStaff, template: int, kind: EntryKind, entry_id: int | None)
                 entry=_written(kind, filled.value),
                 by=ask.me.by,
                 now=ask.now,
+                locale=ask.locale,
             )
         except (Circle, Dateless) as refused:
             # Refused before anything is stored.

@@ -65,6 +65,14 @@ SECTIONS: tuple[Section, ...] = (
         Permission.EDIT_CONTENT,
     ),
     Section(
+        "asking",
+        "/admin/asking",
+        "send",
+        N_("When we ask"),
+        N_("Surveys after meetings, from time to time, and by hand."),
+        Permission.SEND_SURVEYS,
+    ),
+    Section(
         "reasons",
         "/admin/reasons",
         "list",

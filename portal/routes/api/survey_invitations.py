@@ -45,7 +45,7 @@ class InvitationOut(Shape):
 
     id: str | None
     journey_id: str
-    day: int
+    day: int | None = Field(description="The contact of the plan; null: another survey, about a meeting or a pulse.")
     contact_id: str | None
     contact_email: str | None
     state: InvitationState
@@ -63,7 +63,7 @@ class AnswerOut(Shape):
     id: str
     invitation_id: str
     journey_id: str
-    day: int
+    day: int | None
     csat: int | None
     nps: int | None
     comment: str

@@ -1,10 +1,10 @@
 """Search: everything that this person may see, from anywhere, as they type."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, func
 from starlette.responses import Response
 
 from portal.accounts.models import Account, Contact
@@ -13,15 +13,17 @@ from portal.deps import AskOfCustomer, CustomerAsk, customer_pages
 from portal.errors import N_
 from portal.journeys import queries as journeys
 from portal.journeys.findable import own_journey
-from portal.journeys.queries import CustomerJourney
+from portal.journeys.findable import own_lines as lines_of_journey
+from portal.journeys.queries import ConsultantCard
 from portal.learning.queries import lessons_for
 from portal.learning.rules import Kind as Written
 from portal.learning.rules import Lesson
-from portal.meetings import queries as meetings
+from portal.meetings.findable import own_lines as lines_of_meetings
 from portal.meetings.findable import own_meetings
 from portal.messages.queries import sees_thread
 from portal.routes.customer.learn import reader_of
 from portal.search import queries
+from portal.search.own import OwnLine, line, united
 from portal.search.rules import EVERYBODY, Document, Kind, of_account, of_contact, of_place, of_plan
 from portal.words import LOCALES, translate
 
@@ -137,18 +139,20 @@ QUICKLY = 6
 def search(ask: CustomerAsk) -> Response:
     """What was found for `q`. The frame's box asks with `in=box` and gets a short list."""
     typed = ask.query.get("q", "")
-    me = ask.me
-    journey = journeys.customer_journey(ask.db, me.account_id, locale=ask.locale, now=ask.now)
-    stage = journey.stage.key if journey is not None else ""
+    lines = [OwnLine._make(row) for row in rows_of(ask.db, _OWN[ask.locale], _who(ask))]
+    stage, own = own_journey(ask.db, lines, locale=ask.locale)
     in_box = ask.htmx and ask.query.get("in") == "box"
     most = QUICKLY if in_box else queries.MOST
-    found = queries.find(ask.db, typed, _reader(ask, stage), own=[*_own(ask, journey)], most=most) if typed else NOTHING
+    found = NOTHING
+    if typed:
+        theirs = own_meetings(lines, locale=ask.locale, zone=ask.zone, now=ask.now)
+        own = (*own, *theirs, *_places(ask.locale))
+        found = queries.find(ask.db, typed, _reader(ask, lines, stage), own=own, most=most)
     values: dict[str, Any] = {
         "q": typed,
         "found": found,
         "groups": grouped(found.hits),
-        "shelves": SHELVES,
-        "consultant": journey.consultant if journey is not None else None,
+        "consultant": None if found.hits or in_box else _consultant(ask),
         "lessons": () if found.hits or in_box else _lessons(ask, stage),
     }
     if in_box:
@@ -171,32 +175,41 @@ def grouped(hits: Sequence[queries.Hit]) -> list[Group]:
     return [Group(SHELVES[kind], those) for kind, those in by_kind.items()]
 
 
-_SCOPE = select(
-    Account.plan, select(Contact.id).where(Contact.id == bindparam("contact_id"), sees_thread(Account.id)).exists()
-).where(Account.id == bindparam("account_id"))
+READER = "reader"
+_OWN = {
+    locale: united(
+        [
+            line(READER, id=Account.id, title=func.coalesce(Account.plan, ""), place=func.count(Contact.id))
+            .outerjoin(Contact, and_(Contact.id == bindparam("contact_id"), sees_thread(Account.id)))
+            .where(Account.id == bindparam("account_id"))
+            .group_by(Account.id, Account.plan),
+            *lines_of_journey(locale),
+            *lines_of_meetings(),
+        ]
+    )
+    for locale in LOCALES
+}
+"""What the reader bought and whether they may read the thread, and everything that is theirs: one statement a keystroke."""
 
 
-def _reader(ask: AskOfCustomer, stage: str) -> queries.Reader:
+def _who(ask: AskOfCustomer) -> dict[str, int]:
+    return {"account_id": ask.me.account_id, "contact_id": ask.me.contact_id}
+
+
+def _reader(ask: AskOfCustomer, lines: Sequence[OwnLine], stage: str) -> queries.Reader:
     me = ask.me
-    [(plan, may_read_thread)] = rows_of(ask.db, _SCOPE, {"account_id": me.account_id, "contact_id": me.contact_id})
-    plans = of_plan(plan or "")
+    account = next(each for each in lines if each.part == READER)
+    plans = of_plan(account.title)
     own_place = reader_of(ask).audience
     who = [EVERYBODY, plans, of_place(EVERYBODY, own_place), of_place(plans, own_place), of_contact(me.contact_id)]
-    if may_read_thread:
+    if account.place:
         who.append(of_account(me.account_id))
     return queries.Reader(ask.locale, tuple(who), stage)
 
 
-def _own(ask: AskOfCustomer, journey: CustomerJourney | None) -> Iterator[Document]:
-    """What belongs to this reader alone, read through them."""
-    me, locale = ask.me, ask.locale
-    plan = None
-    if journey is not None:
-        plan = journeys.plan_of(ask.db, journey.id, locale=locale, zone=ask.zone, now=ask.now)
-    yield from own_journey(journey, plan, journeys.told_us(ask.db, me.contact_id), locale=locale)
-    theirs = meetings.check_ins(ask.db, contact_id=me.contact_id, account_id=me.account_id, now=ask.now)
-    yield from own_meetings([*theirs.ahead, *theirs.behind], locale=locale, zone=ask.zone)
-    yield from _places(locale)
+def _consultant(ask: AskOfCustomer) -> ConsultantCard | None:
+    journey = journeys.customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
+    return journey.consultant if journey is not None else None
 
 
 @lru_cache(maxsize=len(LOCALES))

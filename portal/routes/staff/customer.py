@@ -189,12 +189,12 @@ def _requests(ask: AskOfStaff, found: Customer) -> dict[str, Any]:
     """What their people were asked for: by the day of the contact, with what happened where it wasn't sent; and messages
     that are ready to be sent, for who likes WhatsApp best."""
     lines: dict[int, list[asking_ledger.RequestLine]] = {}
-    if found.journey is not None:
-        for line in asking_ledger.requests_of(ask.db, found.account.id):
-            if line.journey_id == found.journey.id:
-                lines.setdefault(line.day, []).append(line)
+    every = asking_ledger.requests_of(ask.db, found.account.id)
+    for line in every:
+        if found.journey is not None and line.journey_id == found.journey.id and not line.occasion:
+            lines.setdefault(line.day, []).append(line)
     open_ones = askable(ask.db, found.account.id, ask.now)
-    where = {(one.day, one.contact_id): one.invitation_id for one in open_ones}
+    where = {(one.day, one.contact_id): one.invitation_id for one in open_ones if one.day is not None}
     ready = {}
     for line in (each for those in lines.values() for each in those if each.became is Became.WHATSAPP):
         invitation = where.get((line.day, line.contact_id))
@@ -208,7 +208,12 @@ def _requests(ask: AskOfStaff, found: Customer) -> dict[str, Any]:
         )
         ready[line.contact_id] = f"https://wa.me/{line.phone.lstrip('+')}?text={quote(words_)}"
     cards = {day for day, those in lines.items() if any(each.became is Became.CARD for each in those)}
-    return {"requests": lines, "ready": ready, "cards": cards, "askable": open_ones}
+    return {"requests": lines, "ready": ready, "cards": cards, "askable": open_ones, "further": _latest_further(every)}
+
+
+def _latest_further(every: tuple[asking_ledger.RequestLine, ...]) -> list[asking_ledger.RequestLine]:
+    """The last surveys beyond the plan, newest first."""
+    return [line for line in reversed(every) if line.occasion][:6]
 
 
 def _empty(ask: AskOfStaff, found: Customer) -> dict[str, Any]:

@@ -51,6 +51,7 @@ MEANINGS: dict[str, str] = {
     "consultant": N_("Consultant"),
     "source": N_("Source"),
     "observation": N_("Notes from the sale"),
+    "public_plan": N_("Link of the public plan"),
 }
 BECAME: dict[Became, tuple[str, str, str]] = {
     Became.REFUSED: (N_("To mend"), "bad", "alert"),

@@ -8,6 +8,8 @@ from portal.journeys.rules import FlagOrigin, FlagOutcome, Outcome, Pace, Settle
 from portal.journeys.shipped import AFTER_SALE, RELATIONSHIP
 from portal.journeys.suggestions import Next
 from portal.mail import Kind, LetterState, Purpose
+from portal.surveys.moments import WHY_NO_MAIL, TriggerKind
+from portal.surveys.moments import read as read_occasion
 from portal.surveys.rules import WHY_NOT, Provenance
 
 PIPELINES: dict[str, str] = {AFTER_SALE: N_("After-sale"), RELATIONSHIP: N_("Relationship")}
@@ -138,12 +140,31 @@ CONVERTED_WHY = WHY_NOT
 
 WAITS_WHY = WHY_IT_WAITS
 
+NO_MAIL_WHY = WHY_NO_MAIL
+"""Why a survey beyond the plan was no mail."""
+
+_OCCASION: dict[TriggerKind | None, str] = {
+    TriggerKind.MEETING: N_("After a meeting"),
+    TriggerKind.DAY_OF_USE: N_("On day %(number)s of use"),
+    TriggerKind.STAGE: N_("In a stage"),
+    TriggerKind.EVERY_DAYS: N_("From time to time"),
+    None: N_("Sent by hand"),
+}
+
+
+def occasion(told: str) -> tuple[str, int]:
+    """What a survey beyond the plan was about (msgid), and the number in it."""
+    read = read_occasion(told)
+    return _OCCASION[read.kind], read.number
+
+
 BECAME: dict[Became, str] = {
     Became.WAITING: N_("It waits until %(when)s."),
     Became.MAIL: N_("It goes out on %(when)s."),
     Became.CALL: N_("It became a call on %(when)s."),
     Became.WHATSAPP: N_("It became a message to write on %(when)s."),
     Became.CARD: N_("It has been a card in the portal since %(when)s."),
+    Became.NOTHING: N_("Not asked: an anonymous survey only comes by mail."),
 }
 
 ROLE: dict[Role, str] = {
@@ -162,6 +183,11 @@ LETTER: dict[Kind, str] = {
     Kind.SURVEY_60: N_("60-day survey"),
     Kind.SURVEY_90: N_("90-day survey"),
     Kind.SURVEY_REMINDER: N_("Reminder of the survey"),
+    Kind.SURVEY_MEETING: N_("Survey after a meeting"),
+    Kind.SURVEY_PULSE: N_("Pulse survey"),
+    Kind.SURVEY_FURTHER: N_("Another survey"),
+    Kind.SURVEY_FURTHER_REMINDER: N_("Reminder of another survey"),
+    Kind.SURVEY_ANONYMOUS: N_("Anonymous survey"),
     Kind.SURVEY_CONFIRM: N_("Was this answer yours?"),
     Kind.SURVEY_TEST: N_("To us: a survey to try"),
     Kind.QUOTE_REQUEST: N_("May we quote you?"),
@@ -173,6 +199,7 @@ LETTER: dict[Kind, str] = {
     Kind.STUCK: N_("To us: a customer is stuck with a step"),
     Kind.STAGNATION: N_("To us: a customer stands still"),
     Kind.STAGNATION_MANAGER: N_("To us: a customer still stands still"),
+    Kind.MEETING_OFFER: N_("Times for a call of the plan"),
     Kind.MEETING_INVITATION: N_("Meeting invitation"),
     Kind.MEETING_CANCELLED: N_("Meeting cancelled"),
     Kind.MEETING_REMINDER: N_("Meeting reminder"),

@@ -100,6 +100,7 @@ def change_milestone(ask: StaffAsk, account: Id, milestone: Id) -> Response:
                 words=_words(ask, filled.value),
                 by=ask.me.by,
                 now=ask.now,
+                locale=ask.locale,
             )
         except Circle as circle:
             # Refused before anything is stored.

@@ -192,6 +192,7 @@ def _frame(ask: AskOfStaff, found: Listed, chosen: Filter, options: Options) -> 
     """What stands above the figures and the comments alike."""
     return {
         "key": found.form.key,
+        "is_anonymous": found.form.is_anonymous,
         "title": found.form.name.told(ask.locale, ask.settings.vendor_name),
         "filter": chosen,
         "periods": PERIODS,

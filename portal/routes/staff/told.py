@@ -135,6 +135,8 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.SURVEY_CONFIRM_ASKED: Telling(
         Topic.ANSWERS, "mail", N_("%(who)s asked %(person)s whether an answer is theirs")
     ),
+    Happened.SURVEY_TRIGGER_CHANGED: Telling(Topic.WORK, "bell", N_("%(who)s changed when a survey is sent")),
+    Happened.SURVEY_ROUND_SENT: Telling(Topic.WORK, "mail", N_("%(who)s sent a survey by hand")),
     Happened.SURVEY_DISCARDED: Telling(Topic.ANSWERS, "x", N_("%(who)s discarded an answer that was set aside")),
     Happened.COMMENT_TAGGED: Telling(Topic.ANSWERS, "tune", N_("%(who)s tagged a comment")),
     Happened.COMMENT_UNTAGGED: Telling(Topic.ANSWERS, "tune", N_("%(who)s took a tag off a comment")),
@@ -221,6 +223,7 @@ SENTENCES: dict[Happened, Telling] = {
     Happened.SURVEY_RETIRED: Telling(Topic.WORK, "list", N_("%(who)s retired a survey")),
     Happened.SURVEY_REVIVED: Telling(Topic.WORK, "list", N_("%(who)s took a survey up again")),
     Happened.SURVEY_TEST_SENT: Telling(Topic.WORK, "mail", N_("%(who)s sent themselves a survey to try")),
+    Happened.UPLOAD_DELETED: Telling(Topic.WORK, "trash", N_("%(who)s deleted a picture or file")),
     Happened.MAIL_SENT: Telling(Topic.MAILS, "mail", N_("Mail sent: %(letter)s")),
     Happened.MAIL_FAILED: Telling(Topic.MAILS, "alert", N_("A mail could not be delivered: %(letter)s"), "", "bad"),
     Happened.NOTE_WRITTEN: Telling(Topic.WORK, "note", N_("%(who)s wrote a note"), N_("A note")),
@@ -245,6 +248,10 @@ SENTENCES: dict[Happened, Telling] = {
 }
 
 _VARIANTS: dict[tuple[Happened, str], Telling] = {
+    (Happened.SURVEY_SENT, "further"): Telling(Topic.ANSWERS, "mail", N_("The survey “%(survey)s” went out")),
+    (Happened.SURVEY_REMINDED, "further"): Telling(
+        Topic.ANSWERS, "bell", N_("A reminder of the survey “%(survey)s” went out")
+    ),
     (Happened.COLLEAGUE_INVITATION_ENDED, "declined"): Telling(
         Topic.TALKS, "x", N_("%(name)s declined the invitation"), "", "slow"
     ),
@@ -371,6 +378,7 @@ def tell(
         "person": entry.contact_name or (entry.by_name if entry.by.startswith("contact:") else nobody),
         "from": _place(detail.get("from"), stages, names, locale),
         "to": _place(detail.get("to"), stages, names, locale),
+        "survey": str(detail.get("survey_pt" if locale == "pt-BR" else "survey_en", "")),
         "pipeline": say(pipelines.get(str(detail.get("pipeline")), str(detail.get("pipeline", "")))),
         "how": say(_HOW.get(str(detail.get("how")), N_("they got in touch"))),
         "by": say(_SETTLED.get(str(detail.get("by")), N_("by a conversation"))),
@@ -402,6 +410,8 @@ def _variant(entry: TimelineEntry) -> str:
             return str(detail.get("how", ""))
         case Happened.FLAG_OPENED:
             return str(detail.get("origin", ""))
+        case Happened.SURVEY_SENT | Happened.SURVEY_REMINDED:
+            return "further" if detail.get("occasion") else ""
         case Happened.STAGNATED:
             return "error" if "error" in detail else str(detail.get("pace", ""))
         case Happened.GOAL_MET:

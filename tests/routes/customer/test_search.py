@@ -206,6 +206,6 @@ def test_the_page_takes_as_many_statements_with_many_rows_as_with_few(
             )
     with statements(database) as with_more:
         assert look(maria, "goals") != first
-    # Session, journey, stages reached, plan of the account, its plan, what they told us, meetings, the index, texts;
+    # Session, what is theirs (journey, plan, what they told us, meetings), the index, texts;
     # for the frame, how to reach us.
-    assert (len(with_one), len(with_more)) == (10, 10), "\n".join(with_more)
+    assert (len(with_one), len(with_more)) == (5, 5), "\n".join(with_more)

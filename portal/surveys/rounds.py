@@ -1,0 +1,205 @@
+"""Surveys sent by hand to some of the customers: how many that would be, and a person's yes where it is many."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal import audit
+from portal.accounts.asking_ledger import addressees
+from portal.accounts.models import Account
+from portal.audit import Event, Happened
+from portal.db import insert_new, rows_of
+from portal.errors import N_, Refused
+from portal.house import House
+from portal.journeys.models import DueAction, JourneyRow, StageRow
+from portal.journeys.rules import Status
+from portal.surveys import moments, rules
+from portal.surveys.anonymous import FEWEST
+from portal.surveys.models import AnswerRow, Invitation
+from portal.surveys.occasions import due_row
+from portal.surveys.round_models import SurveyRound
+from portal.surveys.rules import SurveyForm
+from portal.surveys.stored import known_form
+from portal.surveys.triggers import surveys_to_send
+
+AT_A_TIME = 5000
+
+
+class TooMany(Refused):
+    """The storm guard: so many people would be asked that somebody has to say yes to it."""
+
+    status = 422
+
+    def __init__(self, people: int, limit: int) -> None:
+        super().__init__(
+            N_("%(people)s people would be asked, more than %(limit)s. Please confirm that this is meant."),
+            people=people,
+            limit=limit,
+        )
+
+
+class Changed(Refused):
+    """It would be other people than the page said."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(N_("Meanwhile it would be other people. Look at the number again, please."))
+
+
+class TooFew(Refused):
+    """So few people that an anonymous answer would be no secret."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            N_("An anonymous survey needs at least %(fewest)s people: among fewer everybody knows who said what."),
+            fewest=FEWEST,
+        )
+
+
+class Segment(NamedTuple):
+    """Which customers: those of a stage, a plan, a consultant; their people with a language. Empty: all."""
+
+    stage: str = ""
+    plan: str = ""
+    owner_id: int | None = None
+    language: str = ""
+
+    def kept(self) -> dict[str, Any]:
+        return {name: value for name, value in self._asdict().items() if value}
+
+
+class Size(NamedTuple):
+    """How many a segment is."""
+
+    customers: int
+    people: int
+
+
+def size_of(db: Session, segment: Segment) -> Size:
+    """How many customers and people would be asked, as things stand."""
+    people = customers = 0
+    accounts = [account_id for _, account_id in _journeys(db, segment)]
+    for first in range(0, len(accounts), AT_A_TIME):
+        for some in addressees(db, accounts[first : first + AT_A_TIME]).values():
+            asked = sum(1 for one in some if not segment.language or one.language == segment.language)
+            people += asked
+            customers += asked > 0
+    return Size(customers, people)
+
+
+def _journeys(db: Session, segment: Segment) -> Sequence[tuple[int, int]]:
+    """One journey under way of each customer, the newest, with the customer."""
+    wanted = (
+        select(func.max(JourneyRow.id), JourneyRow.account_id)
+        .join(Account, Account.id == JourneyRow.account_id)
+        .join(StageRow, StageRow.id == JourneyRow.stage_id)
+        .where(JourneyRow.status == Status.OPEN, Account.churned_on.is_(None))
+        .group_by(JourneyRow.account_id)
+        .order_by(JourneyRow.account_id)
+    )
+    if segment.stage:
+        wanted = wanted.where(StageRow.key == segment.stage)
+    if segment.plan:
+        wanted = wanted.where(Account.plan == segment.plan)
+    if segment.owner_id is not None:
+        wanted = wanted.where(JourneyRow.owner_id == segment.owner_id)
+    return [tuple(row) for row in rows_of(db, wanted)]
+
+
+def send(
+    db: Session,
+    house: House,
+    *,
+    key: str,
+    survey_key: str,
+    segment: Segment,
+    shown: int,
+    is_sure: bool,
+    by: str,
+    now: datetime,
+) -> int:
+    """Leaves the survey for everybody in the segment, each to be judged by their contact budget; gives the round's number.
+
+    `key`: of the form, so that pressing twice sends once. `shown`: the number of people that the page said.
+    Errors: Changed; TooMany beyond the storm guard without `is_sure`; TooFew for an anonymous survey.
+    """
+    known = db.scalar(select(SurveyRound.id).where(SurveyRound.key == key))
+    if known is not None:
+        return known
+    form = next((form for form in surveys_to_send(db) if form.key == survey_key), None)
+    if form is None:
+        raise Refused(N_("That survey can’t be sent any more."))
+    people = size_of(db, segment).people
+    if people != shown:
+        raise Changed
+    if not people:
+        raise Refused(N_("There is nobody to ask."))
+    if form.is_anonymous and people < FEWEST:
+        raise TooFew
+    if people > house.settings.storm_limit and not is_sure:
+        raise TooMany(people, house.settings.storm_limit)
+    row = SurveyRound(
+        key=key,
+        survey_id=form.id,
+        segment=segment.kept(),
+        people=people,
+        made_at=now,
+        made_by=by,
+        closes_at=rules.expires_at(now, house.settings.default_timezone, days=form.closes_after_days),
+    )
+    db.add(row)
+    db.flush()
+    occasion = moments.of_round(row.id)
+    due = [due_row(journey_id, occasion, due_at=now, now=now) for journey_id, _ in _journeys(db, segment)]
+    insert_new(db, DueAction.__table__, due, known_by=("journey_id", "key"))
+    detail = {"round": row.id, "survey": form.key, "people": people, **segment.kept()}
+    audit.note(db, Event(Happened.SURVEY_ROUND_SENT, by, now, detail=detail))
+    return row.id
+
+
+# What became of them
+
+
+class Round(NamedTuple):
+    """A round as the list shows it."""
+
+    row: SurveyRound
+    form: SurveyForm
+    sent: int
+    cards: int
+    answered: int
+
+
+def rounds(db: Session, *, most: int = 20) -> list[Round]:
+    """The last rounds, newest first, with what became of those that have names. Three statements."""
+    rows = db.scalars(select(SurveyRound).order_by(SurveyRound.id.desc()).limit(most)).all()
+    occasions = [moments.of_round(row.id) for row in rows]
+    answered = select(AnswerRow.id).where(
+        AnswerRow.invitation_id == Invitation.id,
+        AnswerRow.quarantined_at.is_(None),
+        AnswerRow.superseded_at.is_(None),
+    )
+    counts = {
+        occasion: (sent, every - sent, replies)
+        for occasion, every, sent, replies in rows_of(
+            db,
+            select(
+                Invitation.occasion,
+                func.count(),
+                func.count(Invitation.sent_at),
+                func.count(answered.limit(1).scalar_subquery()),
+            )
+            .where(Invitation.survey_id.in_([row.survey_id for row in rows]), Invitation.occasion.in_(occasions))
+            .group_by(Invitation.occasion),
+        )
+    }
+    return [
+        Round(row, known_form(db, row.survey_id), *counts.get(occasion, (0, 0, 0)))
+        for row, occasion in zip(rows, occasions, strict=True)
+    ]
