@@ -1,11 +1,17 @@
 """A survey's form as browsers send it: the names of its fields, the answers to further questions there and back."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from portal.forms import FormFields
 from portal.surveys.rules import Answers, Option, Other, Question, QuestionKind, SurveyForm
 from portal.text import FORBIDDEN, clean
+
+
+class Sent(Protocol):
+    """A form's fields, several values each."""
+
+    def getlist(self, key: Any) -> list[Any]: ...
+
 
 LONGEST_SENT = 10_100
 """What is read of one field; the rules say what of it is too long."""
@@ -16,7 +22,7 @@ def field_of(question: Question) -> str:
     return question.key if question.is_own else f"answer_{question.key}"
 
 
-def others_in(form: SurveyForm, sent: FormFields) -> dict[str, Other]:
+def others_in(form: SurveyForm, sent: Sent) -> dict[str, Other]:
     """The answers to further questions as they were sent, in the form's order; `rules.problems` says what doesn't fit."""
     found: dict[str, Other] = {}
     for question in form.further():
@@ -54,14 +60,6 @@ def _typed(other: Other) -> str | list[str]:
     if isinstance(other, bool):
         return "yes" if other else "no"
     return other if isinstance(other, list) else str(other)
-
-
-def fields(typed: Mapping[str, Any]) -> FormFields:
-    """What is filled in, as if it had been sent."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in typed.items():
-        pairs += [(name, each) for each in value] if isinstance(value, (list, tuple)) else [(name, str(value))]
-    return FormFields(pairs)
 
 
 def typed_answers(form: SurveyForm, answers: Answers) -> dict[str, str | list[str]]:

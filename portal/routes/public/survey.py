@@ -62,10 +62,18 @@ def read_survey(form: SurveyForm, sent: FormFields) -> Came:
     """What was sent to a survey's page, kept as it was typed."""
     others = filling.others_in(form, sent)
     filled = read_form(AnswerForm, sent)
-    named = {field: filling.fields({field: value}) for field, value in filling.others_typed(form, others).items()}
+    named = {field: _fields({field: value}) for field, value in filling.others_typed(form, others).items()}
     typed = {field: values.getlist(field)[-1] for field, values in named.items()}
     lists = {field: tuple(values.getlist(field)) for field, values in named.items()}
     return Came(replace(filled, typed={**filled.typed, **typed}, lists={**filled.lists, **lists}), others)
+
+
+def _fields(typed: Mapping[str, Any]) -> FormFields:
+    """What is filled in, as if it had been sent."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in typed.items():
+        pairs += [(name, each) for each in value] if isinstance(value, (list, tuple)) else [(name, str(value))]
+    return FormFields(pairs)
 
 
 def wrong_in(form: SurveyForm, filled: Filled[Any], problems: Mapping[str, str]) -> Filled[Any]:
@@ -173,7 +181,7 @@ def show_form(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Respon
         if ask.request.method == "GET":
             ask.wiring.openings.note(page.invitation_id, f"{score}={value}", ask.now)
     filled_in = {**page.draft, **linked}
-    shown = _newly_shown(ask, read_survey(page.form, filling.fields(filled_in)).answers)
+    shown = _newly_shown(ask, read_survey(page.form, _fields(filled_in)).answers)
     return ask.page(
         "public/survey.html", form=empty_form(filled_in), **_form_values(ask, page, at=at, way=way, shown=shown)
     )
