@@ -314,7 +314,7 @@ def _alembic_config(connection: Connection | None = None) -> Config:
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Brings the database at `url` to a revision; safe to run again, and by several processes at once on PostgreSQL."""
+    """Brings the database at `url` to a revision; safe to run again, and by several processes at once."""
     database = Database(url)
     try:
         with database.write_engine.connect() as connection:
