@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.accounts.asking import (
+    BEYOND_THE_PLAN,
     IN_THE_PORTAL,
     LONGEST_WAIT,
     OF_THE_PLAN,
@@ -57,9 +58,24 @@ def test_on_a_holiday_it_waits_for_the_next_day() -> None:
 
 def test_one_request_a_week_but_for_what_the_plan_needs() -> None:
     asked_monday = replace(MARIA, last_asked_at=WEDNESDAY_9 - timedelta(days=2))
-    for asked in Asked:
+    for asked in set(Asked) - {Asked.MEETING}:
         expected = Send() if asked in OF_THE_PLAN else Wait(WEDNESDAY_9 + timedelta(days=5), Why.BUDGET)
         assert judge(asked, asked_monday, WEDNESDAY_9) == expected
+
+
+def test_about_a_meeting_one_is_asked_within_days_or_finds_a_card() -> None:
+    asked_monday = replace(MARIA, last_asked_at=WEDNESDAY_9 - timedelta(days=2))
+    assert judge(Asked.MEETING, asked_monday, WEDNESDAY_9) == Instead(Became.CARD, Why.BUDGET)
+    asked_on_friday = replace(MARIA, last_asked_at=WEDNESDAY_9 - timedelta(days=5))
+    expected = Wait(WEDNESDAY_9 + timedelta(days=2), Why.BUDGET)
+    assert judge(Asked.MEETING, asked_on_friday, WEDNESDAY_9) == expected
+
+
+def test_the_plans_next_survey_goes_before_any_other() -> None:
+    soon = replace(MARIA, plan_comes_at=WEDNESDAY_9 + timedelta(days=13))
+    for asked in (Asked.FURTHER, Asked.MEETING):
+        assert judge(asked, soon, WEDNESDAY_9) == Instead(Became.CARD, Why.PLAN_FIRST)
+        assert judge(asked, replace(MARIA, plan_comes_at=WEDNESDAY_9 + timedelta(days=14)), WEDNESDAY_9) == Send()
 
 
 def test_no_survey_twice_within_two_weeks() -> None:
@@ -71,7 +87,8 @@ def test_no_survey_twice_within_two_weeks() -> None:
 
 def test_who_is_unhappy_is_called_and_asked_nothing() -> None:
     for asked in Asked:
-        assert judge(asked, replace(MARIA, has_open_flag=True), WEDNESDAY_9) == Instead(Became.CALL, Why.OPEN_FLAG)
+        became = Became.CARD if asked in BEYOND_THE_PLAN else Became.CALL
+        assert judge(asked, replace(MARIA, has_open_flag=True), WEDNESDAY_9) == Instead(became, Why.OPEN_FLAG)
 
 
 def test_not_on_the_day_of_a_failed_meeting() -> None:
