@@ -126,8 +126,8 @@ def test_the_vendors_name_stands_in_the_question_even_with_odd_signs_around_it()
 def test_every_shipped_survey_is_short_and_starts_with_a_score() -> None:
     for form in SHIPPED:
         assert len(form.questions) < 6
-        assert form.questions[0].kind is QuestionKind.CSAT
-        assert form.minutes == 2
+        assert form.questions[0] is form.question(QuestionKind.NPS if form.key == "pulse" else QuestionKind.CSAT)
+        assert form.minutes == (2 if form.key.startswith("follow_up") else 1)
 
 
 def test_a_survey_is_open_for_21_days_and_all_of_the_last_one() -> None:
