@@ -12,6 +12,7 @@ from portal.accounts.asking import (
     IN_THE_PORTAL,
     LONGEST_WAIT,
     OF_THE_PLAN,
+    REMINDERS,
     Asked,
     Became,
     Colleague,
@@ -207,7 +208,7 @@ def test_the_first_hour_that_suits_is_the_first(asked: Asked, wishes: Wishes, si
         assert opens >= since
         steps = [since + timedelta(minutes=30 * n) for n in range(int((opens - since) / timedelta(minutes=30)))]
         suitable = [at for at in steps if is_in_hours(wishes, at)]
-        assert all(asked is Asked.REMINDER and local_date(at, wishes.timezone).weekday() > 4 for at in suitable)
+        assert all(asked in REMINDERS and local_date(at, wishes.timezone).weekday() > 4 for at in suitable)
 
 
 # Whom

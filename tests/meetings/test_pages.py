@@ -175,7 +175,7 @@ def test_whoever_has_no_consultant_reads_why(world: World, signed_in: SignIn) ->
     with world.database.write() as db:
         db.get_one(Staff, world.carla).disabled_at = MONDAY
     maria = signed_in(contact_id=world.maria)
-    assert "Seu consultor está sendo escolhido" in maria.get("/check-ins/new").text
+    assert "Estamos escolhendo quem vai te acompanhar" in maria.get("/check-ins/new").text
     assert maria.get("/check-ins").status_code == 200
 
 

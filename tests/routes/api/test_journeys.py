@@ -241,7 +241,8 @@ def test_messages_are_what_customers_get(crm: Crm, asked: dict[str, Any]) -> Non
         "due_at", "sent_at", "attempts", "error", "author", "text",
     ]  # fmt: skip
     assert {(message["kind"], message["channel"], message["to"]) for message in told} == {
-        ("survey_30", "email", "lia@mossrye.example")
+        ("survey_30", "email", "lia@mossrye.example"),
+        ("meeting_offer", "email", "lia@mossrye.example"),
     }
     talk = {"channel": "phone", "result": "dissatisfied", "note": "They are angry"}
     crm.post(f"/journeys/{asked['journey_id']}/conversations", talk, status=201)
