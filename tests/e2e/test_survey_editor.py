@@ -14,10 +14,8 @@ from portal.mail import Kind, LetterRow
 from portal.surveys.models import AnswerRow, Survey
 from portal.surveys.rules import QuestionKind, ShowHow, Then, Verdict
 from portal.surveys.stored import survey_form
-from tests.e2e.conftest import Visitor
-from tests.e2e.test_lessons import Served, fits, served, violations
-
-__all__ = ["served"]
+from tests.e2e.conftest import Served, Visitor
+from tests.e2e.test_lessons import fits, violations
 
 
 def add(page: Page, kind: str) -> None:
