@@ -75,6 +75,9 @@ class Booking:
     """Only for a meeting in person; calls get the consultant's link or the customer's number."""
     agenda: str = ""
     flag_id: int | None = None
+    once: bool = False
+    """Whether one that is planned about the same (the case, else the kind on that journey) stands instead: a link in a mail
+    may be used in two places at once, for two different times."""
 
 
 # Booking
@@ -83,11 +86,12 @@ class Booking:
 def book(db: Session, house: House, booking: Booking, *, by: str, now: datetime) -> int:
     """Books a slot that is on offer, invites both sides, tells the journey; gives the meeting's id.
 
-    The same wish sent twice books once.
+    The same wish sent twice books once, and so do two that are for `once`: the first one stands.
     Errors: SlotTaken (nothing was written then); Refused for a journey that was lost; NotFound for people who don't belong to it.
     """
     contact = _hold(db, booking.journey_id, booking.contact_id)
-    if (known := _sent_before(db, booking)) is not None:
+    known = _sent_before(db, booking) or (_stands_instead(db, booking, now=now) if booking.once else None)
+    if known is not None:
         return known
     terms = diary.terms_of(db, booking.kind)
     _be_offered(db, house, booking, terms, zone=contact.timezone, now=now)
@@ -130,6 +134,15 @@ def _sent_before(db: Session, booking: Booking) -> int | None:
             Meeting.cancelled_at.is_(None),
         )
     )
+
+
+def _stands_instead(db: Session, booking: Booking, *, now: datetime) -> int | None:
+    """Asked once the journey is held: whoever came first has committed by then."""
+    about = [Meeting.journey_id == booking.journey_id, Meeting.kind == booking.kind]
+    if booking.flag_id is not None:
+        about = [Meeting.flag_id == booking.flag_id, Meeting.held_at.is_(None), Meeting.ends_at > now]
+    wanted = select(Meeting.id).where(*about, Meeting.cancelled_at.is_(None), Meeting.missed_at.is_(None))
+    return db.scalar(wanted.order_by(Meeting.id).limit(1))
 
 
 def _hold_both(db: Session, account_id: int, journey_id: int) -> None:

@@ -6,7 +6,9 @@ A naive look-and-insert let two people into one slot in only five of forty round
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from threading import Barrier
 
@@ -222,3 +224,21 @@ def test_two_who_swap_their_times_both_come_to_an_end(world: World, crowd: Datab
     taken, needed = sold_ticks(crowd)
     assert taken == needed
     assert overlaps(crowd) == 0
+
+
+def test_of_two_times_chosen_at_once_for_one_meeting_of_the_plan_one_is_booked(
+    world: World, crowd: Database, clients: list[Client]
+) -> None:
+    """The link of one mail, open in two places: each round another customer and two times that are both free."""
+    free = iter(_apart(sorted(_offered(world, crowd))))
+    for client, one, other in zip(clients[:20], free, free, strict=False):
+
+        def attempt(starts_at: datetime, client: Client = client) -> str:
+            wish = replace(booking(world, client, starts_at, MeetingKind.KICKOFF), once=True)
+            with crowd.write() as db:
+                return str(actions.book(db, world.house, wish, by=f"contact:{client.contact_id}", now=MONDAY))
+
+        assert len(race([partial(attempt, one), partial(attempt, other)])) == 1
+        with crowd.read() as db:
+            found = db.scalars(select(Meeting.id).where(Meeting.journey_id == client.journey_id)).all()
+        assert len(found) == 1

@@ -167,6 +167,7 @@ def book(ask: CustomerAsk) -> Response:
         way=wishes.way if wishes.way in possible else possible[0],
         agenda=wishes.agenda or (case.words if case else ""),
         flag_id=case.flag_id if case else None,
+        once=case is not None,
     )
     try:
         meeting_id = actions.book(ask.db, ask.house, booking, by=ask.me.by, now=ask.now)

@@ -156,6 +156,7 @@ def book_doubt(ask: PublicAsk, token: Token) -> Response:
         staff_id=found.host.staff_id,
         agenda=found.case.words,
         flag_id=found.case.flag_id,
+        once=True,
     )
     try:
         meeting_id = book(ask.db, ask.house, booking, by=f"contact:{found.page.contact_id}", now=ask.now)

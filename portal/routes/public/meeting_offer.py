@@ -50,14 +50,14 @@ def book_it(ask: PublicAsk, token: Token) -> Response:
         journey_id=found.journey_id,
         contact_id=found.contact_id,
         staff_id=host.staff_id,
+        once=True,
     )
     try:
-        meeting_id = book(ask.db, ask.house, booking, by=f"contact:{found.contact_id}", now=ask.now)
+        book(ask.db, ask.house, booking, by=f"contact:{found.contact_id}", now=ask.now)
     except SlotTaken:
         return _picker(ask, found, token, form=filled, status=409, gone=filled.value.slot)
-    made = queries.meeting(ask.db, meeting_id)
-    to = queries.sealed_path(ask.house, made.id, made.nonce) if made else f"/meet/{token}"
-    return ask.see_other(to, said=N_("Booked. The invitation is on its way to you."))
+    booked = _elsewhere(ask, found, said=N_("Booked. The invitation is on its way to you."))
+    return booked or ask.see_other(f"/meet/{token}")
 
 
 def _offered(ask: Ask, token: str) -> Offered | None:
@@ -73,13 +73,13 @@ def _broken(ask: Ask) -> Response:
     return ask.page("public/meeting_unknown.html", 404)
 
 
-def _elsewhere(ask: Ask, found: Offered) -> Response | None:
+def _elsewhere(ask: Ask, found: Offered, said: str | None = None) -> Response | None:
     """To the meeting that was booked: the person's own by its link, a colleague's after signing in."""
     line = offering.met_already(ask.db, found)
     if line is None:
         return None
     own = line.contact_id == found.contact_id
-    return ask.see_other(queries.sealed_path(ask.house, line.id, line.nonce) if own else "/check-ins")
+    return ask.see_other(queries.sealed_path(ask.house, line.id, line.nonce) if own else "/check-ins", said=said)
 
 
 def _picker(

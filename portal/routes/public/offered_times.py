@@ -66,6 +66,7 @@ def book_one(ask: PublicAsk, token: Token) -> Response:
         staff_id=host.staff_id,
         agenda=found.words,
         flag_id=found.flag_id,
+        once=True,
     )
     try:
         meeting_id = book(ask.db, ask.house, booking, by=f"contact:{found.contact_id}", now=ask.now)
