@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from babel.dates import format_date, get_timezone_location
 from pydantic import AfterValidator, AwareDatetime, BaseModel
+from starlette.responses import Response
 
 from portal import words
 from portal.clock import local_date, zone
+from portal.deps import Ask
 from portal.errors import N_
-from portal.meetings.queries import MeetingLine
-from portal.meetings.rules import Slot, Way, by_local_day, shown
+from portal.forms import Filled
+from portal.meetings import queries
+from portal.meetings.queries import Host, MeetingLine
+from portal.meetings.rules import WORDS, MeetingKind, Slot, Way, by_local_day, shown
 from portal.text import Paragraphs
 
 WEEK = timedelta(days=7)
@@ -224,3 +228,44 @@ def _title(days: Sequence[date], locale: str) -> str:
 
 def _formatted(day: date, pattern: str, locale: str) -> str:
     return format_date(day, pattern, locale=locale.replace("-", "_")).rstrip(".")
+
+
+def mailed_picker(
+    ask: Ask,
+    kind: MeetingKind,
+    host: Host | None,
+    *,
+    staff_id: int,
+    zone_name: str,
+    at: str,
+    form: Filled[Any],
+    status: int = 200,
+    gone: datetime | None = None,
+) -> Response:
+    """The page behind a mail's link that books without signing in: a week of times of one kind of meeting, posted to `at`."""
+    terms = queries.terms_of(ask.db, kind)
+    slots = queries.slots(ask.db, staff_id, kind, now=ask.now, zone=zone_name, holidays=ask.house.holidays, terms=terms)
+    week = week_of(
+        slots,
+        zone_name=zone_name,
+        locale=ask.locale,
+        now=ask.now,
+        wanted=ask.query.get("from", ""),
+        chosen=form.typed.get("slot", ""),
+        gone=gone,
+    )
+    return ask.page(
+        "public/slot_picker.html",
+        status,
+        form=form,
+        week=week,
+        host=host,
+        words=WORDS[kind],
+        minutes=terms.length_minutes,
+        about=terms.agenda(ask.locale),
+        ways=[],
+        at=at,
+        moving=None,
+        gone=gone,
+        zone=zone_name,
+    )

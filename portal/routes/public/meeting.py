@@ -18,7 +18,7 @@ from portal.meetings.actions import Booking, SlotTaken
 from portal.meetings.events import where
 from portal.meetings.queries import MeetingLine
 from portal.meetings.rules import WORDS, MeetingState
-from portal.routes.picking import CHOOSE, Times, span, tile, week_of
+from portal.routes.picking import CHOOSE, Times, mailed_picker, span, tile, week_of
 from portal.text import Paragraphs
 
 pages = public_pages()
@@ -195,39 +195,16 @@ def _again_picker(
     status: int = 200,
     gone: datetime | None = None,
 ) -> Response:
-    terms = queries.terms_of(ask.db, line.kind)
-    slots = queries.slots(
-        ask.db,
-        line.staff_id,
+    return mailed_picker(
+        ask,
         line.kind,
-        now=ask.now,
-        zone=line.contact_zone,
-        holidays=ask.house.holidays,
-        terms=terms,
-    )
-    week = week_of(
-        slots,
+        queries.host_of_journey(ask.db, line.journey_id),
+        staff_id=line.staff_id,
         zone_name=line.contact_zone,
-        locale=ask.locale,
-        now=ask.now,
-        wanted=ask.query.get("from", ""),
-        chosen=form.typed.get("slot", ""),
-        gone=gone,
-    )
-    return ask.page(
-        "public/slot_picker.html",
-        status,
-        form=form,
-        week=week,
-        host=queries.host_of_journey(ask.db, line.journey_id),
-        words=WORDS[line.kind],
-        minutes=terms.length_minutes,
-        about=terms.agenda(ask.locale),
-        ways=[],
-        moving=None,
-        gone=gone,
         at=f"/m/{token}/again",
-        zone=line.contact_zone,
+        form=form,
+        status=status,
+        gone=gone,
     )
 
 

@@ -14,8 +14,7 @@ from portal.forms import Filled, empty_form, read_form
 from portal.meetings import offering, queries
 from portal.meetings.actions import Booking, SlotTaken, book
 from portal.meetings.offering import Offered
-from portal.meetings.rules import WORDS
-from portal.routes.picking import CHOOSE, Times, week_of
+from portal.routes.picking import CHOOSE, Times, mailed_picker
 
 pages = public_pages()
 
@@ -88,37 +87,14 @@ def _picker(
     host = queries.host_of_journey(ask.db, found.journey_id)
     if host is None:
         return _broken(ask)
-    terms = queries.terms_of(ask.db, found.kind)
-    slots = queries.slots(
-        ask.db,
-        host.staff_id,
+    return mailed_picker(
+        ask,
         found.kind,
-        now=ask.now,
-        zone=found.timezone,
-        holidays=ask.house.holidays,
-        terms=terms,
-    )
-    week = week_of(
-        slots,
+        host,
+        staff_id=host.staff_id,
         zone_name=found.timezone,
-        locale=ask.locale,
-        now=ask.now,
-        wanted=ask.query.get("from", ""),
-        chosen=form.typed.get("slot", ""),
-        gone=gone,
-    )
-    return ask.page(
-        "public/slot_picker.html",
-        status,
-        form=form,
-        week=week,
-        host=host,
-        words=WORDS[found.kind],
-        minutes=terms.length_minutes,
-        about=terms.agenda(ask.locale),
-        ways=[],
         at=f"/meet/{token}",
-        moving=None,
+        form=form,
+        status=status,
         gone=gone,
-        zone=found.timezone,
     )
