@@ -23,6 +23,10 @@ QUOTE = "quote"
 """The purpose that the links of these requests are sealed for."""
 MOST_TAGS = 12
 """Tags on one comment."""
+CONSENT = N_(
+    "I agree that %(vendor)s shows these words of mine to other people, on its website and in its material, in the way "
+    "chosen here. I can take them back at any time with this link."
+)
 
 
 def _comment(db: Session, answer_id: int) -> AnswerRow:
