@@ -421,7 +421,7 @@ class Life:
         is_ours = said.by == "us"
         draft = messages.Draft(
             account_id=account_id,
-            contact_id=None if is_ours else people[-1 if said.by == "second" else 0],
+            contact_id=None if is_ours else people[min(1, len(people) - 1) if said.by == "second" else 0],
             staff_id=db.get_one(Account, account_id).consultant_id if is_ours else None,
             text=said.text,
             key=f"demo:{account_id}:{said.hours_ago}",

@@ -77,6 +77,7 @@ class Consultant(NamedTuple):
     phone: str
     whatsapp: str
     meeting_url: str
+    portrait: str = ""
 
 
 class Case(NamedTuple):
@@ -171,6 +172,7 @@ _PAGE = (
         Staff.phone.label("staff_phone"),
         Staff.whatsapp,
         Staff.meeting_url,
+        Staff.portrait,
         Draft.typed,
         AnswerRow.id.label("answer_id"),
         AnswerRow.outcome,
@@ -238,7 +240,7 @@ def sealed_page(db: Session, house: House, token: str, now: datetime) -> SurveyP
 def _consultant(row: Any) -> Consultant | None:
     if row.staff_name is None:
         return None
-    return Consultant(row.staff_name, row.staff_email, row.staff_phone, row.whatsapp, row.meeting_url)
+    return Consultant(row.staff_name, row.staff_email, row.staff_phone, row.whatsapp, row.meeting_url, row.portrait)
 
 
 def _case(db: Session, answer_id: int) -> Case | None:
