@@ -670,7 +670,8 @@ class Life:
             customer = self.of_account[invitation.account_id]
             if customer.temper in (Temper.SILENT, Temper.SLOW, Temper.LEAVING):
                 continue
-            surveys.submit(
+            _quietly(
+                surveys.submit,
                 db,
                 self.house,
                 invitation_id=invitation.id,

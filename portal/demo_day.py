@@ -17,6 +17,7 @@ from portal.accounts import portraits
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language
 from portal.clock import at_local, local_date, next_business_day
+from portal.errors import Refused
 from portal.house import House
 from portal.journeys import cases
 from portal.journeys.models import Flag
@@ -195,22 +196,24 @@ def ask_for_words(db: Session, *, by: str, now: datetime) -> dict[int, ShownAs]:
         happy = db.execute(
             select(AnswerRow.id, AnswerRow.comment)
             .join(Contact, Contact.id == AnswerRow.contact_id)
-            .where(COUNTED, AnswerRow.nps >= 9, AnswerRow.comment != "", Contact.language == language)
+            .where(
+                COUNTED, AnswerRow.csat == 5, AnswerRow.nps >= 9, AnswerRow.comment != "", Contact.language == language
+            )
             .order_by(AnswerRow.id)
         ).all()
         their_words: set[str] = set()
-        waiting = iter(said)
+        waiting = list(said)
         for answer_id, comment in happy:
-            if comment in their_words or len(comment) < _WORTH_QUOTING:
+            if not waiting or comment in their_words or len(comment) < _WORTH_QUOTING:
                 continue
-            shown_as = next(waiting, "")
-            if shown_as == "":
-                break
+            try:
+                quoting.ask_for_words(db, answer_id=answer_id, words=comment, by=by, now=now - timedelta(days=8))
+            except Refused:
+                continue  # asked about another answer just before, or something is wrong there by now
             their_words.add(comment)
-            quoting.ask_for_words(db, answer_id=answer_id, words=comment, by=by, now=now - timedelta(days=8))
-            quote_id = db.scalars(select(Quote.id).where(Quote.answer_id == answer_id)).one()
+            shown_as = waiting.pop(0)
             if shown_as is not None:
-                agreed[quote_id] = ShownAs(shown_as)
+                agreed[db.scalars(select(Quote.id).where(Quote.answer_id == answer_id)).one()] = shown_as
     return agreed
 
 
