@@ -19,7 +19,7 @@ from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened
 from portal.clock import business_days_after, day_instant, local_date
-from portal.db import insert_for
+from portal.db import connection_of, insert_for, send
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import cases, conduct, rules, stuck
@@ -333,6 +333,10 @@ class HeardAnswer:
     tells_consultant: bool = False
     earlier: tuple[int, ...] = ()
     """Earlier versions of it, oldest first: what follows an answer follows once, however often it is changed."""
+    reminder_waits: bool = True
+    """Whether a reminder may lie in the outbox; who holds the journey and has looked can say that none does."""
+    call_waits: bool = True
+    """The same of a call about this contact on somebody's list."""
 
     @property
     def first_id(self) -> int:
@@ -355,7 +359,7 @@ def hear_answer(
     is_unhappy = answer.outcome is Outcome.DISSATISFIED
     if is_unhappy and answer.flags:
         audit.note_all(db, told)
-        db.connection().execute(_WORKED, {"journey": journey_id, "at": now})
+        send(db, _WORKED, {"journey": journey_id, "at": now})
         cases.drop_reminders(db, journey_id, why="answer", now=now)
         if answer.earlier and (
             known := cases.take_up_change(
@@ -378,16 +382,22 @@ def hear_answer(
             scores=answer.scores,
         )
     change.after = rules.worked(change.after, now)
-    cases.drop_reminders(db, journey_id, why="answer", now=now)
+    cases.drop_reminders(db, journey_id, why="answer", now=now, in_outbox=answer.reminder_waits)
     events = list(told)
     settles = answer.day is not None and not is_unhappy
-    if settles and cases.settle_by_answer(db, change, day=answer.day or 0, who=answer.by, now=now):
+    if settles and cases.settle_by_answer(
+        db, change, day=answer.day or 0, who=answer.by, now=now, call_waits=answer.call_waits
+    ):
         detail = {"day": answer.day, "by": SettledBy.ANSWER}
         events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))
     if answer.outcome is Outcome.NEUTRAL and answer.asks_what_is_missing:
         _ask_what_is_missing(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
     if answer.is_promoter and change.after.status is not Status.LOST:
-        _leave_referral_prompt(db, journey_id, why=f"answer_{answer.first_id}", now=now)
+        why = f"answer_{answer.first_id}"
+        if answer.earlier:  # it may have been carried out or dropped already, and that stands
+            _leave_referral_prompt(db, journey_id, why=why, now=now)
+        else:
+            change.add([rules.Due(f"referral_prompt:{why}", f"referral_prompt:{why}", now)])
     if answer.tells_consultant:
         _tell_consultant(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
     conduct.fold(change, now=now, house=house)
@@ -445,7 +455,7 @@ def _leave_referral_prompt(db: Session, journey_id: int, *, why: str, now: datet
         "due_at": now,
         "created_at": now,
     }
-    db.connection().execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
+    connection_of(db).execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
 
 
 def hear_surveys_sent(
@@ -469,7 +479,7 @@ def hear_surveys_sent(
     for journey_id, day in sent:
         by_day[day].append(journey_id)
     for day, ids in by_day.items():
-        db.connection().execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
+        connection_of(db).execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
     conduct.store(db, house, changes=_distinct(known, [journey_id for journey_id, _ in sent]), now=now)
     audit.note_all(
         db, [Event(Happened.SURVEY_SENT, "system", now, known[j].account_id, j, None, {"day": day}) for j, day in sent]
@@ -564,7 +574,7 @@ def _leave_question_about_meeting(
         "due_at": day_instant(local_date(now, zone), 1, zone, house.holidays),
         "created_at": now,
     }
-    db.connection().execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
+    connection_of(db).execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
 
 
 def log_conversation(

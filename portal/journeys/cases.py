@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from portal import audit, mail
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role
 from portal.audit import Event, Happened
+from portal.db import send
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import conduct, rules, storing
@@ -151,13 +152,36 @@ def unhappy(db: Session, contact_ids: Sequence[int]) -> set[int]:
     return {one for one in db.scalars(wanted) if one is not None}
 
 
-def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
-    """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent."""
+def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime, in_outbox: bool = True) -> None:
+    """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent (unless
+    the caller, who holds the journey, knows that none lies in the outbox)."""
     conduct.drop_due_of_kinds(db, journey_id, kinds=("reminder", "call_no_answer"), why=why, now=now)
-    db.connection().execute(_STOP_REMINDERS, {"journey": journey_id, "at": now})
+    if not in_outbox:
+        return
+    send(db, _STOP_REMINDERS, {"journey": journey_id, "at": now})
 
 
 _LETTERS: Any = mail.LetterRow.__table__
+_ACTIVITIES: Any = Activity.__table__
+
+
+def reminder_waits(journey_id: Any) -> ColumnElement[bool]:
+    """Whether a reminder of this journey lies in the outbox, as part of a statement."""
+    return exists().where(
+        text(mail.WAITING), _LETTERS.c.kind == mail.Kind.SURVEY_REMINDER, _LETTERS.c.journey_id == journey_id
+    )
+
+
+def call_waits(journey_id: Any, day: Any) -> ColumnElement[bool]:
+    """Whether a call about this contact is on somebody's list, as part of a statement."""
+    return exists().where(
+        _ACTIVITIES.c.journey_id == journey_id,
+        _ACTIVITIES.c.kind.in_(rules.CALLS_OF_CONTACTS),
+        _ACTIVITIES.c.day == day,
+        _ACTIVITIES.c.done_at.is_(None),
+    )
+
+
 _STOP_REMINDERS = (
     update(_LETTERS)
     .where(
@@ -469,7 +493,9 @@ def settle(db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy
     _settle(db, journey_id, days=days, by=by, who=who, now=now)
 
 
-def settle_by_answer(db: Session, change: conduct.Change, *, day: int, who: str, now: datetime) -> bool:
+def settle_by_answer(
+    db: Session, change: conduct.Change, *, day: int, who: str, now: datetime, call_waits: bool = True
+) -> bool:
     """The same for a satisfied or neutral answer: it doesn't outweigh another person's dissatisfied one, settled or not
     by accepting the risk, nor makes it good that the contact was missed. Gives whether it settled the contact; the change
     knows of it then, and the event is the caller's to tell."""
@@ -477,14 +503,12 @@ def settle_by_answer(db: Session, change: conduct.Change, *, day: int, who: str,
     contact = next((f for f in change.after.follow_ups if f.day == day), None)
     if contact is None or contact.is_settled or contact.missed_at is not None:
         return False
-    db.flush()
-    connection = db.connection()
-    if not connection.execute(_SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now}).rowcount:
+    if not send(db, _SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now}).rowcount:
         return False
     if contact.sent_at is None:  # what was sent has only reminders waiting, and those are dropped by any sign of life
         conduct.drop_due(db, journey_id, keys=[f"survey:{day}"], why="settled", now=now)
-    calls = {"journey": journey_id, "kinds": rules.CALLS_OF_CONTACTS, "of_day": day, "at": now, "who": who}
-    connection.execute(_FINISH_CALLS, calls)
+    if call_waits:
+        send(db, _FINISH_CALLS, {"journey": journey_id, "of_day": day, "at": now, "who": who})
     storing.finish_touchpoints(db, [journey_id], key=f"day{day}", now=now)
     follow_ups = tuple(replace(f, settled_at=now) if f is contact else f for f in change.after.follow_ups)
     change.after = replace(change.after, follow_ups=follow_ups)
@@ -513,12 +537,11 @@ _SETTLE_BY_ANSWER = (
     )
     .values(settled_at=bindparam("at"), settled_by=SettledBy.ANSWER)
 )
-_ACTIVITIES: Any = Activity.__table__
 _FINISH_CALLS = (
     update(_ACTIVITIES)
     .where(
         _ACTIVITIES.c.journey_id == bindparam("journey"),
-        _ACTIVITIES.c.kind.in_(bindparam("kinds", expanding=True)),
+        or_(*(_ACTIVITIES.c.kind == kind for kind in rules.CALLS_OF_CONTACTS)),
         _ACTIVITIES.c.day == bindparam("of_day"),
         _ACTIVITIES.c.done_at.is_(None),
     )
