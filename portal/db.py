@@ -4,6 +4,7 @@ SQLite is driven as `BEGIN IMMEDIATE` with WAL and a fair writer lock a process;
 a BEGIN and a ROLLBACK around single statements double the work of a page.
 """
 
+import select as sockets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -39,15 +40,15 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    insert,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
 from portal.places import MIGRATIONS
@@ -231,19 +232,46 @@ def insert_on(dialect: str, table: Any) -> Any:
 def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, known_by: Sequence[str]) -> None:
     """Many rows in one statement; those whose `known_by` columns are there already change nothing.
 
-    On PostgreSQL they travel as one JSON document: a third to a half cheaper than as many parameter sets. One row goes as
-    it is: the database takes a document for a hundred rows, and plans for them.
+    On PostgreSQL they travel as one JSON document: a third to a half cheaper than as many parameter sets. A few go as they
+    are: the database takes a document for a hundred rows, and plans for them.
     """
     if not rows:
         return
     connection = connection_of(db)
-    dialect = connection.dialect.name
-    as_document = dialect == "postgresql" and len(rows) > 1
-    statement = _insert_statement(dialect, table, tuple(rows[0]), tuple(known_by), as_document)
+    dialect, names = connection.dialect.name, tuple(rows[0])
+    if len(rows) <= A_FEW:
+        send(db, _insert_few(dialect, table, names, tuple(known_by), len(rows)), numbered(rows))
+        return
+    as_document = dialect == "postgresql"
+    statement = _insert_statement(dialect, table, names, tuple(known_by), as_document)
     if as_document:
         connection.execute(statement, _documents(rows))
     else:
         send(db, statement, *rows)
+
+
+A_FEW = 4
+
+
+def numbered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The values of a few rows for one statement: `row0_name`, `row1_name`, …"""
+    return {f"row{number}_{name}": value for number, row in enumerate(rows) for name, value in row.items()}
+
+
+def insert_few(dialect: str, table: Any, names: Sequence[str], count: int) -> Any:
+    """`INSERT` of so many rows, for `numbered` ones. Columns left out have their default as the table's class says."""
+    left_out = [each for each in table.c if each.default is not None and each.name not in names]
+    same = {each.name: each.default.arg if each.default.is_scalar else each.default.arg(None) for each in left_out}
+    rows = [
+        {**{name: bindparam(f"row{number}_{name}", type_=table.c[name].type) for name in names}, **same}
+        for number in range(count)
+    ]
+    return insert_on(dialect, table).values(rows)
+
+
+@lru_cache(maxsize=300)
+def _insert_few(dialect: str, table: Any, names: tuple[str, ...], known_by: tuple[str, ...], count: int) -> Any:
+    return insert_few(dialect, table, names, count).on_conflict_do_nothing(index_elements=known_by)
 
 
 @lru_cache(maxsize=200)
@@ -261,17 +289,13 @@ def _insert_statement(
 def insert_all(db: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """A few rows in one statement."""
     if rows:
-        names = tuple(rows[0])
-        values = {f"{name}_{number}": row[name] for number, row in enumerate(rows) for name in names}
-        send(db, _several(table, names, len(rows)), values)
+        dialect = connection_of(db).dialect.name
+        send(db, _insert_all(dialect, table, tuple(rows[0]), len(rows)), numbered(rows))
 
 
 @lru_cache(maxsize=100)
-def _several(table: Any, names: tuple[str, ...], count: int) -> Any:
-    rows = [
-        {name: bindparam(f"{name}_{number}", type_=table.c[name].type) for name in names} for number in range(count)
-    ]
-    return insert(table).values(rows)
+def _insert_all(dialect: str, table: Any, names: tuple[str, ...], count: int) -> Any:
+    return insert_few(dialect, table, names, count)
 
 
 def update_each(
@@ -357,7 +381,7 @@ class Database:
             options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 40}
         else:
             self._writer = nullcontext()
-            options = {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True}
+            options = {"pool_size": pool_size, "max_overflow": pool_size}
         self.write_engine = create_engine(self.url, **options)
         self.read_engine = create_engine(self.url, isolation_level="AUTOCOMMIT", **options)
         if self.dialect == "sqlite":
@@ -366,6 +390,8 @@ class Database:
             event.listen(self.read_engine, "connect", _open_sqlite_to_read)
         else:
             event.listen(self.read_engine, "connect", _open_postgresql_to_read)
+            for engine in (self.read_engine, self.write_engine):
+                event.listen(engine, "checkout", _still_there)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -406,6 +432,17 @@ def _open_postgresql_to_read(connection: Any, _record: ConnectionPoolEntry) -> N
     # AUTOCOMMIT statements are transactions, too: this is what makes a reader unable to write.
     connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     connection.commit()
+
+
+def _still_there(connection: Any, _record: ConnectionPoolEntry, _fairy: PoolProxiedConnection) -> None:
+    # A server that ended a connection has said so, and then there is something to read. Asking it with a statement, as
+    # `pool_pre_ping` does, costs a way there and back with every page.
+    if not connection.closed:
+        waiting = sockets.poll()
+        waiting.register(connection.fileno(), sockets.POLLIN)
+        if not waiting.poll(0):
+            return
+    raise InvalidatePoolError  # and so are its neighbours: each is opened anew when it is asked for
 
 
 def _begin_immediate(connection: Connection) -> None:

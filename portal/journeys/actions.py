@@ -19,7 +19,7 @@ from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened
 from portal.clock import business_days_after, day_instant, local_date
-from portal.db import connection_of, insert_for, send
+from portal.db import connection_of, insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import cases, conduct, rules, stuck
@@ -357,16 +357,16 @@ def hear_answer(
         _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
         change = conduct.load(db, [journey_id])[journey_id]
     is_unhappy = answer.outcome is Outcome.DISSATISFIED
+    change.after = rules.worked(change.after, now)
     if is_unhappy and answer.flags:
-        audit.note_all(db, told)
-        send(db, _WORKED, {"journey": journey_id, "at": now})
-        cases.drop_reminders(db, journey_id, why="answer", now=now)
         if answer.earlier and (
             known := cases.take_up_change(
                 db, answer.earlier, answer.answer_id, words=answer.words, scores=answer.scores or {}
             )
         ):
-            conduct.advance(db, house, ids=[journey_id], now=now)
+            cases.drop_reminders(db, journey_id, why="answer", now=now)
+            conduct.fold(change, now=now, house=house)
+            conduct.store(db, house, changes=[change], now=now, told=told)
             return known
         return cases.open_flag(
             db,
@@ -380,8 +380,9 @@ def hear_answer(
             day=answer.day,
             words=answer.words,
             scores=answer.scores,
+            change=change,
+            told=told,
         )
-    change.after = rules.worked(change.after, now)
     cases.drop_reminders(db, journey_id, why="answer", now=now, in_outbox=answer.reminder_waits)
     events = list(told)
     settles = answer.day is not None and not is_unhappy
@@ -391,7 +392,7 @@ def hear_answer(
         detail = {"day": answer.day, "by": SettledBy.ANSWER}
         events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))
     if answer.outcome is Outcome.NEUTRAL and answer.asks_what_is_missing:
-        _ask_what_is_missing(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
+        change.add([_to_do(house, ActivityKind.ASK_WHAT_IS_MISSING, f"answer:{answer.first_id}", 2, change, now)])
     if answer.is_promoter and change.after.status is not Status.LOST:
         why = f"answer_{answer.first_id}"
         if answer.earlier:  # it may have been carried out or dropped already, and that stands
@@ -399,43 +400,17 @@ def hear_answer(
         else:
             change.add([rules.Due(f"referral_prompt:{why}", f"referral_prompt:{why}", now)])
     if answer.tells_consultant:
-        _tell_consultant(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
+        change.add([_to_do(house, ActivityKind.READ_ANSWER, f"{answer.first_id}", 1, change, now)])
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now, told=events)
     return None
 
 
-_WORKED = (
-    update(JourneyRow.__table__)  # type: ignore[arg-type]
-    .where(JourneyRow.__table__.c.id == bindparam("journey"))
-    .values(worked_at=bindparam("at"))
-)
-
-
-def _ask_what_is_missing(
-    db: Session, house: House, journey_id: int, answer_id: int, *, zone: str, now: datetime
-) -> None:
-    add_activity(
-        db,
-        journey_id=journey_id,
-        kind=ActivityKind.ASK_WHAT_IS_MISSING,
-        key=f"ask_what_is_missing:answer:{answer_id}",
-        due_at=business_days_after(now, 2, zone, house.holidays),
-        by="system",
-        now=now,
-    )
-
-
-def _tell_consultant(db: Session, house: House, journey_id: int, answer_id: int, *, zone: str, now: datetime) -> None:
-    add_activity(
-        db,
-        journey_id=journey_id,
-        kind=ActivityKind.READ_ANSWER,
-        key=f"{ActivityKind.READ_ANSWER}:{answer_id}",
-        due_at=business_days_after(now, 1, zone, house.holidays),
-        by="system",
-        now=now,
-    )
+def _to_do(
+    house: House, kind: ActivityKind, what: str, days: int, change: conduct.Change, now: datetime
+) -> rules.NewActivity:
+    """Something for the owner to do within so many business days."""
+    return rules.NewActivity(kind, f"{kind}:{what}", business_days_after(now, days, change.after.zone, house.holidays))
 
 
 def ask_for_referral(db: Session, *, journey_id: int, why: str, now: datetime) -> None:

@@ -1,18 +1,19 @@
 """Flags: a case is opened by an answer, a request for help or a consultant, and ends only by a person's recorded outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm.util import identity_key
 
 from portal import audit, mail
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role
 from portal.audit import Event, Happened
-from portal.db import send
+from portal.db import BigId, rows_of, send
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import conduct, rules, storing
@@ -43,46 +44,118 @@ def open_flag(
     day: int | None = None,
     words: str = "",
     scores: dict[str, Any] | None = None,
+    change: conduct.Change | None = None,
+    told: Sequence[Event] = (),
 ) -> int:
     """Opens a case on a journey, tells its consultant at once, and stops reminders; gives the flag's id.
 
-    The same answer again gives its one flag (invariant 5). A contact whose day has come becomes a call.
+    The same answer again gives its one flag (invariant 5). A contact whose day has come becomes a call. `change`: the
+    journey, where the caller has loaded it; `told`: events that led to it, written along with its own.
     """
-    conduct.lock(db, journey_id)
-    if answer_id is not None and (known := db.scalar(select(Flag.id).where(Flag.answer_id == answer_id))):
-        return known
-    journey = db.get_one(JourneyRow, journey_id, populate_existing=True)
+    if change is None:
+        change = conduct.load(db, [journey_id])[journey_id]
+    if answer_id is not None and (known := rows_of(db, _FLAG_OF_ANSWER, {"answer": answer_id})):
+        return int(known[0].id)
+    journey, account_id = change.after, change.account_id
     act_by = rules.act_by(now, house.settings.flag_hours, journey.zone, house.holidays)
-    flag = Flag(
-        journey_id=journey_id,
-        account_id=journey.account_id,
-        contact_id=contact_id,
-        answer_id=answer_id,
-        origin=origin,
-        day=day,
-        stage_id=journey.stage_id,
-        assignee_id=journey.owner_id,
-        words=words,
-        scores=scores or {},
-        opened_at=now,
-        opened_by=by,
-        act_by=act_by,
-        alert_at=act_by,
-        half_at=_half_at(house, journey, now),
-    )
-    db.add(flag)
-    db.flush()
-    _count(db, journey, 1)
+    flag = {
+        "journey_id": journey_id,
+        "account_id": account_id,
+        "contact_id": contact_id,
+        "answer_id": answer_id,
+        "origin": origin,
+        "day": day,
+        "stage_id": change.pipeline.stages[journey.position].id,
+        "assignee_id": journey.owner_id,
+        "words": words,
+        "scores": scores or {},
+        "opened_at": now,
+        "opened_by": by,
+        "act_by": act_by,
+        "alert_at": act_by,
+        "half_at": _half_at(house, journey.zone, now),
+    }
+    flag_id: int = send(db, _NEW_FLAG, flag).scalar_one()
+    send(db, _ONE_MORE, {"journey": journey_id})
+    _forget(db, journey_id)
+    change.after = replace(journey, open_flags=journey.open_flags + 1)
     drop_reminders(db, journey_id, why="flag", now=now)
-    detail = {"flag": flag.id, "origin": origin, "words": words, "day": day}
-    audit.note(db, Event(Happened.FLAG_OPENED, by, now, journey.account_id, journey_id, contact_id, detail))
-    _tell_consultant(db, flag, journey, key=f"flag_opened:{flag.id}", words=flag.words, now=now)
-    conduct.advance(db, house, ids=[journey_id], now=now)
-    return flag.id
+    detail = {"flag": flag_id, "origin": origin, "words": words, "day": day}
+    opened = Event(Happened.FLAG_OPENED, by, now, account_id, journey_id, contact_id, detail)
+    _tell_of_new(db, flag_id, flag, now=now)
+    conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=[change], now=now, told=[*told, opened])
+    return flag_id
 
 
-def _half_at(house: House, journey: JourneyRow, now: datetime) -> datetime:
-    return rules.act_by(now, house.settings.flag_hours / 2, journey.zone, house.holidays)
+_FLAGS: Any = Flag.__table__
+_JOURNEYS: Any = JourneyRow.__table__
+_FLAG_OF_ANSWER = select(_FLAGS.c.id).where(_FLAGS.c.answer_id == bindparam("answer"))
+_NEW_FLAG = insert(_FLAGS).returning(_FLAGS.c.id)
+_ONE_MORE = (
+    update(_JOURNEYS)
+    .where(_JOURNEYS.c.id == bindparam("journey"))
+    .values(open_flags=_JOURNEYS.c.open_flags + 1, version=_JOURNEYS.c.version + 1)
+)
+
+
+def _forget(db: Session, journey_id: int) -> None:
+    """Has a row that the session knows read anew when it is asked next: it was written past it."""
+    if (known := db.identity_map.get(identity_key(JourneyRow, journey_id))) is not None:
+        db.expire(known)
+
+
+def _tell_of_new(db: Session, flag_id: int, flag: Mapping[str, Any], *, now: datetime) -> None:
+    """The same mail as `_tell_consultant`'s, with what it says read at once: somebody waits who has just said so."""
+    about = {name: flag[name] for name in ("account_id", "contact_id", "stage_id")}
+    known = rows_of(db, _ABOUT_NEW, {**about, "owner_id": flag["assignee_id"]})[0]
+    context = _context_of(
+        flag_id,
+        person_name=known.person_name or known.account_name,
+        stage_name=known.stage_name,
+        act_by=flag["act_by"],
+        words=flag["words"],
+        scores=flag["scores"],
+    )
+    readers: Sequence[Any] = [known] if known.id is not None else managers(db)
+    mail.queue_all(
+        db,
+        [
+            mail.Letter(
+                key=f"flag_opened:{flag_id}:staff:{person.id}",
+                kind=mail.Kind.FLAG_OPENED,
+                to_email=person.email,
+                language=person.language,
+                account_id=flag["account_id"],
+                journey_id=flag["journey_id"],
+                staff_id=person.id,
+                context=context,
+            )
+            for person in readers
+        ],
+        now=now,
+    )
+
+
+_ABOUT_NEW = (
+    select(
+        Account.name.label("account_name"),
+        Contact.name.label("person_name"),
+        StageRow.name_en.label("stage_name"),
+        Staff.id,
+        Staff.email,
+        Staff.language,
+    )
+    .select_from(Account)
+    .join(StageRow, StageRow.id == bindparam("stage_id"))
+    .outerjoin(Contact, Contact.id == bindparam("contact_id", type_=BigId))
+    .outerjoin(Staff, and_(Staff.id == bindparam("owner_id", type_=BigId), Staff.disabled_at.is_(None)))
+    .where(Account.id == bindparam("account_id"))
+)
+
+
+def _half_at(house: House, zone: str, now: datetime) -> datetime:
+    return rules.act_by(now, house.settings.flag_hours / 2, zone, house.holidays)
 
 
 def take_up_change(
@@ -176,7 +249,7 @@ def call_waits(journey_id: Any, day: Any) -> ColumnElement[bool]:
     """Whether a call about this contact is on somebody's list, as part of a statement."""
     return exists().where(
         _ACTIVITIES.c.journey_id == journey_id,
-        _ACTIVITIES.c.kind.in_(rules.CALLS_OF_CONTACTS),
+        or_(*(_ACTIVITIES.c.kind == kind for kind in rules.CALLS_OF_CONTACTS)),
         _ACTIVITIES.c.day == day,
         _ACTIVITIES.c.done_at.is_(None),
     )
@@ -229,14 +302,26 @@ def _tell_consultant(db: Session, flag: Flag, journey: JourneyRow, *, key: str, 
 
 def _flag_context(db: Session, flag: Flag) -> dict[str, Any]:
     person = db.get(Contact, flag.contact_id) if flag.contact_id else None
-    stage = db.get_one(StageRow, flag.stage_id)
+    return _context_of(
+        flag.id,
+        person_name=person.name if person is not None else db.get_one(Account, flag.account_id).name,
+        stage_name=db.get_one(StageRow, flag.stage_id).name_en,
+        act_by=flag.act_by,
+        words=flag.words,
+        scores=flag.scores,
+    )
+
+
+def _context_of(
+    flag_id: int, *, person_name: str, stage_name: str, act_by: datetime, words: str, scores: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
-        "person_name": person.name if person is not None else db.get_one(Account, flag.account_id).name,
-        "stage_name": stage.name_en,
-        "path": f"/staff/flags/{flag.id}",
-        "act_by_at": flag.act_by,
-        "words": flag.words,
-        **{k: v for k, v in flag.scores.items() if k in ("csat", "nps", "wants_help")},
+        "person_name": person_name,
+        "stage_name": stage_name,
+        "path": f"/staff/flags/{flag_id}",
+        "act_by_at": act_by,
+        "words": words,
+        **{k: v for k, v in scores.items() if k in ("csat", "nps", "wants_help")},
     }
 
 
@@ -655,7 +740,7 @@ def reopen_flag(db: Session, house: House, *, resolution_id: int, words: str, by
     resolution.undone_at, resolution.undone_by, resolution.undone_words = now, by, words
     days = [flag.day] if resolution.outcome is FlagOutcome.MERGED else _days_of(db, flag)
     flag.closed_at, flag.acted_at, flag.acted_by, flag.merged_into_id = None, None, "", None
-    flag.half_at = _half_at(house, journey, now)
+    flag.half_at = _half_at(house, journey.zone, now)
     flag.act_by = rules.act_by(now, house.settings.flag_hours, journey.zone, house.holidays)
     flag.alert_at = flag.act_by
     db.flush()

@@ -16,7 +16,18 @@ from portal import audit, auth, mail
 from portal.accounts.models import Contact
 from portal.audit import Event, Happened
 from portal.clock import day_instant
-from portal.db import Base, connection_of, insert_all, insert_new, insert_on, send, update_each
+from portal.db import (
+    A_FEW,
+    Base,
+    connection_of,
+    insert_all,
+    insert_few,
+    insert_new,
+    insert_on,
+    numbered,
+    send,
+    update_each,
+)
 from portal.errors import N_
 from portal.house import House
 from portal.journeys import rules
@@ -162,7 +173,13 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
             }
         )
     if rows:
-        send(db, _wait_or_move(db.get_bind().dialect.name), *rows)
+        dialect = connection_of(db).dialect.name
+        distinct = {(row["journey_id"], row["key"]): row for row in rows}
+        if len(distinct) <= A_FEW:
+            few = list(distinct.values())
+            send(db, _wait_or_move(dialect, tuple(few[0]), len(few)), numbered(few))
+        else:
+            send(db, _wait_or_move(dialect), *rows)
     moved = [
         {"journey_id": c.after.id, "key": f"survey:{f.day}", "due_at": max(f.due_at, now)}
         for c, e in effects_of(changes, rules.UseStarted)
@@ -174,10 +191,10 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
 
 
 @cache
-def _wait_or_move(dialect: str) -> Any:
+def _wait_or_move(dialect: str, names: tuple[str, ...] = (), count: int = 0) -> Any:
     """The same action again (a start of use corrected, a stage entered anew) moves what still waits and takes up what was
     dropped; what was done stays done. A wake-up rings again once its day moved: it only asks the rules."""
-    statement = insert_on(dialect, _DUE)
+    statement = insert_few(dialect, _DUE, names, count) if count else insert_on(dialect, _DUE)
     new_time = statement.excluded.due_at
     return statement.on_conflict_do_update(
         index_elements=["journey_id", "key"],

@@ -4,7 +4,7 @@ waits for the answer to it, and the next person for this one."""
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal import links
@@ -122,7 +122,7 @@ _SURVEY_MAILS = (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, *FURTHER_MAILS, Ki
 _DELIVERED_AT = select(func.max(LetterRow.sent_at)).where(
     LetterRow.contact_id == Invitation.contact_id,
     LetterRow.journey_id == Invitation.journey_id,
-    LetterRow.kind.in_(_SURVEY_MAILS),
+    or_(*(LetterRow.kind == kind for kind in _SURVEY_MAILS)),  # written out: a list is put in anew each time
 )
 _KNOWN_FORM = select(_One.id).where(_OF_IT, _One.form_nonce == bindparam("form_nonce")).limit(1)
 _SET_ASIDE = select(func.count()).where(_OF_IT, _One.quarantined_at.is_not(None))
