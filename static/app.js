@@ -70,6 +70,12 @@
     if (next) setTimeout(() => next.scrollIntoView({ behavior: calm.matches ? 'auto' : 'smooth' }), 220);
   });
 
+  // Rows scroll to where one is.
+  document.querySelectorAll(':is(.sections, .tabs) [aria-current]').forEach(a => {
+    const row = a.closest('ul, .tabs'), x = e => e.getBoundingClientRect().x;
+    row.scrollLeft = x(a) - x(row) - 48;
+  });
+
   on('htmx:error', unheard);
   on('htmx:response:error', e => { if (e.detail.ctx.response.status >= 500) unheard() });
 })();

@@ -710,9 +710,8 @@ def tick_milestone(
     milestone.done_at, milestone.done_by = (now, by) if done else (None, "")
     db.flush()
     what = Happened.MILESTONE_DONE if done else Happened.MILESTONE_UNDONE
-    tell_work(
-        db, house, journey_id, what, by=by, now=now, detail={"milestone": milestone.key, "title": milestone.title_en}
-    )
+    named = {"milestone": milestone.key, "title": milestone.title_en, "title_pt": milestone.title_pt}
+    tell_work(db, house, journey_id, what, by=by, now=now, detail=named)
 
 
 def _refuse_before_others(db: Session, milestone: Milestone) -> None:

@@ -61,7 +61,7 @@ def note(db: Session, house: House, milestone: Milestone, *, contact_id: int, wo
         )
     )
     db.flush()
-    detail = {"milestone": milestone.key, "title": milestone.title_en, "words": words}
+    detail = {"milestone": milestone.key, "title": milestone.title_en, "title_pt": milestone.title_pt, "words": words}
     audit.note(
         db, Event(Happened.STUCK, f"contact:{contact_id}", now, journey.account_id, journey.id, contact_id, detail)
     )
@@ -144,10 +144,17 @@ def settle_by_activity(db: Session, key: str, *, by: str, now: datetime) -> None
 
 def _told(db: Session, note_id: int, *, by: str, now: datetime) -> None:
     row = db.execute(
-        select(JourneyRow.account_id, JourneyRow.id, StuckNote.contact_id, Milestone.key, Milestone.title_en)
+        select(
+            JourneyRow.account_id,
+            JourneyRow.id,
+            StuckNote.contact_id,
+            Milestone.key,
+            Milestone.title_en,
+            Milestone.title_pt,
+        )
         .join(StuckNote, StuckNote.journey_id == JourneyRow.id)
         .join(Milestone, Milestone.id == StuckNote.milestone_id)
         .where(StuckNote.id == note_id)
     ).one()
-    detail = {"milestone": row.key, "title": row.title_en}
+    detail = {"milestone": row.key, "title": row.title_en, "title_pt": row.title_pt}
     audit.note(db, Event(Happened.UNSTUCK, by, now, row.account_id, row.id, row.contact_id, detail))

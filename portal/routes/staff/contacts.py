@@ -17,6 +17,7 @@ from portal.errors import N_, NotFound, Refused
 from portal.forms import Email, Filled, Zone, empty_form, read_form
 from portal.journeys import actions as journeys
 from portal.policy import Permission
+from portal.routes.picking import city
 from portal.routes.staff import labels
 from portal.routes.zones import zone_groups
 from portal.text import Line, RequiredLine
@@ -118,10 +119,12 @@ def contact(ask: StaffAsk, account: Id, person: Id) -> Response:
 
 def _contact_page(ask: AskOfStaff, account_id: int, member: TeamMember, form: Filled[Any]) -> Response:
     wish = next((one for one in people_queries.erasure_wishes(ask.db) if one.contact_id == member.id), None)
+    wishes = people_queries.wishes_of(ask.db, [member.id])[member.id]
     values: dict[str, Any] = {
         "account": _account(ask, account_id),
         "member": member,
-        "wishes": people_queries.wishes_of(ask.db, [member.id])[member.id],
+        "wishes": wishes,
+        "their_city": city(wishes.timezone, ask.locale),
         "refused": people_queries.topics_refused(ask.db, member.email),
         "erasure": wish,
         "asked": member.is_primary if (choice := asking_ledger.choice_of(ask.db, member.id)) is None else choice,

@@ -1,10 +1,8 @@
 """All customers, found as one types; a won deal typed in by hand."""
 
 import secrets
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
@@ -20,6 +18,7 @@ from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.forms import CustomerForm
 from portal.routes.staff.whose import ALL, whose
+from portal.routes.zones import zone_groups
 
 pages = staff_pages(Permission.SEE_CUSTOMERS)
 
@@ -127,14 +126,6 @@ def _choices(ask: AskOfStaff) -> dict[str, Any]:
     return {
         "labels": labels,
         "colleagues": desk.consultants(ask.db),
-        "zones": zone_names(),
+        "zones": zone_groups(ask.now, ask.locale),
         "public_plans": public_plans.open_plans(ask.db, ask.house),
     }
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> tuple[str, ...]:
-    """The time zones that people live in, by name."""
-    return tuple(
-        sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
-    )

@@ -16,7 +16,7 @@ from portal.errors import N_
 from portal.forms import Filled, Zone, empty_form, read_form
 from portal.media import MediaRefused
 from portal.routes.staff import labels
-from portal.routes.staff.customers import zone_names
+from portal.routes.zones import zone_groups
 from portal.text import RequiredLine, clean_line
 
 pages = staff_pages()
@@ -69,7 +69,7 @@ def change_own_settings(ask: StaffAsk) -> Response:
 
 
 def _page(ask: AskOfStaff, form: Filled[Any], *, portrait_error: str = "") -> Response:
-    values: dict[str, Any] = {"email": ask.me.email, "zones": zone_names(), "labels": labels}
+    values: dict[str, Any] = {"email": ask.me.email, "zones": zone_groups(ask.now, ask.locale), "labels": labels}
     if form.errors:
         return ask.invalid("staff/settings.html", form=form, **values)
     status = 422 if portrait_error else 200

@@ -12,8 +12,8 @@ from portal.errors import N_, NotFound
 from portal.forms import Filled, empty_form, read_form
 from portal.policy import Permission
 from portal.routes.staff import labels
-from portal.routes.staff.customers import zone_names
 from portal.routes.staff.forms import RoleForm, StaffForm
+from portal.routes.zones import zone_groups
 
 pages = staff_pages(Permission.MANAGE_STAFF)
 
@@ -29,7 +29,7 @@ def _page(ask: AskOfStaff, form: Filled[StaffForm] | None = None) -> Response:
     values: dict[str, Any] = {
         "labels": labels,
         "people": accounts.colleagues(ask.db),
-        "zones": zone_names(),
+        "zones": zone_groups(ask.now, ask.locale),
         "means": ROLE_MEANS,
     }
     if form is not None:

@@ -389,7 +389,8 @@ def tell(
         "activity": _activity(detail, say),
         "letter": say(LETTER[detail["kind"]]) if detail.get("kind") in LETTER else str(detail.get("subject", "")),
         "reached": " ".join(filter(None, (str(detail.get("to", "")), str(detail.get("unit", ""))))),
-        **{name: str(detail.get(name, "")) for name in ("title", "goal", "problem", "milestone", "name", "after")},
+        "title": str((locale == "pt-BR" and detail.get("title_pt")) or detail.get("title", "")),
+        **{name: str(detail.get(name, "")) for name in ("goal", "problem", "milestone", "name", "after")},
         "cause": say(_NOT_INVITED[detail["why"]]) if detail.get("why") in _NOT_INVITED else "",
     }
     return Line(entry.id, entry.at, telling.icon, telling.tone, say(message, **places), _why(entry, say), _quote(entry))
