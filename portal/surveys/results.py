@@ -1,69 +1,28 @@
-"""What the answers to one survey come to, narrowed to whom one asks about: counts, who is silent, comments, rows to take
-away. Only verified answers, the latest version of each; the database counts."""
+"""What stands behind the figures of one survey, narrowed to whom one asks about: who is silent, comments, rows to take away.
+Only verified answers, the latest version of each. The counts are `tallies`."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, case, func, literal, select
+from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
 from portal.db import rows_of
-from portal.journeys.models import JourneyRow, StageRow, Visit
+from portal.journeys.models import JourneyRow, StageRow
 from portal.search.rules import fold
+from portal.surveys import tallies
 from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
+from portal.surveys.narrowing import COUNTED, Narrow, only
 from portal.surveys.rules import Provenance, SurveyForm
 from portal.surveys.stored import survey_form
 
-COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
 _HAS_COMMENT = and_(COUNTED, AnswerRow.comment != "")
 MOST_SILENT = 50
 PAGE = 25
 MOST_SEARCHED = 20_000
 """Comments that one search reads, newest first: accents are folded here, since neither database does it alike."""
-
-
-class Narrow(NamedTuple):
-    """About whom one asks. An answer belongs to the stage that the customer was in when it came, a survey that was
-    delivered to the stage in which it was."""
-
-    survey_ids: tuple[int, ...]
-    """Every version of one survey."""
-    stage: str | None = None
-    plan: str | None = None
-    language: str | None = None
-    owner_id: int | None = None
-
-
-@dataclass
-class Count:
-    """What came in within one period: answers by what they say, and what became of those delivered in it."""
-
-    answers: int = 0
-    nps: Counter[int] = field(default_factory=Counter)
-    csat: Counter[int] = field(default_factory=Counter)
-    help: Counter[bool] = field(default_factory=Counter)
-    comments: int = 0
-    delivered: int = 0
-    answered: int = 0
-    """Of those delivered, however much later."""
-    still_open: int = 0
-    """Of those delivered, not answered yet, and it can still be."""
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(
-            self.answers + other.answers,
-            self.nps + other.nps,
-            self.csat + other.csat,
-            self.help + other.help,
-            self.comments + other.comments,
-            self.delivered + other.delivered,
-            self.answered + other.answered,
-            self.still_open + other.still_open,
-        )
 
 
 # Which surveys there are
@@ -92,7 +51,18 @@ def surveys(db: Session) -> list[Listed]:
 
 def plans(db: Session) -> Sequence[str]:
     """The plans that were sold, by name."""
-    return db.scalars(select(Account.plan).where(Account.plan != "").distinct().order_by(Account.plan).limit(50)).all()
+    return [name for (name,) in rows_of(db, _PLANS)]
+
+
+# From each name to the next one in the index: neither database skips by itself what a hundred thousand accounts repeat.
+_NEXT = aliased(Account)
+_FIRST_PLAN = select(func.min(Account.plan).label("name")).where(Account.plan > "").cte("names", recursive=True)
+_NAMES = _FIRST_PLAN.union_all(
+    select(select(func.min(_NEXT.plan)).where(_NEXT.plan > _FIRST_PLAN.c.name).scalar_subquery()).where(
+        _FIRST_PLAN.c.name.is_not(None)
+    )
+)
+_PLANS = select(_NAMES.c.name).where(_NAMES.c.name.is_not(None)).order_by(_NAMES.c.name).limit(50)
 
 
 def stages(db: Session, locale: str) -> list[tuple[str, str]]:
@@ -102,85 +72,6 @@ def stages(db: Session, locale: str) -> list[tuple[str, str]]:
     for key, title in db.execute(select(StageRow.key, name).order_by(StageRow.pipeline_id, StageRow.position)):
         found.setdefault(key, title)
     return list(found.items())
-
-
-# Counting
-
-
-def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime) -> list[Count]:
-    """One count for each period between a bound and the next (the end left out). Three statements, however many answers."""
-    found = [Count() for _ in bounds[1:]]
-    if not narrow.survey_ids:
-        return found
-    for period, nps, csat, wants_help, n in rows_of(db, _answers_by_what_they_say(narrow, bounds)):
-        count = found[period]
-        count.answers += n
-        if nps is not None:
-            count.nps[nps] += n
-        if csat is not None:
-            count.csat[csat] += n
-        if wants_help is not None:
-            count.help[bool(wants_help)] += n
-    for period, n in rows_of(db, _how_many_comments(narrow, bounds)):
-        found[period].comments = n
-    for period, delivered, answered, still_open in rows_of(db, _delivered(narrow, bounds, now)):
-        count = found[period]
-        count.delivered, count.answered, count.still_open = delivered, answered, still_open or 0
-    return found
-
-
-def _answers_by_what_they_say(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
-    at = AnswerRow.submitted_at
-    said = (_period(at, bounds), AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help)
-    query = select(*said, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    return query.where(COUNTED, at >= bounds[0], at < bounds[-1], *only(narrow, AnswerRow, at)).group_by(*said)
-
-
-def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
-    at = AnswerRow.submitted_at
-    period = _period(at, bounds)
-    query = (
-        select(period, func.count()).select_from(AnswerRow).join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    )
-    return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *only(narrow, AnswerRow, at)).group_by(period)
-
-
-def _delivered(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
-    at, answer = Invitation.sent_at, AnswerRow.id
-    waits = and_(answer.is_(None), Invitation.expires_at > now)
-    period = _period(at, bounds)
-    return (
-        select(period, func.count(), func.count(answer), func.sum(case((waits, 1), else_=0)))
-        .select_from(Invitation)
-        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
-        .where(at >= bounds[0], at < bounds[-1], *only(narrow, Invitation, at))
-        .group_by(period)
-    )
-
-
-def _period(at: Any, bounds: Sequence[datetime]) -> ColumnElement[int]:
-    inner = [(at < end, literal(n)) for n, end in enumerate(bounds[1:-1])]
-    return case(*inner, else_=literal(len(inner))) if inner else literal(0)
-
-
-def only(narrow: Narrow, row: Any, at: Any) -> list[Any]:
-    """The conditions on answers or invitations (`row`), of which `at` is the moment that counts."""
-    wanted: list[Any] = [Invitation.survey_id.in_(narrow.survey_ids)]
-    if narrow.owner_id is not None:
-        wanted.append(row.journey_id.in_(select(JourneyRow.id).where(JourneyRow.owner_id == narrow.owner_id)))
-    if narrow.plan is not None:
-        wanted.append(row.account_id.in_(select(Account.id).where(Account.plan == narrow.plan)))
-    if narrow.language is not None:
-        wanted.append(row.contact_id.in_(select(Contact.id).where(Contact.language == narrow.language)))
-    if narrow.stage is not None:
-        there = select(Visit.id).where(
-            Visit.journey_id == row.journey_id,
-            Visit.stage_id.in_(select(StageRow.id).where(StageRow.key == narrow.stage)),
-            Visit.entered_at <= at,
-            (Visit.left_at.is_(None)) | (Visit.left_at > at),
-        )
-        wanted.append(there.correlate(row.__table__).exists())
-    return wanted
 
 
 # Who is silent
@@ -202,22 +93,30 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
     """Those who were asked in the period and have not answered; whose survey closes next comes first, then the latest."""
     if not narrow.survey_ids:
         return []
+    parts, are_all = tallies.quiet_parts(db, narrow, since, until, most=MOST_SILENT)
+    found = rows_of(db, _silent(narrow, parts, now))
+    if len(found) < MOST_SILENT and not are_all:  # some have answered since the days were counted
+        parts, _ = tallies.quiet_parts(db, narrow, since, until, most=2**31)
+        found = rows_of(db, _silent(narrow, parts, now))
+    people = [Silent._make(row)._replace(is_open=bool(row[4])) for row in found]
+    return sorted(people, key=lambda one: not one.is_open)
+
+
+def _silent(narrow: Narrow, parts: Sequence[tallies.Part], now: datetime) -> Any:
+    when, at = tallies.table_of(parts), Invitation.sent_at
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
     is_open = case((Invitation.expires_at > now, 1), else_=0)
     # Chosen first and named afterwards: else the names of all are looked up to show fifty.
     chosen = (
         select(Invitation.id)
-        .where(
-            Invitation.sent_at >= since,
-            Invitation.sent_at < until,
-            ~answered,
-            *only(narrow, Invitation, Invitation.sent_at),
-        )
-        .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
+        .select_from(when)
+        .join(Invitation, and_(at >= when.c.since, at < when.c.before))
+        .where(~answered, *only(narrow, Invitation, at))
+        .order_by(at.desc(), Invitation.id.desc())
         .limit(MOST_SILENT)
         .subquery()
     )
-    query = (
+    return (
         select(
             Invitation.account_id,
             Account.name,
@@ -233,8 +132,6 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
         .join(chosen, chosen.c.id == Invitation.id)
         .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
     )
-    found = [Silent._make(row)._replace(is_open=bool(row[4])) for row in rows_of(db, query)]
-    return sorted(found, key=lambda one: not one.is_open)
 
 
 # Comments
