@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, literal, select
+from sqlalchemy import and_, case, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
@@ -14,13 +14,16 @@ from portal.journeys.models import JourneyRow, StageRow
 from portal.search.rules import fold
 from portal.surveys import tallies
 from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
-from portal.surveys.narrowing import COUNTED, Narrow, only
+from portal.surveys.narrowing import COUNTED, Narrow, only, only_whom
 from portal.surveys.rules import Provenance, SurveyForm
 from portal.surveys.stored import survey_form
 
-_HAS_COMMENT = and_(COUNTED, AnswerRow.comment != "")
+# As the index says it: with a value beside the statement SQLite does not know that the index fits.
+_HAS_COMMENT = and_(COUNTED, AnswerRow.comment != literal_column("''"))
 MOST_SILENT = 50
 PAGE = 25
+FIRST_SEARCHED = 1000
+"""Comments that a search reads first: what many write about fills a page with these."""
 MOST_SEARCHED = 20_000
 """Comments that one search reads, newest first: accents are folded here, since neither database does it alike."""
 
@@ -186,19 +189,24 @@ def comments(db: Session, narrow: Narrow, asked: Asked) -> Page:
 
 def _found(db: Session, narrow: Narrow, asked: Asked) -> tuple[list[int], bool]:
     """The numbers of a page and one more."""
-    wanted = _comments(narrow, asked, AnswerRow.id, AnswerRow.comment if asked.words else literal(""))
     words = fold(asked.words).split()
     if not words:
-        return [row[0] for row in rows_of(db, wanted.limit(PAGE + 1))], False
-    rows = rows_of(db, wanted.limit(MOST_SEARCHED))
-    found = []
-    for number, text in rows:
-        folded = fold(text)
-        if all(word in folded for word in words):
-            found.append(number)
-            if len(found) > PAGE:
-                break
-    return found, len(rows) == MOST_SEARCHED and len(found) <= PAGE
+        wanted = _comments(narrow, asked, AnswerRow.id).limit(PAGE + 1)
+        return [row[0] for row in rows_of(db, wanted)], False
+    found: list[int] = []
+    before = asked
+    for most in (FIRST_SEARCHED, MOST_SEARCHED - FIRST_SEARCHED):
+        rows = rows_of(db, _comments(narrow, before, AnswerRow.id, AnswerRow.comment).limit(most))
+        for number, text in rows:
+            folded = fold(text)
+            if all(word in folded for word in words):
+                found.append(number)
+                if len(found) > PAGE:
+                    return found, False
+        if len(rows) < most:
+            return found, False
+        before = asked._replace(before=rows[-1][0])
+    return found, True
 
 
 def _comments(narrow: Narrow, asked: Asked, *columns: Any) -> Any:
@@ -206,12 +214,23 @@ def _comments(narrow: Narrow, asked: Asked, *columns: Any) -> Any:
     query = (
         select(*columns)
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(_HAS_COMMENT, at >= asked.since, at < asked.until, *only(narrow, AnswerRow, at))
+        .where(_HAS_COMMENT, *_of_period(asked), *_of_survey(narrow, at))
         .order_by(AnswerRow.id.desc())
     )
     if asked.before is not None:
         query = query.where(AnswerRow.id < asked.before)
     return query.where(*_chosen(asked))
+
+
+def _of_period(asked: Asked) -> list[Any]:
+    # The same moment, but none that an index is about: the order of comments is that of their numbers.
+    at = func.coalesce(AnswerRow.submitted_at, AnswerRow.submitted_at)
+    return [at >= asked.since, at < asked.until]
+
+
+def _of_survey(narrow: Narrow, at: Any) -> list[Any]:
+    # Plus nothing: the comments are read from the newest on, and not by looking through all that was asked of the survey.
+    return [(Invitation.survey_id + 0).in_(narrow.survey_ids), *only_whom(narrow, AnswerRow, at)]
 
 
 def _chosen(asked: Asked) -> list[Any]:
@@ -254,10 +273,15 @@ def tags_in_use(db: Session, narrow: Narrow, asked: Asked) -> list[tuple[str, in
     """The tags on the comments of the period, with how many have each; the most used first."""
     if not narrow.survey_ids:
         return []
-    inside = _comments(narrow, _all_of(asked), AnswerRow.id).order_by(None)
+    # Looked up for each tag: there are fewer of those than comments.
+    at = AnswerRow.submitted_at
+    wanted = select(AnswerRow.id).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    wanted = wanted.where(
+        AnswerRow.id == AnswerTag.answer_id, _HAS_COMMENT, *_of_period(asked), *_of_survey(narrow, at)
+    )
     query = (
         select(func.min(AnswerTag.tag), func.count())
-        .where(AnswerTag.answer_id.in_(inside))
+        .where(wanted.correlate(AnswerTag).exists())
         .group_by(AnswerTag.folded)
         .order_by(func.count().desc(), AnswerTag.folded)
         .limit(40)
