@@ -97,24 +97,24 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
     if not narrow.survey_ids:
         return []
     parts, are_all = tallies.quiet_parts(db, narrow, since, until, most=MOST_SILENT)
-    found = rows_of(db, _silent(narrow, parts, now))
+    found = rows_of(db, _silent(db, narrow, parts, now))
     if len(found) < MOST_SILENT and not are_all:  # some have answered since the days were counted
         parts, _ = tallies.quiet_parts(db, narrow, since, until, most=2**31)
-        found = rows_of(db, _silent(narrow, parts, now))
+        found = rows_of(db, _silent(db, narrow, parts, now))
     people = [Silent._make(row)._replace(is_open=bool(row[4])) for row in found]
     return sorted(people, key=lambda one: not one.is_open)
 
 
-def _silent(narrow: Narrow, parts: Sequence[tallies.Part], now: datetime) -> Any:
-    when, at = tallies.table_of(parts), Invitation.sent_at
+def _silent(db: Session, narrow: Narrow, parts: Sequence[tallies.Part], now: datetime) -> Any:
+    at = Invitation.sent_at
+    source, inside, _period = tallies.within(db, Invitation, at, parts)
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
     is_open = case((Invitation.expires_at > now, 1), else_=0)
     # Chosen first and named afterwards: else the names of all are looked up to show fifty.
     chosen = (
         select(Invitation.id)
-        .select_from(when)
-        .join(Invitation, and_(at >= when.c.since, at < when.c.before))
-        .where(~answered, *only(narrow, Invitation, at))
+        .select_from(source)
+        .where(inside, ~answered, *only(narrow, Invitation, at))
         .order_by(at.desc(), Invitation.id.desc())
         .limit(MOST_SILENT)
         .subquery()

@@ -6,6 +6,7 @@ changes them. Two filters at once are counted from the answers: nobody keeps lin
 """
 
 import json
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,16 +25,18 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    column,
     delete,
     false,
     func,
     insert,
+    join,
     literal,
+    or_,
     select,
+    true,
+    type_coerce,
     union_all,
     update,
-    values,
 )
 from sqlalchemy.orm import Session
 
@@ -130,7 +133,7 @@ def counted_by_survey(
         return {}
     kept = _kept(db, narrow, bounds)
     _add_lines(db, found, narrow, bounds, kept)
-    for survey_id, period, nps, csat, wants_help, has_words, n in rows_of(db, _answers(narrow, kept)):
+    for survey_id, period, nps, csat, wants_help, has_words, n in rows_of(db, _answers(db, narrow, kept)):
         count = found[survey_id][period]
         count.answers += n
         count.comments += n if has_words else 0
@@ -143,10 +146,10 @@ def counted_by_survey(
     for survey_id, period, others, n in _others(db, narrow, kept):
         for key, value in _further(db, survey_id, others):
             found[survey_id][period].further[key, value] += n
-    for survey_id, period, delivered, answered in rows_of(db, _delivered(narrow, kept)):
+    for survey_id, period, delivered, answered in rows_of(db, _delivered(db, narrow, kept)):
         found[survey_id][period].delivered += delivered
         found[survey_id][period].answered += answered
-    for survey_id, period, n in rows_of(db, _answered_since(narrow, bounds, kept)):
+    for survey_id, period, n in rows_of(db, _answered_since(db, narrow, bounds, kept)):
         if period != OUTSIDE:
             found[survey_id][period].answered += n
     for survey_id, period, n in rows_of(db, _still_open(narrow, bounds, now)):
@@ -243,9 +246,6 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, MIDNIGHT)
 
 
-NO_PART = Part(0, _midnight(date(2000, 1, 1)), _midnight(date(2000, 1, 1)))
-
-
 def _add_lines(
     db: Session, found: dict[int, list[Count]], narrow: Narrow, bounds: Sequence[datetime], kept: _Kept
 ) -> None:
@@ -282,10 +282,8 @@ _LINES = select(AnswerTally.survey_id, AnswerTally.day, AnswerTally.counts, Answ
 
 
 def _period_of(day: date, bounds: Sequence[datetime]) -> int | None:
-    at = _midnight(day)
-    if not bounds[0] <= at < bounds[-1]:
-        return None
-    return next(n for n, end in enumerate(bounds[1:]) if at < end)
+    period = bisect_right(bounds, _midnight(day)) - 1
+    return period if 0 <= period < len(bounds) - 1 else None
 
 
 def _add(count: Count, counts: Mapping[str, int]) -> None:
@@ -309,30 +307,51 @@ def _add(count: Count, counts: Mapping[str, int]) -> None:
                 count.further[key, chosen] += n
 
 
-def _answers(narrow: Narrow, kept: _Kept) -> Any:
-    parts, at = table_of(kept.parts), AnswerRow.submitted_at
+def _answers(db: Session, narrow: Narrow, kept: _Kept) -> Any:
     has_words = case((AnswerRow.comment != "", 1), else_=0)
-    said = (Invitation.survey_id, parts.c.period, AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help, has_words)
-    return _answers_in(parts, narrow, AnswerRow, at, said)
+    said = (AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help, has_words)
+    return _answers_in(db, kept.parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
 
 
-def _answers_in(parts: Any, narrow: Narrow, row: Any, at: Any, said: Sequence[Any]) -> Any:
-    """How many answers of these parts say that; `row` and `at` are what the filters are about."""
+def _answers_in(
+    db: Session, parts: Sequence[Part], narrow: Narrow, row: Any, at: Any, said: Sequence[Any], period: Any = None
+) -> Any:
+    """How many answers of these parts say that, by survey and period; `row` and `at` are what the filters are about."""
+    source, inside, of_part = within(db, AnswerRow, AnswerRow.submitted_at, parts)
     # Plus nothing: found by the time, and not by looking through all that was ever asked of the survey.
     is_of_survey = (Invitation.survey_id + 0).in_(narrow.survey_ids)
+    by = (Invitation.survey_id, of_part if period is None else period, *said)
     return (
-        select(*said, func.count())
-        .select_from(parts)
-        .join(AnswerRow, and_(AnswerRow.submitted_at >= parts.c.since, AnswerRow.submitted_at < parts.c.before))
+        select(*by, func.count())
+        .select_from(source)
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(COUNTED, is_of_survey, *only_whom(narrow, row, at))
-        .group_by(*said)
+        .where(COUNTED, inside, is_of_survey, *only_whom(narrow, row, at))
+        .group_by(*by)
     )
 
 
-def table_of(parts: Sequence[Part]) -> Any:
-    columns = (column("period", Integer), column("since", UtcDateTime), column("before", UtcDateTime))
-    return values(*columns, name="parts").data(list(parts) or [NO_PART]).cte("parts")
+def within(db: Session, row: Any, at: Any, parts: Sequence[Part]) -> tuple[Any, Any, Any]:
+    """The rows of those parts: what to select from, which of it, and the column of their period.
+
+    Each database finds few rows of many by its index in its own way only: PostgreSQL by a list of ranges that it knows the
+    width of, SQLite by going from range to range, handed over as one value, so that the statement stays the same.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        ranges = [and_(at >= part.since, at < part.before) for part in parts]
+        if not ranges:
+            return row, false(), literal(OUTSIDE)
+        numbers = [(inside, literal(part.period)) for inside, part in zip(ranges, parts, strict=True)]
+        return row, or_(*ranges), case(*numbers, else_=literal(OUTSIDE))
+    # As SQLite keeps moments: text, in UTC.
+    texts = [[n, *(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}" for at in moments)] for n, *moments in parts]
+    each = func.json_each(literal(json.dumps(texts), String)).table_valued("value")
+    names = {"period": Integer, "since": UtcDateTime, "before": UtcDateTime}
+    columns: list[Any] = [
+        type_coerce(func.json_extract(each.c.value, f"$[{n}]"), kind).label(name)
+        for n, (name, kind) in enumerate(names.items())
+    ]
+    table = select(*columns).cte("parts")
+    return join(table, row, and_(at >= table.c.since, at < table.c.before)), true(), table.c.period
 
 
 def _others(db: Session, narrow: Narrow, kept: _Kept) -> Iterator[tuple[int, int, dict[str, Any], int]]:
@@ -353,9 +372,8 @@ def _others(db: Session, narrow: Narrow, kept: _Kept) -> Iterator[tuple[int, int
             others = func.jsonb_set(others, literal([key], ARRAY(Text)), literal(1, Json), false())
         else:
             others = func.json_replace(others, f"$.{json.dumps(key)}", 1)
-    parts = table_of(kept.parts)
-    said = (Invitation.survey_id, parts.c.period, others if is_postgresql else cast(others, String))
-    query = _answers_in(parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
+    said = (others if is_postgresql else cast(others, String),)
+    query = _answers_in(db, kept.parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
     for survey_id, period, given, n in rows_of(db, query):
         yield survey_id, period, json.loads(given) if isinstance(given, str) else given, n
 
@@ -371,25 +389,25 @@ def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator
                 yield from ((question.key, each) for each in keys_of(others[question.key]) if each)
 
 
-def _delivered(narrow: Narrow, kept: _Kept) -> Any:
-    parts, at = table_of(kept.parts), Invitation.sent_at
-    said = (Invitation.survey_id, parts.c.period)
+def _delivered(db: Session, narrow: Narrow, kept: _Kept) -> Any:
+    at = Invitation.sent_at
+    source, inside, period = within(db, Invitation, at, kept.parts)
+    by = (Invitation.survey_id, period)
     return (
-        select(*said, func.count(), func.count(AnswerRow.id))
-        .select_from(parts)
-        .join(Invitation, and_(at >= parts.c.since, at < parts.c.before))
+        select(*by, func.count(), func.count(AnswerRow.id))
+        .select_from(source)
         .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
-        .where(*only(narrow, Invitation, at))
-        .group_by(*said)
+        .where(inside, *only(narrow, Invitation, at))
+        .group_by(*by)
     )
 
 
-def _answered_since(narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Any:
+def _answered_since(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Any:
     """Answers that no line knows to surveys that are counted by lines."""
     at = Invitation.sent_at
     by_hand = [(and_(at >= part.since, at < part.before), literal(OUTSIDE)) for part in kept.parts]
-    said = (Invitation.survey_id, case(*by_hand, *_periods(at, bounds), else_=literal(OUTSIDE)))
-    return _answers_in(table_of(kept.unknown), narrow, Invitation, at, said)
+    period = case(*by_hand, *_periods(at, bounds), else_=literal(OUTSIDE))
+    return _answers_in(db, kept.unknown, narrow, Invitation, at, (), period)
 
 
 def _still_open(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
