@@ -137,16 +137,78 @@ def rows_of(db: Session, statement: Executable, values: Mapping[str, Any] = {}) 
 
 
 def connection_of(db: Session) -> Connection:
-    """The session's connection, with what waits in the session written first. Kept for the unit of work: the session
-    works it out anew each time it is asked."""
+    """The session's connection, with what waits in the session written first, and what waits to be sent `together`. Kept
+    for the unit of work: the session works it out anew each time it is asked."""
     db.flush()
     known: Connection | None = db.info.get(_CONNECTION)
     if known is None or known.closed:
         known = db.info[_CONNECTION] = db.connection()
+    if waiting := db.info.get(_WAITING):
+        _send_together(known, waiting)
     return known
 
 
 _CONNECTION = "portal.connection"
+_WAITING = "portal.waiting"
+
+
+@contextmanager
+def together(db: Session) -> Iterator[None]:
+    """What is sent within by `write_down` waits, and PostgreSQL gets it as few statements: each way there and back costs
+    more than most of them.
+
+    The order stays: a second statement about a table sends the first, and so does whatever is asked through
+    `connection_of`. What is asked of the session itself goes ahead, so call that before anybody reads what was written.
+    """
+    if db.get_bind().dialect.name != "postgresql" or _WAITING in db.info:
+        yield
+        return
+    db.info[_WAITING] = []
+    try:
+        yield
+        connection_of(db)
+    finally:
+        del db.info[_WAITING]
+
+
+def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
+    """`send` for what nobody needs a result of; within `together` it may wait."""
+    waiting: list[_Waiting] | None = db.info.get(_WAITING)
+    if waiting is None or len(rows) > 1:
+        send(db, statement, *rows)
+        return
+    words = _words_of(db.get_bind().dialect, statement, tuple(rows[0]))
+    new = _Waiting(statement.table, words.sql, words.given(rows[0]))
+    if any(one.table is new.table for one in waiting) or _is_too_much([*waiting, new]):
+        connection_of(db)
+    waiting.append(new)
+
+
+class _Waiting(NamedTuple):
+    table: Any
+    sql: str
+    values: Any
+
+
+def _is_too_much(waiting: Sequence[_Waiting]) -> bool:
+    """psycopg takes a statement apart anew each time if it is longer, or has more values."""
+    return sum(len(one.values) for one in waiting) > 50 or sum(len(one.sql) + 100 for one in waiting) > 4000
+
+
+def _send_together(connection: Connection, waiting: list[_Waiting]) -> None:
+    these = list(waiting)
+    waiting.clear()
+    if len(these) == 1:
+        connection.exec_driver_sql(these[0].sql, these[0].values)
+        return
+    values = {f"s{n}_{name}": value for n, one in enumerate(these) for name, value in one.values.items()}
+    connection.exec_driver_sql(_as_one(tuple([one.sql for one in these])), values)
+
+
+@lru_cache(maxsize=300)
+def _as_one(statements: tuple[str, ...]) -> str:
+    *others, last = [sql.replace("%(", f"%(s{n}_") for n, sql in enumerate(statements)]
+    return f"WITH {', '.join(f'w{n} AS ({sql})' for n, sql in enumerate(others))} {last}"
 
 
 def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> CursorResult[Any]:
@@ -237,25 +299,24 @@ def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, kn
     """
     if not rows:
         return
-    connection = connection_of(db)
-    dialect, names = connection.dialect.name, tuple(rows[0])
+    dialect, names = db.get_bind().dialect.name, tuple(rows[0])
     if len(rows) <= A_FEW:
-        send(db, _insert_few(dialect, table, names, tuple(known_by), len(rows)), numbered(rows))
+        write_down(db, _insert_few(dialect, table, names, tuple(known_by), len(rows)), numbered(rows))
         return
     as_document = dialect == "postgresql"
     statement = _insert_statement(dialect, table, names, tuple(known_by), as_document)
     if as_document:
-        connection.execute(statement, _documents(rows))
+        connection_of(db).execute(statement, _documents(rows))
     else:
-        send(db, statement, *rows)
+        write_down(db, statement, *rows)
 
 
 A_FEW = 4
 
 
 def numbered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The values of a few rows for one statement: `row0_name`, `row1_name`, …"""
-    return {f"row{number}_{name}": value for number, row in enumerate(rows) for name, value in row.items()}
+    """The values of a few rows for one statement: `r0_name`, `r1_name`, …"""
+    return {f"r{number}_{name}": value for number, row in enumerate(rows) for name, value in row.items()}
 
 
 def insert_few(dialect: str, table: Any, names: Sequence[str], count: int) -> Any:
@@ -263,7 +324,7 @@ def insert_few(dialect: str, table: Any, names: Sequence[str], count: int) -> An
     left_out = [each for each in table.c if each.default is not None and each.name not in names]
     same = {each.name: each.default.arg if each.default.is_scalar else each.default.arg(None) for each in left_out}
     rows = [
-        {**{name: bindparam(f"row{number}_{name}", type_=table.c[name].type) for name in names}, **same}
+        {**{name: bindparam(f"r{number}_{name}", type_=table.c[name].type) for name in names}, **same}
         for number in range(count)
     ]
     return insert_on(dialect, table).values(rows)
@@ -289,8 +350,8 @@ def _insert_statement(
 def insert_all(db: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """A few rows in one statement."""
     if rows:
-        dialect = connection_of(db).dialect.name
-        send(db, _insert_all(dialect, table, tuple(rows[0]), len(rows)), numbered(rows))
+        dialect = db.get_bind().dialect.name
+        write_down(db, _insert_all(dialect, table, tuple(rows[0]), len(rows)), numbered(rows))
 
 
 @lru_cache(maxsize=100)
@@ -312,14 +373,13 @@ def update_each(
     """
     if not rows:
         return
-    connection = connection_of(db)
-    as_document = connection.dialect.name == "postgresql" and len(rows) > 1
+    as_document = db.get_bind().dialect.name == "postgresql" and len(rows) > 1
     same = tuple((also or {}).items())
     statement = _update_statement(table, tuple(rows[0]), tuple(by), tuple(where), same, as_document)
     if as_document:
-        connection.execute(statement, _documents(rows))
+        connection_of(db).execute(statement, _documents(rows))
     else:
-        send(db, statement, *({f"its_{name}": value for name, value in row.items()} for row in rows))
+        write_down(db, statement, *({f"its_{name}": value for name, value in row.items()} for row in rows))
 
 
 @lru_cache(maxsize=200)

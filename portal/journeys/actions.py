@@ -383,7 +383,6 @@ def hear_answer(
             change=change,
             told=told,
         )
-    cases.drop_reminders(db, journey_id, why="answer", now=now, in_outbox=answer.reminder_waits)
     events = list(told)
     settles = answer.day is not None and not is_unhappy
     if settles and cases.settle_by_answer(
@@ -391,6 +390,7 @@ def hear_answer(
     ):
         detail = {"day": answer.day, "by": SettledBy.ANSWER}
         events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))
+    cases.drop_reminders(db, journey_id, why="answer", now=now, in_outbox=answer.reminder_waits)
     if answer.outcome is Outcome.NEUTRAL and answer.asks_what_is_missing:
         change.add([_to_do(house, ActivityKind.ASK_WHAT_IS_MISSING, f"answer:{answer.first_id}", 2, change, now)])
     if answer.is_promoter and change.after.status is not Status.LOST:

@@ -13,7 +13,7 @@ from portal import audit, mail
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role
 from portal.audit import Event, Happened
-from portal.db import BigId, rows_of, send
+from portal.db import BigId, rows_of, send, write_down
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import conduct, rules, storing
@@ -76,7 +76,7 @@ def open_flag(
         "half_at": _half_at(house, journey.zone, now),
     }
     flag_id: int = send(db, _NEW_FLAG, flag).scalar_one()
-    send(db, _ONE_MORE, {"journey": journey_id})
+    write_down(db, _ONE_MORE, {"journey": journey_id})
     _forget(db, journey_id)
     change.after = replace(journey, open_flags=journey.open_flags + 1)
     drop_reminders(db, journey_id, why="flag", now=now)
@@ -231,7 +231,7 @@ def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime, in_
     conduct.drop_due_of_kinds(db, journey_id, kinds=("reminder", "call_no_answer"), why=why, now=now)
     if not in_outbox:
         return
-    send(db, _STOP_REMINDERS, {"journey": journey_id, "at": now})
+    write_down(db, _STOP_REMINDERS, {"journey": journey_id, "at": now})
 
 
 _LETTERS: Any = mail.LetterRow.__table__
@@ -593,7 +593,7 @@ def settle_by_answer(
     if contact.sent_at is None:  # what was sent has only reminders waiting, and those are dropped by any sign of life
         conduct.drop_due(db, journey_id, keys=[f"survey:{day}"], why="settled", now=now)
     if call_waits:
-        send(db, _FINISH_CALLS, {"journey": journey_id, "of_day": day, "at": now, "who": who})
+        write_down(db, _FINISH_CALLS, {"journey": journey_id, "of_day": day, "at": now, "who": who})
     storing.finish_touchpoints(db, [journey_id], key=f"day{day}", now=now)
     follow_ups = tuple(replace(f, settled_at=now) if f is contact else f for f in change.after.follow_ups)
     change.after = replace(change.after, follow_ups=follow_ups)

@@ -25,8 +25,9 @@ from portal.db import (
     insert_new,
     insert_on,
     numbered,
-    send,
+    together,
     update_each,
+    write_down,
 )
 from portal.errors import N_
 from portal.house import House
@@ -58,17 +59,18 @@ def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime
     events that led to it."""
     if not changes:
         return
-    _write_journeys(db, house, changes)
-    _write_visits(db, changes)
-    _write_contacts(db, changes)
-    _write_due(db, changes, now=now)
-    _drop_due(db, changes)
-    write_activities(db, changes, now=now)
-    _date_plans(db, house, changes)
-    _write_letters(db, changes, now=now)
-    _stop_mails_to_the_lost(db, changes, now=now)
-    _write_tallies(db, changes)
-    _tell(db, changes, now=now, told=told)
+    with together(db):
+        _write_journeys(db, house, changes)
+        _write_visits(db, changes)
+        _write_contacts(db, changes)
+        _write_due(db, changes, now=now)
+        _drop_due(db, changes)
+        write_activities(db, changes, now=now)
+        _date_plans(db, house, changes)
+        _write_letters(db, changes, now=now)
+        _stop_mails_to_the_lost(db, changes, now=now)
+        _write_tallies(db, changes)
+        _tell(db, changes, now=now, told=told)
 
 
 def effects_of(changes: Sequence[Change], kind: type[E]) -> list[tuple[Change, E]]:
@@ -173,13 +175,13 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
             }
         )
     if rows:
-        dialect = connection_of(db).dialect.name
+        dialect = db.get_bind().dialect.name
         distinct = {(row["journey_id"], row["key"]): row for row in rows}
         if len(distinct) <= A_FEW:
             few = list(distinct.values())
-            send(db, _wait_or_move(dialect, tuple(few[0]), len(few)), numbered(few))
+            write_down(db, _wait_or_move(dialect, tuple(few[0]), len(few)), numbered(few))
         else:
-            send(db, _wait_or_move(dialect), *rows)
+            write_down(db, _wait_or_move(dialect), *rows)
     moved = [
         {"journey_id": c.after.id, "key": f"survey:{f.day}", "due_at": max(f.due_at, now)}
         for c, e in effects_of(changes, rules.UseStarted)
@@ -228,7 +230,7 @@ def drop_due(db: Session, journey_id: int, *, keys: Sequence[str], why: str, now
 
 def drop_due_of_kinds(db: Session, journey_id: int, *, kinds: Sequence[str], why: str, now: datetime) -> None:
     """The same for every waiting action of these kinds."""
-    send(db, _drop_kinds(tuple(kinds)), {"journey": journey_id, "at": now, "why": why})
+    write_down(db, _drop_kinds(tuple(kinds)), {"journey": journey_id, "at": now, "why": why})
 
 
 _DROP = (
@@ -379,7 +381,7 @@ def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> 
 def finish_touchpoints(db: Session, journey_ids: Sequence[int], *, key: str, now: datetime) -> None:
     """Notes that these customers had this touchpoint of their plan."""
     if len(journey_ids) == 1:
-        send(db, _FINISH_ONE_TOUCHPOINT, {"journey": journey_ids[0], "the_key": key, "at": now})
+        write_down(db, _FINISH_ONE_TOUCHPOINT, {"journey": journey_ids[0], "the_key": key, "at": now})
     elif journey_ids:
         connection_of(db).execute(_FINISH_TOUCHPOINTS, {"journeys": list(journey_ids), "the_key": key, "at": now})
 

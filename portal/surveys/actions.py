@@ -19,7 +19,7 @@ from portal.accounts.asking import Asked, Became, Instead, Send, Wait, Why, judg
 from portal.accounts.asking_ledger import Addressee, Known, Request, addressees, known_of, people_of
 from portal.accounts.models import Contact
 from portal.audit import Event, Happened
-from portal.db import insert_for, send
+from portal.db import insert_for, send, together, write_down
 from portal.errors import N_, Refused
 from portal.house import House
 from portal.journeys import actions as journeys
@@ -567,8 +567,11 @@ def take(
         journeys.hear_sign_of_life(
             db, house, journey_id=asked.journey_id, contact_id=asked.contact_id, how="answer", now=now
         )
+        _note_opened(db, asked, sending, now=now)
     else:
-        journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
+        with together(db):
+            journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
+            _note_opened(db, asked, sending, now=now)
     return Taken(What.NEW if counted is None else What.CHANGED, Counted(answer_id, outcome))
 
 
@@ -662,12 +665,15 @@ def _store_answer(
 ) -> int:
     row = _row(asked, answers, outcome, sending, provenance=sending.provenance, set_aside=False, now=now)
     answer_id: int = send(db, _INSERT, row).scalar_one()
-    shown = sending.form.shown if sending.form is not None else None
-    if shown is not None and asked.opened_at is None and asked.planned_at <= shown.at <= now:
-        send(db, _OPENED, {"it": asked.id, "at": shown.at})
     if asked.typed is not None:
         db.execute(delete(Draft).where(Draft.invitation_id == asked.id))
     return answer_id
+
+
+def _note_opened(db: Session, asked: Held, sending: Sending, *, now: datetime) -> None:
+    shown = sending.form.shown if sending.form is not None else None
+    if shown is not None and asked.opened_at is None and asked.planned_at <= shown.at <= now:
+        write_down(db, _OPENED, {"it": asked.id, "at": shown.at})
 
 
 _OPENED = (
