@@ -191,12 +191,12 @@ def _found(db: Session, narrow: Narrow, asked: Asked) -> tuple[list[int], bool]:
     """The numbers of a page and one more."""
     words = fold(asked.words).split()
     if not words:
-        wanted = _comments(narrow, asked, AnswerRow.id).limit(PAGE + 1)
+        wanted = _comments(db, narrow, asked, AnswerRow.id).limit(PAGE + 1)
         return [row[0] for row in rows_of(db, wanted)], False
     found: list[int] = []
     before = asked
     for most in (FIRST_SEARCHED, MOST_SEARCHED - FIRST_SEARCHED):
-        rows = rows_of(db, _comments(narrow, before, AnswerRow.id, AnswerRow.comment).limit(most))
+        rows = rows_of(db, _comments(db, narrow, before, AnswerRow.id, AnswerRow.comment).limit(most))
         for number, text in rows:
             folded = fold(text)
             if all(word in folded for word in words):
@@ -209,12 +209,12 @@ def _found(db: Session, narrow: Narrow, asked: Asked) -> tuple[list[int], bool]:
     return found, True
 
 
-def _comments(narrow: Narrow, asked: Asked, *columns: Any) -> Any:
+def _comments(db: Session, narrow: Narrow, asked: Asked, *columns: Any) -> Any:
     at = AnswerRow.submitted_at
     query = (
         select(*columns)
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(_HAS_COMMENT, *_of_period(asked), *_of_survey(narrow, at))
+        .where(_HAS_COMMENT, *_of_period(asked), *_of_survey(db, narrow, at))
         .order_by(AnswerRow.id.desc())
     )
     if asked.before is not None:
@@ -228,9 +228,8 @@ def _of_period(asked: Asked) -> list[Any]:
     return [at >= asked.since, at < asked.until]
 
 
-def _of_survey(narrow: Narrow, at: Any) -> list[Any]:
-    # Plus nothing: the comments are read from the newest on, and not by looking through all that was asked of the survey.
-    return [(Invitation.survey_id + 0).in_(narrow.survey_ids), *only_whom(narrow, AnswerRow, at)]
+def _of_survey(db: Session, narrow: Narrow, at: Any) -> list[Any]:
+    return [tallies.of_survey(db, narrow), *only_whom(narrow, AnswerRow, at)]
 
 
 def _chosen(asked: Asked) -> list[Any]:
@@ -277,7 +276,7 @@ def tags_in_use(db: Session, narrow: Narrow, asked: Asked) -> list[tuple[str, in
     at = AnswerRow.submitted_at
     wanted = select(AnswerRow.id).join(Invitation, Invitation.id == AnswerRow.invitation_id)
     wanted = wanted.where(
-        AnswerRow.id == AnswerTag.answer_id, _HAS_COMMENT, *_of_period(asked), *_of_survey(narrow, at)
+        AnswerRow.id == AnswerTag.answer_id, _HAS_COMMENT, *_of_period(asked), *_of_survey(db, narrow, at)
     )
     query = (
         select(func.min(AnswerTag.tag), func.count())
@@ -309,7 +308,7 @@ def said(db: Session, narrow: Narrow, asked: Asked, *, most: int) -> list[Said]:
     if not narrow.survey_ids:
         return []
     columns = (AnswerRow.id, AnswerRow.comment, Contact.language, AnswerRow.nps, AnswerRow.csat)
-    query = _comments(narrow, _all_of(asked), *columns)
+    query = _comments(db, narrow, _all_of(asked), *columns)
     return [Said(*row) for row in rows_of(db, query.join(Contact, Contact.id == AnswerRow.contact_id).limit(most))]
 
 

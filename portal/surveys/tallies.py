@@ -318,8 +318,7 @@ def _answers_in(
 ) -> Any:
     """How many answers of these parts say that, by survey and period; `row` and `at` are what the filters are about."""
     source, inside, of_part = within(db, AnswerRow, AnswerRow.submitted_at, parts)
-    # Plus nothing: found by the time, and not by looking through all that was ever asked of the survey.
-    is_of_survey = (Invitation.survey_id + 0).in_(narrow.survey_ids)
+    is_of_survey = of_survey(db, narrow)
     by = (Invitation.survey_id, of_part if period is None else period, *said)
     return (
         select(*by, func.count())
@@ -328,6 +327,13 @@ def _answers_in(
         .where(COUNTED, inside, is_of_survey, *only_whom(narrow, row, at))
         .group_by(*by)
     )
+
+
+def of_survey(db: Session, narrow: Narrow) -> Any:
+    """That a row is about the survey, where it is found by something else: SQLite would rather look through all that was ever
+    asked of the survey, unless no index fits. PostgreSQL knows better by itself, and worse with that."""
+    is_postgresql = db.get_bind().dialect.name == "postgresql"
+    return (Invitation.survey_id if is_postgresql else Invitation.survey_id + 0).in_(narrow.survey_ids)
 
 
 def within(db: Session, row: Any, at: Any, parts: Sequence[Part]) -> tuple[Any, Any, Any]:
