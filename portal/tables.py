@@ -4,6 +4,7 @@ from portal import audit, auth, idempotency, mail, media
 from portal.accounts import asking_models as asking
 from portal.accounts import models as accounts
 from portal.accounts import people_models as people
+from portal.db import Base
 from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.learning import models as learning
@@ -33,3 +34,6 @@ TABLES = (
     referrals,
     search,
 )
+
+EVERY = Base.metadata.tables
+"""Each by its name."""
