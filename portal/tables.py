@@ -4,7 +4,6 @@ from portal import audit, auth, idempotency, mail, media
 from portal.accounts import asking_models as asking
 from portal.accounts import models as accounts
 from portal.accounts import people_models as people
-from portal.db import Base
 from portal.journeys import import_models as imports
 from portal.journeys import models as journeys
 from portal.learning import models as learning
@@ -35,5 +34,5 @@ TABLES = (
     search,
 )
 
-EVERY = Base.metadata.tables
+EVERY = accounts.Account.metadata.tables
 """Each by its name."""

@@ -1,6 +1,8 @@
 """Erasing a person: no table of either database has a trace of them left, every count stays, and every page still works."""
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from sqlalchemy import LargeBinary, func, select, text, update
 from starlette.testclient import TestClient
 
-from portal import mail
+from portal import auth, erasing, mail
 from portal.accounts import people
 from portal.accounts.models import Account, Contact
 from portal.accounts.people_models import ColleagueInvitation, ErasureRequest
@@ -23,7 +25,7 @@ from portal.journeys.import_models import Became, DealImport, ImportLine
 from portal.journeys.models import GoalRow, Milestone, PendingIssue
 from portal.journeys.rules import FlagOrigin, Outcome, Whose
 from portal.learning.models import Tutorial, TutorialProgress
-from portal.mail import Kind, Letter
+from portal.mail import Kind, Letter, LetterRow, Purpose
 from portal.messages import actions as messages
 from portal.messages.actions import Draft
 from portal.messages.models import IncomingMail
@@ -34,7 +36,7 @@ from portal.surveys.rules import Outcome as Judged
 from portal.surveys.rules import Provenance, ShownAs
 from portal.surveys.shipped import load_shipped_surveys
 from portal.tables import EVERY
-from tests.routes.conftest import NOON, Cast
+from tests.routes.conftest import NOON, Cast, SignIn
 from tests.routes.staff.conftest import Road
 
 HOUR_AGO = NOON - timedelta(hours=1)
@@ -310,3 +312,162 @@ def test_nothing_of_the_person_is_left_and_every_count_stays(
     assert (person.name, person.email, person.disabled_at, person.erased_at) == ("Pessoa apagada", None, NOON, NOON)
     assert (told.by, told.contact_id, told.detail) == (f"staff:{cast.ana}", cast.joao, {"cause": "asked"})
     assert wishes == [f"staff:{cast.ana}"]
+
+
+def test_every_table_is_dealt_with() -> None:
+    treated, untouched = set(erasing.TREATED), set(erasing.UNTOUCHED)
+    assert treated & untouched == set()
+    assert treated | untouched == set(EVERY), "say in portal/erasing.py what happens to it when a person is erased"
+
+
+PAGES = (
+    *("/staff", "/staff/customers", "/staff/customers/{lumen}", "/staff/customers/{lumen}/timeline", "/staff/inbox"),
+    *(
+        "/staff/pipeline",
+        "/staff/flags/{flag}",
+        "/staff/customers/{lumen}/messages",
+        "/staff/surveys/results",
+        "/admin/privacy",
+    ),
+    *("/staff/insights", "/staff/import", "/staff/quotes"),
+)
+OWN_PAGES = ("/", "/plan", "/messages", "/check-ins", "/team", "/search?q=zeppelin", "/search?q=joao")
+
+
+def test_every_page_that_showed_them_works_without_a_trace(
+    ana: TestClient, maria: TestClient, cast: Cast, joaos_life: dict[str, int]
+) -> None:
+    places = {"lumen": cast.lumen, "flag": joaos_life["flag"]}
+    there = [path.format(**places) for path in PAGES]
+    before = {path: ana.get(path) for path in there} | {path: maria.get(path) for path in OWN_PAGES}
+    assert {path: page.status_code for path, page in before.items()} == dict.fromkeys(before, 200)
+    assert sum("João" in page.text for page in before.values()) > 5
+    assert erase(ana, cast, cast.joao, "JOAO@lumen.example ").status_code == 303
+    after = {path: ana.get(path) for path in there} | {path: maria.get(path) for path in OWN_PAGES}
+    assert {path: page.status_code for path, page in after.items()} == {
+        path: page.status_code for path, page in before.items()
+    }
+    # What was looked for stands in its own box.
+    said = {path: page.text.replace('value="zeppelin"', "").replace("zeppelin", "", 0) for path, page in after.items()}
+    left = {(path, trace) for path, page in said.items() for trace in TRACES if trace in page and "?q=" not in path}
+    assert left == set()
+    assert SAID not in said["/search?q=zeppelin"]
+
+
+def test_old_ways_in_are_closed(
+    ana: TestClient, signed_in: SignIn, database: Database, house: House, cast: Cast, joaos_life: dict[str, int]
+) -> None:
+    joao = signed_in(contact_id=cast.joao)
+    assert joao.get("/").status_code == 200
+    with database.write() as db:
+        link = auth.welcome_link(db, cast.joao, now=NOON)
+        path = auth.link_path(house.secret, link)
+    assert joao.get(path).status_code == 200
+    erase(ana, cast, cast.joao, "joao@lumen.example")
+    assert joao.get("/").status_code == 303
+    assert joao.get(path).status_code in (404, 410)
+    with database.read() as db:
+        waiting = db.scalars(
+            select(LetterRow.id).where(
+                LetterRow.contact_id == cast.joao, LetterRow.sent_at.is_(None), LetterRow.suppressed_at.is_(None)
+            )
+        ).all()
+        nonce = db.get_one(Invitation, joaos_life["invitation"]).nonce
+        refused = mail.refusals(db, "joao@lumen.example")
+    assert waiting == []
+    assert nonce != "joaos-old-nonce"
+    assert refused == set(Purpose) - {Purpose.SERVICE}
+
+
+def test_erased_twice_is_erased_once(
+    ana: TestClient, database: Database, cast: Cast, joaos_life: dict[str, int]
+) -> None:
+    erase(ana, cast, cast.joao, "joao@lumen.example")
+    again = erase(ana, cast, cast.joao, "joao@lumen.example")
+    assert (again.status_code, again.headers["location"]) == (303, "/admin/privacy")
+    assert ana.get(f"/staff/customers/{cast.lumen}/people/{cast.joao}/erasure").status_code == 200
+    with database.read() as db:
+        told = db.scalars(select(AuditEvent.id).where(AuditEvent.what == Happened.PERSON_ERASED)).all()
+    assert len(told) == 1
+
+
+def test_the_main_contact_of_a_customer_stays_until_somebody_else_is(
+    ana: TestClient, database: Database, house: House, cast: Cast, road: Road
+) -> None:
+    page = ana.get(f"/staff/customers/{cast.lumen}/people/{cast.maria}/erasure").text
+    assert "É o contato principal." in page
+    assert erase(ana, cast, cast.maria, "maria@lumen.example").status_code == 409
+    ana.post(f"/staff/customers/{cast.lumen}/people/{cast.joao}/main-contact")
+    assert erase(ana, cast, cast.maria, "maria@lumen.example").status_code == 303
+    with database.write() as db:
+        cases.churn(db, house, account_id=cast.lumen, on=NOON.date(), reason="Closed", by=f"staff:{cast.ana}", now=NOON)
+    assert erase(ana, cast, cast.joao, "joao@lumen.example", "ended").status_code == 303
+    assert ana.get(f"/staff/customers/{cast.lumen}").status_code == 200
+
+
+def test_who_left_before_can_be_found_and_erased(ana: TestClient, database: Database, cast: Cast, road: Road) -> None:
+    with database.write() as db:
+        people.remove(db, contact_id=cast.joao, account_id=cast.lumen, by=f"staff:{cast.carla}", now=NOON)
+    assert f"/people/{cast.joao}/erasure" in ana.get("/admin/privacy?q=joao@lumen").text
+    assert erase(ana, cast, cast.joao, "joao@lumen.example").status_code == 303
+    assert f"/people/{cast.joao}/erasure" not in ana.get("/admin/privacy?q=lumen").text
+
+
+@pytest.mark.parametrize("given", [{"typed": "maria@lumen.example"}, {"typed": ""}, {"why": "because"}])
+def test_a_wrong_word_erases_nobody(
+    given: dict[str, str], ana: TestClient, database: Database, cast: Cast, road: Road
+) -> None:
+    typed = {"typed": "joao@lumen.example", "why": "asked"} | given
+    answer = ana.post(f"/staff/customers/{cast.lumen}/people/{cast.joao}/erasure", data=typed)
+    assert (answer.status_code, f'id="{next(iter(given))}-e"' in answer.text) == (422, True)
+    with database.read() as db:
+        assert db.get_one(Contact, cast.joao).erased_at is None
+
+
+def test_a_file_that_waits_with_them_in_it_is_dealt_with_first(
+    ana: TestClient, database: Database, cast: Cast, joaos_life: dict[str, int]
+) -> None:
+    with database.write() as db:
+        db.execute(update(DealImport).values(finished_at=None))
+    answer = erase(ana, cast, cast.joao, "joao@lumen.example")
+    assert (answer.status_code, "old.csv" in answer.text) == (409, True)
+    with database.read() as db:
+        assert db.get_one(Contact, cast.joao).name == "João Lima"
+
+
+def test_only_an_administrator_erases_or_takes_a_copy(
+    ana: TestClient, rui: TestClient, carla: TestClient, maria: TestClient, database: Database, cast: Cast
+) -> None:
+    at = f"/staff/customers/{cast.lumen}/people/{cast.joao}"
+    for person, status in ((rui, 403), (carla, 403), (maria, 404)):
+        assert person.get(f"{at}/erasure").status_code == status
+        assert erase(person, cast, cast.joao, "joao@lumen.example").status_code == status
+        assert person.post(f"{at}/data").status_code == status
+        assert person.get("/admin/privacy").status_code == status
+    assert ana.get(f"/staff/customers/{cast.other}/people/{cast.joao}/erasure").status_code == 404
+    with database.read() as db:
+        assert db.get_one(Contact, cast.joao).erased_at is None
+
+
+def test_a_copy_holds_what_they_wrote_and_that_it_was_taken_is_on_record(
+    ana: TestClient, database: Database, cast: Cast, joaos_life: dict[str, int]
+) -> None:
+    answer = ana.post(f"/staff/customers/{cast.lumen}/people/{cast.joao}/data")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        kept = json.loads(archive.read("my-data.json"))
+    assert (kept["person"]["name"], kept["messages"][0]["text"], kept["answers"][0]["comment"]) == (
+        "João Lima",
+        SAID,
+        COMMENT,
+    )
+    with database.read() as db:
+        told = db.scalars(select(AuditEvent).where(AuditEvent.what == Happened.DATA_EXPORTED)).one()
+    assert (told.by, told.contact_id) == (f"staff:{cast.ana}", cast.joao)
+
+
+def test_who_asked_stands_in_the_list_until_dealt_with(ana: TestClient, cast: Cast, joaos_life: dict[str, int]) -> None:
+    assert ASKED in ana.get("/admin/privacy").text
+    erase(ana, cast, cast.joao, "joao@lumen.example")
+    page = ana.get("/admin/privacy").text
+    assert (ASKED in page, "Pessoa apagada" in page) == (False, True)
