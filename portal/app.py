@@ -137,7 +137,6 @@ CUSTOMER_PAGES: Sequence[APIRouter] = [
     current_account.pages,
 ]
 PUBLIC_PAGES: Sequence[APIRouter] = [
-    survey.pages,
     anonymous.pages,
     resolution.pages,
     quote.pages,
@@ -229,7 +228,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.wiring = wiring
     app.state.api = api = _api()
     app.router.routes[:] = [
-        *_flat(CUSTOMER_PAGES),
+        *_flat([survey.pages, *CUSTOMER_PAGES]),  # matched one after another: what is asked for most comes first
         Mount("/staff", Router(_flat(STAFF_PAGES), redirect_slashes=False)),
         *_flat([day.home, sections.home]),
         Mount("/api/v1", api),

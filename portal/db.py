@@ -4,15 +4,16 @@ SQLite is driven as `BEGIN IMMEDIATE` with WAL and a fair writer lock a process;
 a BEGIN and a ROLLBACK around single statements double the work of a page.
 """
 
+import select as sockets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -23,6 +24,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    CursorResult,
     Date,
     DateTime,
     Dialect,
@@ -44,8 +46,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
 from portal.places import MIGRATIONS
@@ -130,8 +133,151 @@ class DeploymentFact(Base):
 def rows_of(db: Session, statement: Executable, values: Mapping[str, Any] = {}) -> Sequence[Any]:
     """The rows of a statement about columns, without the ORM's share in reading them, which is a third of a page's time
     at the database. What waits in the session is written first, as `db.execute` would."""
+    return connection_of(db).execute(statement, values).all()
+
+
+def connection_of(db: Session) -> Connection:
+    """The session's connection, with what waits in the session written first, and what waits to be sent `together`. Kept
+    for the unit of work: the session works it out anew each time it is asked."""
     db.flush()
-    return db.connection().execute(statement, values).all()
+    known: Connection | None = db.info.get(_CONNECTION)
+    if known is None or known.closed:
+        known = db.info[_CONNECTION] = db.connection()
+    if waiting := db.info.get(_WAITING):
+        _send_together(known, waiting)
+    return known
+
+
+_CONNECTION = "portal.connection"
+_WAITING = "portal.waiting"
+
+
+@contextmanager
+def together(db: Session) -> Iterator[None]:
+    """What is sent within by `write_down` waits, and PostgreSQL gets it as few statements: each way there and back costs
+    more than most of them.
+
+    The order stays: a second statement about a table sends the first, and so does whatever is asked through
+    `connection_of`. What is asked of the session itself goes ahead, so call that before anybody reads what was written.
+    """
+    if db.get_bind().dialect.name != "postgresql" or _WAITING in db.info:
+        yield
+        return
+    db.info[_WAITING] = []
+    try:
+        yield
+        connection_of(db)
+    finally:
+        del db.info[_WAITING]
+
+
+def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
+    """`send` for what nobody needs a result of; within `together` it may wait."""
+    waiting: list[_Waiting] | None = db.info.get(_WAITING)
+    if waiting is None or len(rows) > 1:
+        send(db, statement, *rows)
+        return
+    words = _words_of(db.get_bind().dialect, statement, tuple(rows[0]))
+    new = _Waiting(statement.table, words.sql, words.given(rows[0]))
+    if any(one.table is new.table for one in waiting) or _is_too_much([*waiting, new]):
+        connection_of(db)
+    waiting.append(new)
+
+
+class _Waiting(NamedTuple):
+    table: Any
+    sql: str
+    values: Any
+
+
+def _is_too_much(waiting: Sequence[_Waiting]) -> bool:
+    """psycopg takes a statement apart anew each time if it is longer, or has more values."""
+    return sum(len(one.values) for one in waiting) > 50 or sum(len(one.sql) + 100 for one in waiting) > 4000
+
+
+def _send_together(connection: Connection, waiting: list[_Waiting]) -> None:
+    these = list(waiting)
+    waiting.clear()
+    if len(these) == 1:
+        connection.exec_driver_sql(these[0].sql, these[0].values)
+        return
+    values = {f"s{n}_{name}": value for n, one in enumerate(these) for name, value in one.values.items()}
+    connection.exec_driver_sql(_as_one(tuple([one.sql for one in these])), values)
+
+
+@lru_cache(maxsize=300)
+def _as_one(statements: tuple[str, ...]) -> str:
+    *others, last = [sql.replace("%(", f"%(s{n}_") for n, sql in enumerate(statements)]
+    return f"WITH {', '.join(f'w{n} AS ({sql})' for n, sql in enumerate(others))} {last}"
+
+
+def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> CursorResult[Any]:
+    """An `INSERT`, `UPDATE` or `DELETE` that is built once, sent with these rows of values (all with the same names).
+
+    Its words are worked out once for each kind of database; SQLAlchemy's own share in sending a statement costs more
+    than most of them need there. What it returns comes as the driver gives it: numbers and text only.
+    """
+    connection = connection_of(db)
+    words = _words_of(connection.dialect, statement, tuple(rows[0]))
+    given: list[Any] = [words.given(row) for row in rows]
+    return connection.exec_driver_sql(words.sql, given if len(given) > 1 else given[0])
+
+
+class _Words(NamedTuple):
+    """A statement as one kind of database wants it, and how its values get there."""
+
+    sql: str
+    order: tuple[str, ...] | None
+    """Names in the order of its question marks; None where values go by name."""
+    constants: Mapping[str, Any]
+    made: Mapping[str, Callable[[Any], Any]]
+    """Values that a column has by default and that are made anew each time."""
+    convert: Mapping[str, Callable[[Any], Any]]
+
+    def given(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+        convert = self.convert
+        values = {
+            **self.constants,
+            **{name: convert[name](value) if name in convert else value for name, value in row.items()},
+        }
+        for name, make in self.made.items():
+            made = make(None)
+            values[name] = convert[name](made) if name in convert else made
+        return tuple([values[name] for name in self.order]) if self.order is not None else values
+
+
+_known_words: dict[tuple[str, Any, tuple[str, ...]], _Words] = {}
+
+
+def _words_of(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Words:
+    key = (dialect.name, statement, names)
+    if (known := _known_words.get(key)) is None:
+        known = _known_words[key] = _worked_out(dialect, statement, names)
+    return known
+
+
+def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Words:
+    columns = list(names) if isinstance(statement, Insert) else None
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    if compiled.post_compile_params:
+        raise ValueError("a list of values makes a statement anew each time: write its values out")
+    if unknown := set(names) - set(compiled.binds):
+        raise ValueError(f"the statement has no {', '.join(sorted(unknown))}")
+    convert = {
+        name: how
+        for name, bind in compiled.binds.items()
+        if (how := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+    }
+    constants = {name: bind.value for name, bind in compiled.binds.items() if name not in names}
+    made = {}
+    for column_ in compiled.insert_prefetch:
+        if column_.default.is_scalar:
+            constants[column_.key] = column_.default.arg
+        else:
+            made[column_.key] = column_.default.arg
+    constants = {name: convert[name](value) if name in convert else value for name, value in constants.items()}
+    order = tuple(compiled.positiontup) if compiled.positional else None
+    return _Words(str(compiled), order, constants, made, convert)
 
 
 def insert_for(db: Session | Connection, table: Any) -> Any:
@@ -148,24 +294,69 @@ def insert_on(dialect: str, table: Any) -> Any:
 def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, known_by: Sequence[str]) -> None:
     """Many rows in one statement; those whose `known_by` columns are there already change nothing.
 
-    On PostgreSQL they travel as one JSON document: a third to a half cheaper than as many parameter sets.
+    On PostgreSQL they travel as one JSON document: a third to a half cheaper than as many parameter sets. A few go as they
+    are: the database takes a document for a hundred rows, and plans for them.
     """
     if not rows:
         return
-    connection = db.connection()
-    dialect = connection.dialect.name
-    statement = _insert_statement(dialect, table, tuple(rows[0]), tuple(known_by))
-    connection.execute(statement, _documents(rows) if dialect == "postgresql" else list(rows))
+    dialect, names = db.get_bind().dialect.name, tuple(rows[0])
+    if len(rows) <= A_FEW:
+        write_down(db, _insert_few(dialect, table, names, tuple(known_by), len(rows)), numbered(rows))
+        return
+    as_document = dialect == "postgresql"
+    statement = _insert_statement(dialect, table, names, tuple(known_by), as_document)
+    if as_document:
+        connection_of(db).execute(statement, _documents(rows))
+    else:
+        write_down(db, statement, *rows)
+
+
+A_FEW = 4
+
+
+def numbered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The values of a few rows for one statement: `r0_name`, `r1_name`, …"""
+    return {f"r{number}_{name}": value for number, row in enumerate(rows) for name, value in row.items()}
+
+
+def insert_few(dialect: str, table: Any, names: Sequence[str], count: int) -> Any:
+    """`INSERT` of so many rows, for `numbered` ones. Columns left out have their default as the table's class says."""
+    left_out = [each for each in table.c if each.default is not None and each.name not in names]
+    same = {each.name: each.default.arg if each.default.is_scalar else each.default.arg(None) for each in left_out}
+    rows = [
+        {**{name: bindparam(f"r{number}_{name}", type_=table.c[name].type) for name in names}, **same}
+        for number in range(count)
+    ]
+    return insert_on(dialect, table).values(rows)
+
+
+@lru_cache(maxsize=300)
+def _insert_few(dialect: str, table: Any, names: tuple[str, ...], known_by: tuple[str, ...], count: int) -> Any:
+    return insert_few(dialect, table, names, count).on_conflict_do_nothing(index_elements=known_by)
 
 
 @lru_cache(maxsize=200)
-def _insert_statement(dialect: str, table: Any, names: tuple[str, ...], known_by: tuple[str, ...]) -> Any:
+def _insert_statement(
+    dialect: str, table: Any, names: tuple[str, ...], known_by: tuple[str, ...], as_document: bool
+) -> Any:
     """Built once: that, and working out its key in the cache of compiled statements, cost more than sending it."""
-    if dialect != "postgresql":
-        return sqlite.insert(table).on_conflict_do_nothing(index_elements=known_by)
+    if not as_document:
+        return insert_on(dialect, table).on_conflict_do_nothing(index_elements=known_by)
     new = _one_document(table, names)
     chosen = select(*(new.c[name] for name in names))
     return postgresql.insert(table).from_select(names, chosen).on_conflict_do_nothing(index_elements=known_by)
+
+
+def insert_all(db: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A few rows in one statement."""
+    if rows:
+        dialect = db.get_bind().dialect.name
+        write_down(db, _insert_all(dialect, table, tuple(rows[0]), len(rows)), numbered(rows))
+
+
+@lru_cache(maxsize=100)
+def _insert_all(dialect: str, table: Any, names: tuple[str, ...], count: int) -> Any:
+    return insert_few(dialect, table, names, count)
 
 
 def update_each(
@@ -182,27 +373,26 @@ def update_each(
     """
     if not rows:
         return
-    connection = db.connection()
-    dialect = connection.dialect.name
+    as_document = db.get_bind().dialect.name == "postgresql" and len(rows) > 1
     same = tuple((also or {}).items())
-    statement = _update_statement(dialect, table, tuple(rows[0]), tuple(by), tuple(where), same)
-    if dialect == "postgresql":
-        connection.execute(statement, _documents(rows))
+    statement = _update_statement(table, tuple(rows[0]), tuple(by), tuple(where), same, as_document)
+    if as_document:
+        connection_of(db).execute(statement, _documents(rows))
     else:
-        connection.execute(statement, [{f"its_{name}": value for name, value in row.items()} for row in rows])
+        write_down(db, statement, *({f"its_{name}": value for name, value in row.items()} for row in rows))
 
 
 @lru_cache(maxsize=200)
 def _update_statement(
-    dialect: str,
     table: Any,
     names: tuple[str, ...],
     by: tuple[str, ...],
     where: tuple[ColumnElement[bool], ...],
     also: tuple[tuple[str, Any], ...],
+    as_document: bool,
 ) -> Any:
     values = [name for name in names if name not in by]
-    if dialect != "postgresql":
+    if not as_document:
         found = (table.c[name] == bindparam(f"its_{name}", type_=table.c[name].type) for name in by)
         new_values = {name: bindparam(f"its_{name}", type_=table.c[name].type) for name in values}
         return update(table).where(*found, *where).values(new_values | dict(also))
@@ -251,7 +441,7 @@ class Database:
             options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 40}
         else:
             self._writer = nullcontext()
-            options = {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True}
+            options = {"pool_size": pool_size, "max_overflow": pool_size}
         self.write_engine = create_engine(self.url, **options)
         self.read_engine = create_engine(self.url, isolation_level="AUTOCOMMIT", **options)
         if self.dialect == "sqlite":
@@ -260,6 +450,8 @@ class Database:
             event.listen(self.read_engine, "connect", _open_sqlite_to_read)
         else:
             event.listen(self.read_engine, "connect", _open_postgresql_to_read)
+            for engine in (self.read_engine, self.write_engine):
+                event.listen(engine, "checkout", _still_there)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -300,6 +492,17 @@ def _open_postgresql_to_read(connection: Any, _record: ConnectionPoolEntry) -> N
     # AUTOCOMMIT statements are transactions, too: this is what makes a reader unable to write.
     connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     connection.commit()
+
+
+def _still_there(connection: Any, _record: ConnectionPoolEntry, _fairy: PoolProxiedConnection) -> None:
+    # A server that ended a connection has said so, and then there is something to read. Asking it with a statement, as
+    # `pool_pre_ping` does, costs a way there and back with every page.
+    if not connection.closed:
+        waiting = sockets.poll()
+        waiting.register(connection.fileno(), sockets.POLLIN)
+        if not waiting.poll(0):
+            return
+    raise InvalidatePoolError  # and so are its neighbours: each is opened anew when it is asked for
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from portal.accounts.models import Account, Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened
 from portal.clock import business_days_after, day_instant, local_date
-from portal.db import insert_for
+from portal.db import connection_of, insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import cases, conduct, rules, stuck
@@ -333,6 +333,10 @@ class HeardAnswer:
     tells_consultant: bool = False
     earlier: tuple[int, ...] = ()
     """Earlier versions of it, oldest first: what follows an answer follows once, however often it is changed."""
+    reminder_waits: bool = True
+    """Whether a reminder may lie in the outbox; who holds the journey and has looked can say that none does."""
+    call_waits: bool = True
+    """The same of a call about this contact on somebody's list."""
 
     @property
     def first_id(self) -> int:
@@ -353,16 +357,16 @@ def hear_answer(
         _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
         change = conduct.load(db, [journey_id])[journey_id]
     is_unhappy = answer.outcome is Outcome.DISSATISFIED
+    change.after = rules.worked(change.after, now)
     if is_unhappy and answer.flags:
-        audit.note_all(db, told)
-        db.connection().execute(_WORKED, {"journey": journey_id, "at": now})
-        cases.drop_reminders(db, journey_id, why="answer", now=now)
         if answer.earlier and (
             known := cases.take_up_change(
                 db, answer.earlier, answer.answer_id, words=answer.words, scores=answer.scores or {}
             )
         ):
-            conduct.advance(db, house, ids=[journey_id], now=now)
+            cases.drop_reminders(db, journey_id, why="answer", now=now)
+            conduct.fold(change, now=now, house=house)
+            conduct.store(db, house, changes=[change], now=now, told=told)
             return known
         return cases.open_flag(
             db,
@@ -376,56 +380,37 @@ def hear_answer(
             day=answer.day,
             words=answer.words,
             scores=answer.scores,
+            change=change,
+            told=told,
         )
-    change.after = rules.worked(change.after, now)
-    cases.drop_reminders(db, journey_id, why="answer", now=now)
     events = list(told)
     settles = answer.day is not None and not is_unhappy
-    if settles and cases.settle_by_answer(db, change, day=answer.day or 0, who=answer.by, now=now):
+    if settles and cases.settle_by_answer(
+        db, change, day=answer.day or 0, who=answer.by, now=now, call_waits=answer.call_waits
+    ):
         detail = {"day": answer.day, "by": SettledBy.ANSWER}
         events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))
+    cases.drop_reminders(db, journey_id, why="answer", now=now, in_outbox=answer.reminder_waits)
     if answer.outcome is Outcome.NEUTRAL and answer.asks_what_is_missing:
-        _ask_what_is_missing(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
+        change.add([_to_do(house, ActivityKind.ASK_WHAT_IS_MISSING, f"answer:{answer.first_id}", 2, change, now)])
     if answer.is_promoter and change.after.status is not Status.LOST:
-        _leave_referral_prompt(db, journey_id, why=f"answer_{answer.first_id}", now=now)
+        why = f"answer_{answer.first_id}"
+        if answer.earlier:  # it may have been carried out or dropped already, and that stands
+            _leave_referral_prompt(db, journey_id, why=why, now=now)
+        else:
+            change.add([rules.Due(f"referral_prompt:{why}", f"referral_prompt:{why}", now)])
     if answer.tells_consultant:
-        _tell_consultant(db, house, journey_id, answer.first_id, zone=change.after.zone, now=now)
+        change.add([_to_do(house, ActivityKind.READ_ANSWER, f"{answer.first_id}", 1, change, now)])
     conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=[change], now=now, told=events)
     return None
 
 
-_WORKED = (
-    update(JourneyRow.__table__)  # type: ignore[arg-type]
-    .where(JourneyRow.__table__.c.id == bindparam("journey"))
-    .values(worked_at=bindparam("at"))
-)
-
-
-def _ask_what_is_missing(
-    db: Session, house: House, journey_id: int, answer_id: int, *, zone: str, now: datetime
-) -> None:
-    add_activity(
-        db,
-        journey_id=journey_id,
-        kind=ActivityKind.ASK_WHAT_IS_MISSING,
-        key=f"ask_what_is_missing:answer:{answer_id}",
-        due_at=business_days_after(now, 2, zone, house.holidays),
-        by="system",
-        now=now,
-    )
-
-
-def _tell_consultant(db: Session, house: House, journey_id: int, answer_id: int, *, zone: str, now: datetime) -> None:
-    add_activity(
-        db,
-        journey_id=journey_id,
-        kind=ActivityKind.READ_ANSWER,
-        key=f"{ActivityKind.READ_ANSWER}:{answer_id}",
-        due_at=business_days_after(now, 1, zone, house.holidays),
-        by="system",
-        now=now,
-    )
+def _to_do(
+    house: House, kind: ActivityKind, what: str, days: int, change: conduct.Change, now: datetime
+) -> rules.NewActivity:
+    """Something for the owner to do within so many business days."""
+    return rules.NewActivity(kind, f"{kind}:{what}", business_days_after(now, days, change.after.zone, house.holidays))
 
 
 def ask_for_referral(db: Session, *, journey_id: int, why: str, now: datetime) -> None:
@@ -445,7 +430,7 @@ def _leave_referral_prompt(db: Session, journey_id: int, *, why: str, now: datet
         "due_at": now,
         "created_at": now,
     }
-    db.connection().execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
+    connection_of(db).execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
 
 
 def hear_surveys_sent(
@@ -469,7 +454,7 @@ def hear_surveys_sent(
     for journey_id, day in sent:
         by_day[day].append(journey_id)
     for day, ids in by_day.items():
-        db.connection().execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
+        connection_of(db).execute(_SENT, {"the_day": day, "ids": ids, "the_at": now})
     conduct.store(db, house, changes=_distinct(known, [journey_id for journey_id, _ in sent]), now=now)
     audit.note_all(
         db, [Event(Happened.SURVEY_SENT, "system", now, known[j].account_id, j, None, {"day": day}) for j, day in sent]
@@ -564,7 +549,7 @@ def _leave_question_about_meeting(
         "due_at": day_instant(local_date(now, zone), 1, zone, house.holidays),
         "created_at": now,
     }
-    db.connection().execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
+    connection_of(db).execute(insert_for(db, DueAction.__table__).on_conflict_do_nothing(), row)
 
 
 def log_conversation(

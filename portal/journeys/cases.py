@@ -1,17 +1,19 @@
 """Flags: a case is opened by an answer, a request for help or a consultant, and ends only by a person's recorded outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm.util import identity_key
 
 from portal import audit, mail
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Role
 from portal.audit import Event, Happened
+from portal.db import BigId, rows_of, send, write_down
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import conduct, rules, storing
@@ -42,46 +44,118 @@ def open_flag(
     day: int | None = None,
     words: str = "",
     scores: dict[str, Any] | None = None,
+    change: conduct.Change | None = None,
+    told: Sequence[Event] = (),
 ) -> int:
     """Opens a case on a journey, tells its consultant at once, and stops reminders; gives the flag's id.
 
-    The same answer again gives its one flag (invariant 5). A contact whose day has come becomes a call.
+    The same answer again gives its one flag (invariant 5). A contact whose day has come becomes a call. `change`: the
+    journey, where the caller has loaded it; `told`: events that led to it, written along with its own.
     """
-    conduct.lock(db, journey_id)
-    if answer_id is not None and (known := db.scalar(select(Flag.id).where(Flag.answer_id == answer_id))):
-        return known
-    journey = db.get_one(JourneyRow, journey_id, populate_existing=True)
+    if change is None:
+        change = conduct.load(db, [journey_id])[journey_id]
+    if answer_id is not None and (known := rows_of(db, _FLAG_OF_ANSWER, {"answer": answer_id})):
+        return int(known[0].id)
+    journey, account_id = change.after, change.account_id
     act_by = rules.act_by(now, house.settings.flag_hours, journey.zone, house.holidays)
-    flag = Flag(
-        journey_id=journey_id,
-        account_id=journey.account_id,
-        contact_id=contact_id,
-        answer_id=answer_id,
-        origin=origin,
-        day=day,
-        stage_id=journey.stage_id,
-        assignee_id=journey.owner_id,
-        words=words,
-        scores=scores or {},
-        opened_at=now,
-        opened_by=by,
-        act_by=act_by,
-        alert_at=act_by,
-        half_at=_half_at(house, journey, now),
-    )
-    db.add(flag)
-    db.flush()
-    _count(db, journey, 1)
+    flag = {
+        "journey_id": journey_id,
+        "account_id": account_id,
+        "contact_id": contact_id,
+        "answer_id": answer_id,
+        "origin": origin,
+        "day": day,
+        "stage_id": change.pipeline.stages[journey.position].id,
+        "assignee_id": journey.owner_id,
+        "words": words,
+        "scores": scores or {},
+        "opened_at": now,
+        "opened_by": by,
+        "act_by": act_by,
+        "alert_at": act_by,
+        "half_at": _half_at(house, journey.zone, now),
+    }
+    flag_id: int = send(db, _NEW_FLAG, flag).scalar_one()
+    write_down(db, _ONE_MORE, {"journey": journey_id})
+    _forget(db, journey_id)
+    change.after = replace(journey, open_flags=journey.open_flags + 1)
     drop_reminders(db, journey_id, why="flag", now=now)
-    detail = {"flag": flag.id, "origin": origin, "words": words, "day": day}
-    audit.note(db, Event(Happened.FLAG_OPENED, by, now, journey.account_id, journey_id, contact_id, detail))
-    _tell_consultant(db, flag, journey, key=f"flag_opened:{flag.id}", words=flag.words, now=now)
-    conduct.advance(db, house, ids=[journey_id], now=now)
-    return flag.id
+    detail = {"flag": flag_id, "origin": origin, "words": words, "day": day}
+    opened = Event(Happened.FLAG_OPENED, by, now, account_id, journey_id, contact_id, detail)
+    _tell_of_new(db, flag_id, flag, now=now)
+    conduct.fold(change, now=now, house=house)
+    conduct.store(db, house, changes=[change], now=now, told=[*told, opened])
+    return flag_id
 
 
-def _half_at(house: House, journey: JourneyRow, now: datetime) -> datetime:
-    return rules.act_by(now, house.settings.flag_hours / 2, journey.zone, house.holidays)
+_FLAGS: Any = Flag.__table__
+_JOURNEYS: Any = JourneyRow.__table__
+_FLAG_OF_ANSWER = select(_FLAGS.c.id).where(_FLAGS.c.answer_id == bindparam("answer"))
+_NEW_FLAG = insert(_FLAGS).returning(_FLAGS.c.id)
+_ONE_MORE = (
+    update(_JOURNEYS)
+    .where(_JOURNEYS.c.id == bindparam("journey"))
+    .values(open_flags=_JOURNEYS.c.open_flags + 1, version=_JOURNEYS.c.version + 1)
+)
+
+
+def _forget(db: Session, journey_id: int) -> None:
+    """Has a row that the session knows read anew when it is asked next: it was written past it."""
+    if (known := db.identity_map.get(identity_key(JourneyRow, journey_id))) is not None:
+        db.expire(known)
+
+
+def _tell_of_new(db: Session, flag_id: int, flag: Mapping[str, Any], *, now: datetime) -> None:
+    """The same mail as `_tell_consultant`'s, with what it says read at once: somebody waits who has just said so."""
+    about = {name: flag[name] for name in ("account_id", "contact_id", "stage_id")}
+    known = rows_of(db, _ABOUT_NEW, {**about, "owner_id": flag["assignee_id"]})[0]
+    context = _context_of(
+        flag_id,
+        person_name=known.person_name or known.account_name,
+        stage_name=known.stage_name,
+        act_by=flag["act_by"],
+        words=flag["words"],
+        scores=flag["scores"],
+    )
+    readers: Sequence[Any] = [known] if known.id is not None else managers(db)
+    mail.queue_all(
+        db,
+        [
+            mail.Letter(
+                key=f"flag_opened:{flag_id}:staff:{person.id}",
+                kind=mail.Kind.FLAG_OPENED,
+                to_email=person.email,
+                language=person.language,
+                account_id=flag["account_id"],
+                journey_id=flag["journey_id"],
+                staff_id=person.id,
+                context=context,
+            )
+            for person in readers
+        ],
+        now=now,
+    )
+
+
+_ABOUT_NEW = (
+    select(
+        Account.name.label("account_name"),
+        Contact.name.label("person_name"),
+        StageRow.name_en.label("stage_name"),
+        Staff.id,
+        Staff.email,
+        Staff.language,
+    )
+    .select_from(Account)
+    .join(StageRow, StageRow.id == bindparam("stage_id"))
+    .outerjoin(Contact, Contact.id == bindparam("contact_id", type_=BigId))
+    .outerjoin(Staff, and_(Staff.id == bindparam("owner_id", type_=BigId), Staff.disabled_at.is_(None)))
+    .where(Account.id == bindparam("account_id"))
+)
+
+
+def _half_at(house: House, zone: str, now: datetime) -> datetime:
+    return rules.act_by(now, house.settings.flag_hours / 2, zone, house.holidays)
 
 
 def take_up_change(
@@ -151,13 +225,36 @@ def unhappy(db: Session, contact_ids: Sequence[int]) -> set[int]:
     return {one for one in db.scalars(wanted) if one is not None}
 
 
-def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime) -> None:
-    """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent."""
+def drop_reminders(db: Session, journey_id: int, *, why: str, now: datetime, in_outbox: bool = True) -> None:
+    """Stops what was to follow surveys without an answer: reminders and calls still waiting, mails not yet sent (unless
+    the caller, who holds the journey, knows that none lies in the outbox)."""
     conduct.drop_due_of_kinds(db, journey_id, kinds=("reminder", "call_no_answer"), why=why, now=now)
-    db.connection().execute(_STOP_REMINDERS, {"journey": journey_id, "at": now})
+    if not in_outbox:
+        return
+    write_down(db, _STOP_REMINDERS, {"journey": journey_id, "at": now})
 
 
 _LETTERS: Any = mail.LetterRow.__table__
+_ACTIVITIES: Any = Activity.__table__
+
+
+def reminder_waits(journey_id: Any) -> ColumnElement[bool]:
+    """Whether a reminder of this journey lies in the outbox, as part of a statement."""
+    return exists().where(
+        text(mail.WAITING), _LETTERS.c.kind == mail.Kind.SURVEY_REMINDER, _LETTERS.c.journey_id == journey_id
+    )
+
+
+def call_waits(journey_id: Any, day: Any) -> ColumnElement[bool]:
+    """Whether a call about this contact is on somebody's list, as part of a statement."""
+    return exists().where(
+        _ACTIVITIES.c.journey_id == journey_id,
+        or_(*(_ACTIVITIES.c.kind == kind for kind in rules.CALLS_OF_CONTACTS)),
+        _ACTIVITIES.c.day == day,
+        _ACTIVITIES.c.done_at.is_(None),
+    )
+
+
 _STOP_REMINDERS = (
     update(_LETTERS)
     .where(
@@ -205,14 +302,26 @@ def _tell_consultant(db: Session, flag: Flag, journey: JourneyRow, *, key: str, 
 
 def _flag_context(db: Session, flag: Flag) -> dict[str, Any]:
     person = db.get(Contact, flag.contact_id) if flag.contact_id else None
-    stage = db.get_one(StageRow, flag.stage_id)
+    return _context_of(
+        flag.id,
+        person_name=person.name if person is not None else db.get_one(Account, flag.account_id).name,
+        stage_name=db.get_one(StageRow, flag.stage_id).name_en,
+        act_by=flag.act_by,
+        words=flag.words,
+        scores=flag.scores,
+    )
+
+
+def _context_of(
+    flag_id: int, *, person_name: str, stage_name: str, act_by: datetime, words: str, scores: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
-        "person_name": person.name if person is not None else db.get_one(Account, flag.account_id).name,
-        "stage_name": stage.name_en,
-        "path": f"/staff/flags/{flag.id}",
-        "act_by_at": flag.act_by,
-        "words": flag.words,
-        **{k: v for k, v in flag.scores.items() if k in ("csat", "nps", "wants_help")},
+        "person_name": person_name,
+        "stage_name": stage_name,
+        "path": f"/staff/flags/{flag_id}",
+        "act_by_at": act_by,
+        "words": words,
+        **{k: v for k, v in scores.items() if k in ("csat", "nps", "wants_help")},
     }
 
 
@@ -469,7 +578,9 @@ def settle(db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy
     _settle(db, journey_id, days=days, by=by, who=who, now=now)
 
 
-def settle_by_answer(db: Session, change: conduct.Change, *, day: int, who: str, now: datetime) -> bool:
+def settle_by_answer(
+    db: Session, change: conduct.Change, *, day: int, who: str, now: datetime, call_waits: bool = True
+) -> bool:
     """The same for a satisfied or neutral answer: it doesn't outweigh another person's dissatisfied one, settled or not
     by accepting the risk, nor makes it good that the contact was missed. Gives whether it settled the contact; the change
     knows of it then, and the event is the caller's to tell."""
@@ -477,14 +588,12 @@ def settle_by_answer(db: Session, change: conduct.Change, *, day: int, who: str,
     contact = next((f for f in change.after.follow_ups if f.day == day), None)
     if contact is None or contact.is_settled or contact.missed_at is not None:
         return False
-    db.flush()
-    connection = db.connection()
-    if not connection.execute(_SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now}).rowcount:
+    if not send(db, _SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now}).rowcount:
         return False
     if contact.sent_at is None:  # what was sent has only reminders waiting, and those are dropped by any sign of life
         conduct.drop_due(db, journey_id, keys=[f"survey:{day}"], why="settled", now=now)
-    calls = {"journey": journey_id, "kinds": rules.CALLS_OF_CONTACTS, "of_day": day, "at": now, "who": who}
-    connection.execute(_FINISH_CALLS, calls)
+    if call_waits:
+        write_down(db, _FINISH_CALLS, {"journey": journey_id, "of_day": day, "at": now, "who": who})
     storing.finish_touchpoints(db, [journey_id], key=f"day{day}", now=now)
     follow_ups = tuple(replace(f, settled_at=now) if f is contact else f for f in change.after.follow_ups)
     change.after = replace(change.after, follow_ups=follow_ups)
@@ -513,12 +622,11 @@ _SETTLE_BY_ANSWER = (
     )
     .values(settled_at=bindparam("at"), settled_by=SettledBy.ANSWER)
 )
-_ACTIVITIES: Any = Activity.__table__
 _FINISH_CALLS = (
     update(_ACTIVITIES)
     .where(
         _ACTIVITIES.c.journey_id == bindparam("journey"),
-        _ACTIVITIES.c.kind.in_(bindparam("kinds", expanding=True)),
+        or_(*(_ACTIVITIES.c.kind == kind for kind in rules.CALLS_OF_CONTACTS)),
         _ACTIVITIES.c.day == bindparam("of_day"),
         _ACTIVITIES.c.done_at.is_(None),
     )
@@ -632,7 +740,7 @@ def reopen_flag(db: Session, house: House, *, resolution_id: int, words: str, by
     resolution.undone_at, resolution.undone_by, resolution.undone_words = now, by, words
     days = [flag.day] if resolution.outcome is FlagOutcome.MERGED else _days_of(db, flag)
     flag.closed_at, flag.acted_at, flag.acted_by, flag.merged_into_id = None, None, "", None
-    flag.half_at = _half_at(house, journey, now)
+    flag.half_at = _half_at(house, journey.zone, now)
     flag.act_by = rules.act_by(now, house.settings.flag_hours, journey.zone, house.holidays)
     flag.alert_at = flag.act_by
     db.flush()

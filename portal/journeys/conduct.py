@@ -16,7 +16,7 @@ from portal import audit
 from portal.accounts.models import Account, Staff
 from portal.accounts.rules import Candidate, Role, next_consultant
 from portal.audit import Event, Happened
-from portal.db import insert_for
+from portal.db import connection_of, insert_for
 from portal.house import House
 from portal.journeys import rules, storing
 from portal.journeys.loading import Change, current_pipeline_id, load, lock, lock_account, pipeline
@@ -73,6 +73,9 @@ def store(db: Session, house: House, *, changes: Sequence[Change], now: datetime
     """Writes what changed, kind by kind, each in one statement for all journeys; then what it means for others. `told`:
     events that led to it, written along with its own."""
     storing.write(db, house, changes, now=now, told=told)
+    if not any(isinstance(effect, (rules.Assign, rules.OpenNext)) for change in changes for effect in change.effects):
+        return
+    connection_of(db)  # what follows reads what was written
     for change, _ in storing.effects_of(changes, rules.Assign):
         owner_id = consultant_for(db, change.account_id)
         if owner_id is not None:

@@ -146,24 +146,24 @@ _JOURNEYS = (
         .label("a_goal"),
     )
     .join(Account, Account.id == JourneyRow.account_id)
-    .where(JourneyRow.id.in_(_THESE))
-    .order_by(JourneyRow.id)
     .with_for_update(of=JourneyRow)
 )
-_FOLLOW_UPS = (
-    select(
-        FollowUpRow.journey_id,
-        FollowUpRow.day,
-        FollowUpRow.due_on,
-        FollowUpRow.due_at,
-        FollowUpRow.sent_at,
-        FollowUpRow.settled_at,
-        FollowUpRow.missed_at,
-        FollowUpRow.converted_at,
-    )
-    .where(FollowUpRow.journey_id.in_(_THESE))
-    .order_by(FollowUpRow.journey_id, FollowUpRow.day)
-)
+_FOLLOW_UPS = select(
+    FollowUpRow.journey_id,
+    FollowUpRow.day,
+    FollowUpRow.due_on,
+    FollowUpRow.due_at,
+    FollowUpRow.sent_at,
+    FollowUpRow.settled_at,
+    FollowUpRow.missed_at,
+    FollowUpRow.converted_at,
+).order_by(FollowUpRow.journey_id, FollowUpRow.day)
+# One journey is asked for by its number: a list is written into the statement anew each time.
+_THIS: BindParameter[Any] = bindparam("id")
+_ONE_JOURNEY = _JOURNEYS.where(JourneyRow.id == _THIS)
+_MANY_JOURNEYS = _JOURNEYS.where(JourneyRow.id.in_(_THESE)).order_by(JourneyRow.id)
+_ITS_FOLLOW_UPS = _FOLLOW_UPS.where(FollowUpRow.journey_id == _THIS)
+_THEIR_FOLLOW_UPS = _FOLLOW_UPS.where(FollowUpRow.journey_id.in_(_THESE))
 _GOALS = select(GoalRow.journey_id, GoalRow.day, GoalRow.met_at).where(
     GoalRow.journey_id.in_(_THESE), GoalRow.dropped_at.is_(None)
 )
@@ -181,12 +181,14 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
     """
     if not ids:
         return {}
-    these = {"ids": sorted(set(ids))}
-    rows = rows_of(db, _JOURNEYS, these)
-    if len(rows) != len(these["ids"]):
+    wanted = sorted(set(ids))
+    is_one = len(wanted) == 1
+    these: dict[str, Any] = {"id": wanted[0]} if is_one else {"ids": wanted}
+    rows = rows_of(db, _ONE_JOURNEY if is_one else _MANY_JOURNEYS, these)
+    if len(rows) != len(wanted):
         raise NotFound
     contacts: dict[int, list[FollowUp]] = defaultdict(list)
-    for journey_id, *follow_up in rows_of(db, _FOLLOW_UPS, these):
+    for journey_id, *follow_up in rows_of(db, _ITS_FOLLOW_UPS if is_one else _THEIR_FOLLOW_UPS, these):
         contacts[journey_id].append(FollowUp(*follow_up))
     goals: dict[int, list[Goal]] = defaultdict(list)
     with_goals = [row.id for row in rows if row.a_goal is not None]

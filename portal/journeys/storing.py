@@ -16,7 +16,19 @@ from portal import audit, auth, mail
 from portal.accounts.models import Contact
 from portal.audit import Event, Happened
 from portal.clock import day_instant
-from portal.db import Base, insert_new, insert_on, update_each
+from portal.db import (
+    A_FEW,
+    Base,
+    connection_of,
+    insert_all,
+    insert_few,
+    insert_new,
+    insert_on,
+    numbered,
+    together,
+    update_each,
+    write_down,
+)
 from portal.errors import N_
 from portal.house import House
 from portal.journeys import rules
@@ -47,17 +59,18 @@ def write(db: Session, house: House, changes: Sequence[Change], *, now: datetime
     events that led to it."""
     if not changes:
         return
-    _write_journeys(db, house, changes)
-    _write_visits(db, changes)
-    _write_contacts(db, changes)
-    _write_due(db, changes, now=now)
-    _drop_due(db, changes)
-    write_activities(db, changes, now=now)
-    _date_plans(db, house, changes)
-    _write_letters(db, changes, now=now)
-    _stop_mails_to_the_lost(db, changes, now=now)
-    _write_tallies(db, changes)
-    _tell(db, changes, now=now, told=told)
+    with together(db):
+        _write_journeys(db, house, changes)
+        _write_visits(db, changes)
+        _write_contacts(db, changes)
+        _write_due(db, changes, now=now)
+        _drop_due(db, changes)
+        write_activities(db, changes, now=now)
+        _date_plans(db, house, changes)
+        _write_letters(db, changes, now=now)
+        _stop_mails_to_the_lost(db, changes, now=now)
+        _write_tallies(db, changes)
+        _tell(db, changes, now=now, told=told)
 
 
 def effects_of(changes: Sequence[Change], kind: type[E]) -> list[tuple[Change, E]]:
@@ -162,8 +175,13 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
             }
         )
     if rows:
-        connection = db.connection()
-        connection.execute(_wait_or_move(connection.dialect.name), rows)
+        dialect = db.get_bind().dialect.name
+        distinct = {(row["journey_id"], row["key"]): row for row in rows}
+        if len(distinct) <= A_FEW:
+            few = list(distinct.values())
+            write_down(db, _wait_or_move(dialect, tuple(few[0]), len(few)), numbered(few))
+        else:
+            write_down(db, _wait_or_move(dialect), *rows)
     moved = [
         {"journey_id": c.after.id, "key": f"survey:{f.day}", "due_at": max(f.due_at, now)}
         for c, e in effects_of(changes, rules.UseStarted)
@@ -175,10 +193,10 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
 
 
 @cache
-def _wait_or_move(dialect: str) -> Any:
+def _wait_or_move(dialect: str, names: tuple[str, ...] = (), count: int = 0) -> Any:
     """The same action again (a start of use corrected, a stage entered anew) moves what still waits and takes up what was
     dropped; what was done stays done. A wake-up rings again once its day moved: it only asks the rules."""
-    statement = insert_on(dialect, _DUE)
+    statement = insert_few(dialect, _DUE, names, count) if count else insert_on(dialect, _DUE)
     new_time = statement.excluded.due_at
     return statement.on_conflict_do_update(
         index_elements=["journey_id", "key"],
@@ -207,14 +225,12 @@ def _lost(changes: Sequence[Change]) -> list[tuple[Change, rules.Ended]]:
 
 def drop_due(db: Session, journey_id: int, *, keys: Sequence[str], why: str, now: datetime) -> None:
     """Takes waiting actions back, with the reason on the row."""
-    db.flush()
-    db.connection().execute(_DROP_KEYS, {"journey": journey_id, "these": list(keys), "at": now, "why": why})
+    connection_of(db).execute(_DROP_KEYS, {"journey": journey_id, "these": list(keys), "at": now, "why": why})
 
 
 def drop_due_of_kinds(db: Session, journey_id: int, *, kinds: Sequence[str], why: str, now: datetime) -> None:
     """The same for every waiting action of these kinds."""
-    db.flush()
-    db.connection().execute(_DROP_KINDS, {"journey": journey_id, "these": list(kinds), "at": now, "why": why})
+    write_down(db, _drop_kinds(tuple(kinds)), {"journey": journey_id, "at": now, "why": why})
 
 
 _DROP = (
@@ -223,7 +239,11 @@ _DROP = (
     .values(done_at=bindparam("at"), result=bindparam("why"))
 )
 _DROP_KEYS = _DROP.where(_DUE.c.key.in_(bindparam("these", expanding=True)))
-_DROP_KINDS = _DROP.where(_DUE.c.kind.in_(bindparam("these", expanding=True)))
+
+
+@cache
+def _drop_kinds(kinds: tuple[str, ...]) -> Any:
+    return _DROP.where(or_(*(_DUE.c.kind == kind for kind in kinds)))
 
 
 # Activities and the plan
@@ -360,21 +380,20 @@ def _write_letters(db: Session, changes: Sequence[Change], *, now: datetime) -> 
 
 def finish_touchpoints(db: Session, journey_ids: Sequence[int], *, key: str, now: datetime) -> None:
     """Notes that these customers had this touchpoint of their plan."""
-    if journey_ids:
-        db.flush()
-        db.connection().execute(_FINISH_TOUCHPOINT, {"journeys": list(journey_ids), "the_key": key, "at": now})
+    if len(journey_ids) == 1:
+        write_down(db, _FINISH_ONE_TOUCHPOINT, {"journey": journey_ids[0], "the_key": key, "at": now})
+    elif journey_ids:
+        connection_of(db).execute(_FINISH_TOUCHPOINTS, {"journeys": list(journey_ids), "the_key": key, "at": now})
 
 
 _TOUCHPOINTS = Base.metadata.tables["touchpoints"]
-_FINISH_TOUCHPOINT = (
+_FINISH = (
     update(_TOUCHPOINTS)
-    .where(
-        _TOUCHPOINTS.c.journey_id.in_(bindparam("journeys", expanding=True)),
-        _TOUCHPOINTS.c.key == bindparam("the_key"),
-        _TOUCHPOINTS.c.done_at.is_(None),
-    )
+    .where(_TOUCHPOINTS.c.key == bindparam("the_key"), _TOUCHPOINTS.c.done_at.is_(None))
     .values(done_at=bindparam("at"))
 )
+_FINISH_TOUCHPOINTS = _FINISH.where(_TOUCHPOINTS.c.journey_id.in_(bindparam("journeys", expanding=True)))
+_FINISH_ONE_TOUCHPOINT = _FINISH.where(_TOUCHPOINTS.c.journey_id == bindparam("journey"))
 
 
 _TO_CUSTOMERS = (mail.Kind.SURVEY_30, mail.Kind.SURVEY_60, mail.Kind.SURVEY_90, mail.Kind.SURVEY_REMINDER)
@@ -403,8 +422,7 @@ def _write_tallies(db: Session, changes: Sequence[Change]) -> None:
         for stage, owner in counted
         if counted[stage, owner] or flagged[stage, owner]
     ]
-    if rows:
-        db.connection().execute(insert(StageTally), rows)
+    insert_all(db, StageTally.__table__, rows)
 
 
 def tally(db: Session, *, stage_id: int, owner_id: int | None, journeys: int = 0, flagged: int = 0) -> None:

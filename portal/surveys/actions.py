@@ -10,17 +10,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, tuple_, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import and_, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.orm import Session
 
 from portal import audit, links, mail
 from portal.accounts import asking_ledger as ledger
 from portal.accounts.asking import Asked, Became, Instead, Send, Wait, Why, judge
 from portal.accounts.asking_ledger import Addressee, Known, Request, addressees, known_of, people_of
-from portal.accounts.models import Account, Contact
+from portal.accounts.models import Contact
 from portal.audit import Event, Happened
-from portal.db import insert_for, rows_of
-from portal.errors import N_, NotFound, Refused
+from portal.db import insert_for, send, together, write_down
+from portal.errors import N_, Refused
 from portal.house import House
 from portal.journeys import actions as journeys
 from portal.journeys import cases, conduct, due
@@ -32,6 +32,7 @@ from portal.journeys.rules import Outcome, Status, call_instead, unremindable, u
 from portal.mail import Composer, Kind, Letter, LetterRow, Purpose, Withheld
 from portal.surveys import further_letters, moments, rules
 from portal.surveys.further_letters import CSAT_SCALE
+from portal.surveys.held import FURTHER_MAILS, MAIL_OF_DAY, Counted, Held, hold
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.paths import sealed_path
 from portal.surveys.rules import (
@@ -49,8 +50,6 @@ from portal.surveys.rules import (
 )
 from portal.surveys.shipped import follow_up_key
 from portal.surveys.stored import known_form, newest_surveys, survey_form
-
-MAIL_OF_DAY = {30: Kind.SURVEY_30, 60: Kind.SURVEY_60, 90: Kind.SURVEY_90}
 
 
 class Closed(Refused):
@@ -446,21 +445,12 @@ def _occasion(row: LetterRow) -> str:
     return str(row.context.get("occasion") or moments.of_contact(int(row.context["days"])))
 
 
-FURTHER_MAILS = (Kind.SURVEY_MEETING, Kind.SURVEY_PULSE, Kind.SURVEY_FURTHER, Kind.SURVEY_FURTHER_REMINDER)
-"""Of the surveys beyond the plan."""
 COMPOSERS: dict[Kind, Composer] = dict.fromkeys(
     (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, *FURTHER_MAILS), compose_survey
 )
 
 
 # Answering
-
-
-class Counted(NamedTuple):
-    """The answer of an invitation that counts."""
-
-    answer_id: int
-    outcome: Outcome | None
 
 
 def counted_answer(db: Session, invitation_id: int) -> Counted | None:
@@ -524,15 +514,25 @@ def submit(
     return taken.counted
 
 
-def take(db: Session, house: House, *, invitation_id: int, answers: Answers, sending: Sending, now: datetime) -> Taken:
+def take(
+    db: Session,
+    house: House,
+    *,
+    invitation_id: int,
+    answers: Answers,
+    sending: Sending,
+    now: datetime,
+    held: Held | None = None,
+) -> Taken:
     """Takes what was sent: an answer, a change of one, the same again, or something to set aside.
 
     The first verified answer wins, however often and from wherever more is sent; only who saw it may replace it, for seven
     days. What looks like a machine's is kept with its evidence and changes nothing else. It may come while the journey is
-    flagged, or after it was approved.
+    flagged, or after it was approved. `held`: the invitation, where the caller holds it already with this form's nonce.
     Errors: NotFound; Closed after the last day; Unanswerable with what is wrong, by field.
     """
-    asked = _held(db, invitation_id, sending)
+    shown = sending.form.shown if sending.form is not None else None
+    asked = held if held is not None else hold(db, invitation_id, nonce=shown.nonce if shown is not None else "")
     replaces = sending.form.replaces if sending.form is not None else sending.replaces
     counted = asked.counted
     form = known_form(db, asked.survey_id)
@@ -567,137 +567,15 @@ def take(db: Session, house: House, *, invitation_id: int, answers: Answers, sen
         journeys.hear_sign_of_life(
             db, house, journey_id=asked.journey_id, contact_id=asked.contact_id, how="answer", now=now
         )
+        _note_opened(db, asked, sending, now=now)
     else:
-        journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
+        with together(db):
+            journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
+            _note_opened(db, asked, sending, now=now)
     return Taken(What.NEW if counted is None else What.CHANGED, Counted(answer_id, outcome))
 
 
-class _Held(NamedTuple):
-    """An invitation that nobody else can answer until this unit of work ends, and what came to it so far."""
-
-    id: int
-    survey_id: int
-    account_id: int
-    journey_id: int
-    contact_id: int
-    day: int | None
-    planned_at: datetime
-    sent_at: datetime | None
-    suppressed_at: datetime | None
-    expires_at: datetime | None
-    opened_at: datetime | None
-    answer_id: int | None
-    outcome: Outcome | None
-    csat: int | None
-    nps: int | None
-    comment: str | None
-    wants_help: bool | None
-    others: dict[str, Any] | None
-    first_at: datetime | None
-    """When the first version of the answer that counts came."""
-    delivered_at: datetime | None
-    """When the latest mail about it was delivered."""
-    known_form: int | None
-    set_aside: int
-    """How many answers of it are in quarantine."""
-    draft: int | None
-
-    @property
-    def counted(self) -> Counted | None:
-        return Counted(self.answer_id, self.outcome) if self.answer_id is not None else None
-
-    @property
-    def answers(self) -> Answers:
-        return Answers(self.csat, self.nps, self.comment or "", self.wants_help, self.others or {})
-
-    @property
-    def form_is_known(self) -> bool:
-        """Whether this very form was sent before: whatever became of it stands."""
-        return self.known_form is not None
-
-    def is_changeable(self, now: datetime) -> bool:
-        return self.first_at is not None and now < rules.changeable_until(self.first_at)
-
-
-_OF_IT = AnswerRow.invitation_id == Invitation.id
-_FIRST_AT = select(func.min(AnswerRow.submitted_at)).where(_OF_IT, AnswerRow.quarantined_at.is_(None))
-_SURVEY_MAILS = (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, *FURTHER_MAILS, Kind.SURVEY_CONFIRM)
-_DELIVERED_AT = select(func.max(LetterRow.sent_at)).where(
-    LetterRow.contact_id == Invitation.contact_id,
-    LetterRow.journey_id == Invitation.journey_id,
-    LetterRow.kind.in_(_SURVEY_MAILS),
-)
-_COUNTED_ROW = aliased(AnswerRow)
-_HELD = (
-    select(
-        Invitation.id,
-        Invitation.survey_id,
-        Invitation.account_id,
-        Invitation.journey_id,
-        Invitation.contact_id,
-        Invitation.day,
-        Invitation.planned_at,
-        Invitation.sent_at,
-        Invitation.suppressed_at,
-        Invitation.expires_at,
-        Invitation.opened_at,
-        _COUNTED_ROW.id,
-        _COUNTED_ROW.outcome,
-        _COUNTED_ROW.csat,
-        _COUNTED_ROW.nps,
-        _COUNTED_ROW.comment,
-        _COUNTED_ROW.wants_help,
-        _COUNTED_ROW.others,
-        _FIRST_AT.scalar_subquery(),
-        _DELIVERED_AT.scalar_subquery(),
-        select(AnswerRow.id).where(_OF_IT, AnswerRow.form_nonce == bindparam("nonce")).limit(1).scalar_subquery(),
-        select(func.count()).where(_OF_IT, AnswerRow.quarantined_at.is_not(None)).scalar_subquery(),
-        select(Draft.invitation_id).where(Draft.invitation_id == Invitation.id).scalar_subquery(),
-    )
-    .outerjoin(
-        _COUNTED_ROW,
-        and_(
-            _COUNTED_ROW.invitation_id == Invitation.id,
-            _COUNTED_ROW.quarantined_at.is_(None),
-            _COUNTED_ROW.superseded_at.is_(None),
-        ),
-    )
-    .where(Invitation.id == bindparam("id"))
-)
-_ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("id")).scalar_subquery()
-_ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("id")).scalar_subquery()
-# One statement, and the account first all the same: rows of the inner part are locked before the outer part can join them.
-_ACCOUNT = (
-    select(Account.id)
-    .where(Account.id == _ITS_ACCOUNT)
-    .with_for_update(read=True, key_share=True)
-    .cte("held")
-    .prefix_with("MATERIALIZED", dialect="postgresql")
-)
-_HOLD = (
-    select(JourneyRow.id)
-    .join(_ACCOUNT, _ACCOUNT.c.id == JourneyRow.account_id)
-    .where(JourneyRow.id == _ITS_JOURNEY)
-    .with_for_update(of=JourneyRow)
-)
-
-
-def _held(db: Session, invitation_id: int, sending: Sending) -> _Held:
-    """The invitation, with account and journey held in the order that everybody keeps: account, journey, below. Errors: NotFound.
-
-    The account only in the mode that a foreign key takes anyway: it must not wait for its other journeys.
-    """
-    it = {"id": invitation_id}
-    if db.get_bind().dialect.name == "postgresql":  # SQLite's transactions hold everything
-        rows_of(db, _HOLD, it)
-    shown = sending.form.shown if sending.form is not None else None
-    found = rows_of(db, _HELD, {**it, "nonce": shown.nonce if shown is not None else ""})
-    if not found:
-        raise NotFound
-    return _Held._make(found[0])
-
-
-def _signs(asked: _Held, sending: Sending, now: datetime) -> tuple[Sign, ...]:
+def _signs(asked: Held, sending: Sending, now: datetime) -> tuple[Sign, ...]:
     form = sending.form
     if form is None:
         return ()
@@ -713,7 +591,7 @@ def _signs(asked: _Held, sending: Sending, now: datetime) -> tuple[Sign, ...]:
 
 
 def _row(
-    asked: _Held,
+    asked: Held,
     answers: Answers,
     outcome: Outcome | None,
     sending: Sending,
@@ -757,7 +635,7 @@ _INSERT = insert(AnswerRow.__table__).returning(AnswerRow.__table__.c.id)  # typ
 
 def _set_aside(
     db: Session,
-    asked: _Held,
+    asked: Held,
     answers: Answers,
     outcome: Outcome | None,
     sending: Sending,
@@ -769,13 +647,13 @@ def _set_aside(
     if asked.form_is_known or asked.set_aside >= rules.MOST_SET_ASIDE:
         return
     row = _row(asked, answers, outcome, sending, provenance=Provenance.UNVERIFIED, set_aside=True, now=now)
-    answer_id: int = db.connection().execute(_INSERT, row).scalar_one()
+    answer_id: int = send(db, _INSERT, row).scalar_one()
     db.execute(insert(Quarantine).values(answer_id=answer_id, signs=list(signs)))
     event = Event(Happened.SURVEY_SET_ASIDE, "system", now, asked.account_id, asked.journey_id, asked.contact_id)
     audit.note(db, event._replace(detail={"answer": answer_id, "day": asked.day, "signs": list(signs)}))
 
 
-def _supersede(db: Session, asked: _Held, *, now: datetime) -> tuple[int, ...]:
+def _supersede(db: Session, asked: Held, *, now: datetime) -> tuple[int, ...]:
     """The version that counted so far counts no more; gives all earlier versions, oldest first."""
     db.execute(update(AnswerRow).where(AnswerRow.id == asked.answer_id).values(superseded_at=now))
     versions = select(AnswerRow.id).where(AnswerRow.invitation_id == asked.id, AnswerRow.quarantined_at.is_(None))
@@ -783,16 +661,19 @@ def _supersede(db: Session, asked: _Held, *, now: datetime) -> tuple[int, ...]:
 
 
 def _store_answer(
-    db: Session, asked: _Held, answers: Answers, outcome: Outcome | None, sending: Sending, *, now: datetime
+    db: Session, asked: Held, answers: Answers, outcome: Outcome | None, sending: Sending, *, now: datetime
 ) -> int:
     row = _row(asked, answers, outcome, sending, provenance=sending.provenance, set_aside=False, now=now)
-    answer_id: int = db.connection().execute(_INSERT, row).scalar_one()
-    shown = sending.form.shown if sending.form is not None else None
-    if shown is not None and asked.opened_at is None and asked.planned_at <= shown.at <= now:
-        db.connection().execute(_OPENED, {"it": asked.id, "at": shown.at})
-    if asked.draft is not None:
+    answer_id: int = send(db, _INSERT, row).scalar_one()
+    if asked.typed is not None:
         db.execute(delete(Draft).where(Draft.invitation_id == asked.id))
     return answer_id
+
+
+def _note_opened(db: Session, asked: Held, sending: Sending, *, now: datetime) -> None:
+    shown = sending.form.shown if sending.form is not None else None
+    if shown is not None and asked.opened_at is None and asked.planned_at <= shown.at <= now:
+        write_down(db, _OPENED, {"it": asked.id, "at": shown.at})
 
 
 _OPENED = (
@@ -802,7 +683,7 @@ _OPENED = (
 )
 
 
-def _end_what_was_set_aside(db: Session, asked: _Held, answers: Answers, *, by: str, now: datetime) -> None:
+def _end_what_was_set_aside(db: Session, asked: Held, answers: Answers, *, by: str, now: datetime) -> None:
     """The person has spoken: what waited to be asked about is over. Confirmed is what says the same as they do."""
     if not asked.set_aside:
         return
@@ -823,7 +704,7 @@ def _end_what_was_set_aside(db: Session, asked: _Held, answers: Answers, *, by: 
 
 
 def _told(
-    asked: _Held,
+    asked: Held,
     answers: Answers,
     outcome: Outcome | None,
     sending: Sending,
@@ -850,7 +731,7 @@ def _told(
 
 
 def _heard(
-    asked: _Held,
+    asked: Held,
     answers: Answers,
     outcome: Outcome | None,
     *,
@@ -879,6 +760,8 @@ def _heard(
         asks_what_is_missing=Then.ASK_WHAT_IS_MISSING in going,
         tells_consultant=Then.TELL_CONSULTANT in going,
         earlier=earlier,
+        reminder_waits=asked.reminder_waits,
+        call_waits=asked.call_waits,
     )
 
 

@@ -151,7 +151,7 @@ _Version = aliased(AnswerRow)
 _FIRST_AT = select(func.min(_Version.submitted_at)).where(
     _Version.invitation_id == Invitation.id, _Version.quarantined_at.is_(None)
 )
-_PAGE = (
+PAGE = (
     select(
         Invitation.id,
         Invitation.account_id,
@@ -192,10 +192,12 @@ _PAGE = (
 
 def survey_page(db: Session, invitation_id: int, now: datetime) -> SurveyPage | None:
     """One invitation for its form and its thank-you page; None if there is no such thing."""
-    found = rows_of(db, _PAGE, {"invitation_id": invitation_id})
-    if not found:
-        return None
-    row = found[0]
+    found = rows_of(db, PAGE, {"invitation_id": invitation_id})
+    return page_of(db, found[0], now) if found else None
+
+
+def page_of(db: Session, row: Any, now: datetime) -> SurveyPage:
+    """What a row of `PAGE` tells."""
     is_answered = row.answer_id is not None
     state = rules.state(
         now,

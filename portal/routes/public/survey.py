@@ -19,6 +19,7 @@ from portal.routes.public.doubt_meeting import doubt_offer
 from portal.surveys import actions, filling, queries, verifying
 from portal.surveys import shown as seals
 from portal.surveys.actions import FromForm, Sending, Taken, Unanswerable, What
+from portal.surveys.held import Held, hold_page
 from portal.surveys.queries import SetAside, SurveyPage
 from portal.surveys.rules import (
     Answers,
@@ -100,10 +101,16 @@ def survey(ask: PublicAsk, token: Token) -> Response:
 @pages.post("/s/{token}")
 def send_survey(ask: PublicAsk, token: Token) -> Response:
     """Stores the answer, once; sent again it changes nothing and thanks again."""
-    page = queries.sealed_page(ask.db, ask.house, token, ask.now)
+    # What came with one of our own forms is about to be taken: the invitation is held and read once.
+    shown = seals.read(ask.house.secret, links.row_of(token) or 0, ask.form.get("form", ""))
+    if shown is not None:
+        known = hold_page(ask.db, ask.house, token, nonce=shown.nonce, now=ask.now)
+        page, held = known if known is not None else (None, None)
+    else:
+        page, held = queries.sealed_page(ask.db, ask.house, token, ask.now), None
     if page is None:
         return _broken(ask, token)
-    return take_answer(ask, page, at=f"/s/{token}", way=_way(ask, page))
+    return take_answer(ask, page, at=f"/s/{token}", way=_way(ask, page), held=held)
 
 
 def _way(ask: Ask, page: SurveyPage) -> Provenance:
@@ -295,7 +302,7 @@ def take_draft(ask: Ask, page: SurveyPage, *, way: Provenance) -> Response:
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
-def take_answer(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Response:
+def take_answer(ask: Ask, page: SurveyPage, *, at: str, way: Provenance, held: Held | None = None) -> Response:
     """Takes what was sent: on to the thank-you page, or the form again with what is wrong and all that was typed."""
     ask.speak_to(language=page.language, timezone=page.timezone)
     is_answered = page.state is InvitationState.ANSWERED
@@ -308,7 +315,7 @@ def take_answer(ask: Ask, page: SurveyPage, *, at: str, way: Provenance) -> Resp
     taken = None
     if came.answers is not None:
         try:
-            taken = _take(ask, page, came.answers, shown=shown, way=way, replaces=replaces)
+            taken = _take(ask, page, came.answers, shown=shown, way=way, replaces=replaces, held=held)
         except Unanswerable as wrong:
             filled = wrong_in(page.form, filled, wrong.problems)
     if taken is None:
@@ -334,6 +341,7 @@ def _take(
     way: Provenance,
     replaces: int | None,
     is_theirs: bool = False,
+    held: Held | None = None,
 ) -> Taken:
     """`is_theirs`: they said so by a control of its own."""
     said_so = is_theirs or ask.form.get("mine") == "yes"
@@ -347,7 +355,7 @@ def _take(
     browser = ask.request.headers.get("user-agent", "")[:200]
     sending = Sending(way, f"contact:{page.contact_id}", form=form, evidence={"browser": browser})
     return actions.take(
-        ask.db, ask.house, invitation_id=page.invitation_id, answers=answers, sending=sending, now=ask.now
+        ask.db, ask.house, invitation_id=page.invitation_id, answers=answers, sending=sending, now=ask.now, held=held
     )
 
 

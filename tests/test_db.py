@@ -1,0 +1,98 @@
+"""Statements that go to the driver as they are, and connections that the server has ended."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import bindparam, insert, select, text, update
+
+from portal.audit import AuditEvent, Happened
+from portal.db import Database, insert_all, insert_new, send, update_each
+
+AT = datetime(2026, 3, 4, 17, 30, 5, 250_000, tzinfo=UTC)
+EVENTS = AuditEvent.__table__
+NEW = insert(EVENTS).returning(EVENTS.c.id)  # type: ignore[arg-type]
+MOVED = (
+    update(EVENTS)  # type: ignore[arg-type]
+    .where(EVENTS.c.what == Happened.SIGNED_IN, EVENTS.c.by == bindparam("who"))
+    .values(at=bindparam("new_at"), journey_id=EVENTS.c.journey_id + 1)
+)
+
+
+def event(number: int = 1, **other: object) -> dict[str, object]:
+    return {"at": AT, "what": Happened.SIGNED_IN, "by": f"contact:{number}", "journey_id": number, **other}
+
+
+def kept(database: Database) -> list[tuple[object, ...]]:
+    wanted = select(EVENTS.c.at, EVENTS.c.what, EVENTS.c.by, EVENTS.c.journey_id, EVENTS.c.detail)
+    with database.read() as db:
+        return [tuple(row) for row in db.execute(wanted.order_by(EVENTS.c.by))]
+
+
+def test_what_is_sent_arrives_as_it_would_otherwise(database: Database) -> None:
+    with database.write() as db:
+        first = send(db, NEW, event(1, detail={"from": 3, "words": "não"})).scalar_one()
+        second = send(db, NEW, event(2)).scalar_one()  # `detail` has a default, made anew for each
+        moved = send(db, MOVED, {"who": "contact:2", "new_at": AT + timedelta(hours=1)}).rowcount
+        nobody = send(db, MOVED, {"who": "contact:9", "new_at": AT}).rowcount
+    assert (second - first, moved, nobody) == (1, 1, 0)
+    assert kept(database) == [
+        (AT, Happened.SIGNED_IN, "contact:1", 1, {"from": 3, "words": "não"}),
+        (AT + timedelta(hours=1), Happened.SIGNED_IN, "contact:2", 3, {}),
+    ]
+
+
+def test_a_few_rows_are_one_statement_and_many_are_too(database: Database) -> None:
+    """Told apart by their number: what arrives is the same, and what is there already changes nothing."""
+    for count in (1, 3, 4, 5, 40):
+        with database.write() as db:
+            db.execute(text("DELETE FROM audit_events"))
+            insert_new(db, EVENTS, [event(n, id=n, detail={"n": n}) for n in range(1, count + 1)], known_by=("id",))
+            insert_new(db, EVENTS, [event(n, id=n, detail={"n": 0}) for n in range(1, count + 1)], known_by=("id",))
+            update_each(db, EVENTS, [{"id": n, "journey_id": n * 10} for n in range(1, count + 1)], by=("id",))
+        assert sorted((row[3], row[4]["n"]) for row in kept(database)) == [(n * 10, n) for n in range(1, count + 1)]  # type: ignore[index]
+
+
+def test_several_rows_may_leave_columns_to_their_defaults(database: Database) -> None:
+    with database.write() as db:
+        insert_all(db, EVENTS, [event(1), event(2)])
+    assert [(row[2], row[4]) for row in kept(database)] == [("contact:1", {}), ("contact:2", {})]
+
+
+def test_what_waits_in_the_session_is_written_first(database: Database) -> None:
+    with database.write() as db:
+        db.add(AuditEvent(**event(7)))
+        assert send(db, MOVED, {"who": "contact:7", "new_at": AT}).rowcount == 1
+
+
+def test_a_value_without_a_place_and_a_list_are_mistakes(database: Database) -> None:
+    with database.write() as db:
+        with pytest.raises(ValueError, match="nowhere"):
+            send(db, MOVED, {"who": "contact:1", "new_at": AT, "nowhere": 1})
+        with pytest.raises(ValueError, match="a zone"):
+            send(db, MOVED, {"who": "contact:1", "new_at": AT.replace(tzinfo=None)})
+        several = MOVED.where(EVENTS.c.id.in_(bindparam("ids", expanding=True)))
+        with pytest.raises(ValueError, match="list of values"):
+            send(db, several, {"who": "contact:1", "new_at": AT, "ids": [1]})
+
+
+def test_connections_that_the_server_ended_are_opened_anew(database: Database) -> None:
+    """As after a restart of PostgreSQL: nobody gets an error page for it."""
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite has no server")
+    own = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with database.write() as one, database.write() as another, database.read() as third:
+        for db in (one, another, third):
+            db.execute(text("SELECT 1"))
+    other = Database(database.url.render_as_string(hide_password=False))
+    try:
+        with other.write() as db:
+            ended = db.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM ({own}) AS known")).scalars().all()  # noqa: S608
+    finally:
+        other.close()
+    assert len(ended) >= 3
+    assert all(ended)
+    for _ in range(4):
+        with database.write() as db:
+            assert db.scalar(text("SELECT 1")) == 1
+        with database.read() as db:
+            assert db.scalar(text("SELECT 1")) == 1
