@@ -256,6 +256,23 @@ def _words_of(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Word
     return known
 
 
+def _how_to_bind(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
+        return _instant_as_text
+    how: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return how
+
+
+@lru_cache(maxsize=1000)
+def _instant_as_text(value: datetime | None) -> str | None:
+    """As SQLAlchemy writes an instant for SQLite. One moment is written many times in a unit of work."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a zone")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Words:
     columns = list(names) if isinstance(statement, Insert) else None
     compiled = statement.compile(dialect=dialect, column_keys=columns)
@@ -264,9 +281,7 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Wo
     if unknown := set(names) - set(compiled.binds):
         raise ValueError(f"the statement has no {', '.join(sorted(unknown))}")
     convert = {
-        name: how
-        for name, bind in compiled.binds.items()
-        if (how := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+        name: how for name, bind in compiled.binds.items() if (how := _how_to_bind(bind.type, dialect)) is not None
     }
     constants = {name: bind.value for name, bind in compiled.binds.items() if name not in names}
     made = {}

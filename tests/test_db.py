@@ -1,12 +1,14 @@
 """Statements that go to the driver as they are, and connections that the server has ended."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from portal.audit import AuditEvent, Happened
-from portal.db import Database, insert_all, insert_new, send, update_each
+from portal.db import Database, DeploymentFact, insert_all, insert_new, rows_of, send, together, update_each, write_down
 
 AT = datetime(2026, 3, 4, 17, 30, 5, 250_000, tzinfo=UTC)
 EVENTS = AuditEvent.__table__
@@ -16,6 +18,10 @@ MOVED = (
     .where(EVENTS.c.what == Happened.SIGNED_IN, EVENTS.c.by == bindparam("who"))
     .values(at=bindparam("new_at"), journey_id=EVENTS.c.journey_id + 1)
 )
+
+FACTS = DeploymentFact.__table__
+NEW_FACT = insert(FACTS)  # type: ignore[arg-type]
+CHANGED = update(FACTS).where(FACTS.c.name == bindparam("which")).values(value=bindparam("new"))  # type: ignore[arg-type]
 
 
 def event(number: int = 1, **other: object) -> dict[str, object]:
@@ -32,7 +38,8 @@ def test_what_is_sent_arrives_as_it_would_otherwise(database: Database) -> None:
     with database.write() as db:
         first = send(db, NEW, event(1, detail={"from": 3, "words": "não"})).scalar_one()
         second = send(db, NEW, event(2)).scalar_one()  # `detail` has a default, made anew for each
-        moved = send(db, MOVED, {"who": "contact:2", "new_at": AT + timedelta(hours=1)}).rowcount
+        later = (AT + timedelta(hours=1)).astimezone(ZoneInfo("America/Sao_Paulo"))
+        moved = send(db, MOVED, {"who": "contact:2", "new_at": later}).rowcount
         nobody = send(db, MOVED, {"who": "contact:9", "new_at": AT}).rowcount
     assert (second - first, moved, nobody) == (1, 1, 0)
     assert kept(database) == [
@@ -56,6 +63,16 @@ def test_several_rows_may_leave_columns_to_their_defaults(database: Database) ->
     with database.write() as db:
         insert_all(db, EVENTS, [event(1), event(2)])
     assert [(row[2], row[4]) for row in kept(database)] == [("contact:1", {}), ("contact:2", {})]
+
+
+def test_what_is_sent_is_found_by_what_others_ask(database: Database) -> None:
+    """Instants are written the same in both ways: SQLite compares them as text."""
+    with database.write() as db:
+        for at in (AT, AT.replace(microsecond=0)):
+            send(db, NEW, event(1) | {"at": at})
+            db.add(AuditEvent(**event(1) | {"at": at}))
+            db.flush()
+            assert db.scalar(select(func.count()).where(EVENTS.c.at == at)) == 2
 
 
 def test_what_waits_in_the_session_is_written_first(database: Database) -> None:
@@ -96,3 +113,39 @@ def test_connections_that_the_server_ended_are_opened_anew(database: Database) -
             assert db.scalar(text("SELECT 1")) == 1
         with database.read() as db:
             assert db.scalar(text("SELECT 1")) == 1
+
+
+def test_what_goes_together_arrives_in_its_order(database: Database) -> None:
+    """Rows and a change of them, told to one table and to another, more than one statement may hold."""
+    first = AT - timedelta(days=1)
+    with database.write() as db, together(db):
+        for number in range(1, 21):
+            insert_new(db, EVENTS, [event(number)], known_by=("id",))
+            insert_all(db, FACTS, [{"name": f"fact {number}", "value": "1"}])
+            write_down(db, MOVED, {"who": f"contact:{number}", "new_at": first})
+            write_down(db, CHANGED, {"which": f"fact {number}", "new": str(number * 10)})
+    assert sorted((row[0], row[3]) for row in kept(database)) == [(first, n + 1) for n in range(1, 21)]
+    with database.read() as db:
+        facts = dict(db.execute(select(FACTS.c.name, FACTS.c.value).where(FACTS.c.name.like("fact %"))).all())
+    assert facts == {f"fact {n}": str(n * 10) for n in range(1, 21)}
+
+
+def test_what_goes_together_is_there_for_whoever_asks_and_gone_with_a_failure(database: Database) -> None:
+    with database.write() as db, together(db):
+        write_down(db, NEW_FACT, {"name": "one", "value": "1"})
+        assert [row.value for row in rows_of(db, select(FACTS.c.value).where(FACTS.c.name == "one"))] == ["1"]
+
+    def write_and_fail(*, name: str, fails: Exception | None) -> None:
+        with database.write() as db, together(db):
+            insert_all(db, EVENTS, [event(1)])
+            write_down(db, NEW_FACT, {"name": name, "value": "2"})
+            if fails is not None:
+                raise fails
+
+    with pytest.raises(RuntimeError):
+        write_and_fail(name="two", fails=RuntimeError())
+    with pytest.raises(IntegrityError):
+        write_and_fail(name="one", fails=None)
+    with database.read() as db:
+        assert db.scalars(select(FACTS.c.value).where(FACTS.c.name.in_(["one", "two"]))).all() == ["1"]
+    assert kept(database) == []
