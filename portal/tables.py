@@ -35,3 +35,6 @@ TABLES = (
     referrals,
     search,
 )
+
+EVERY = accounts.Account.metadata.tables
+"""Each by its name."""
