@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol, assert_never
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import css_inline
-import phonenumbers
 from babel.dates import get_timezone_location
 from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.orm import Session
@@ -42,6 +41,7 @@ from portal.mail import (
 )
 from portal.reply_addresses import Answering, reply_address
 from portal.templating import render
+from portal.words import spoken_phone
 
 LEASE = timedelta(minutes=3)
 """How long a worker may keep the letters it took; a dead worker's letters are free again after it."""
@@ -218,20 +218,11 @@ def _card(db: Session, account: Account | None) -> _Card | None:
         name=" ".join(staff.name.split()),
         first_name=staff.name.split()[0],
         email=staff.email,
-        phone=_spoken(staff.phone),
+        phone=spoken_phone(staff.phone),
         phone_url=f"tel:{staff.phone}" if staff.phone else "",
         whatsapp_url=f"https://wa.me/{whatsapp}" if whatsapp else "",
         meeting_url=staff.meeting_url,
     )
-
-
-def _spoken(phone: str) -> str:
-    """A number as people write it: `+55 11 98765-4321`."""
-    try:
-        number = phonenumbers.parse(phone)
-    except phonenumbers.NumberParseException:
-        return phone
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def _signed(row: LetterRow, reader: _Reader, consultant: _Card | None, context: dict[str, Any]) -> str:

@@ -23,7 +23,20 @@ from portal.accounts.people import NewColleague
 from portal.accounts.rules import Channel, Frequency, Language, Role, StartStep, Wishes
 from portal.clock import FixedClock, SystemClock, at_local, local_date, next_business_day
 from portal.db import DeploymentFact, is_migrated, migrate
-from portal.demo_lessons import read_lessons, write_lessons
+from portal.demo_day import (
+    ask_for_words,
+    bring_calendars,
+    lend_words,
+    let_a_scanner_answer,
+    offer_times,
+    put_on_faces,
+    said_of_ordering,
+    send_survey,
+    sort_comments,
+    when_asked,
+    write_survey,
+)
+from portal.demo_lessons import rate_lessons, read_lessons, write_lessons
 from portal.demo_people import (
     INVITED,
     STAFF,
@@ -51,9 +64,9 @@ from portal.messages import actions as messages
 from portal.messages.rules import Via
 from portal.surveys import actions as surveys
 from portal.surveys import rounds
-from portal.surveys.models import Invitation
+from portal.surveys.models import Invitation, Survey
 from portal.surveys.rounds import Segment
-from portal.surveys.rules import Answers, Provenance
+from portal.surveys.rules import Answers, Provenance, ShownAs
 from portal.surveys.shipped import PULSE
 from portal.surveys.stored import known_form
 from portal.worker import COMPOSERS, TIMETABLE, Worker
@@ -183,6 +196,8 @@ class Life:
         self.dice = random.Random(SEED)  # noqa: S311 - a believable history, not a secret
         self.further_dice = random.Random(SEED + 1)  # noqa: S311 - of its own, so that it changes nothing else
         self.worker = Worker(self.house, [job for job in TIMETABLE if job.name not in ("mail", "housekeeping")])
+        self.own_survey = ""
+        self.further = itertools.count()
         self.seen_invitations: set[int] = set()
         self.seen_flags: set[int] = set()
         self.seen_calls: set[int] = set()
@@ -209,6 +224,7 @@ class Life:
             moment = at_local(day, self._hour(9, 11), customer.timezone)
             self.at(min(moment, self.today - timedelta(minutes=5)), lambda db, c=customer: self._sell(db, c))  # type: ignore[misc]
         self.at(at_local((self.today - timedelta(days=9)).date(), time(10), "Europe/London"), self._ask_by_hand)
+        self.at(when_asked(self.today), self._ask_further)
         while True:
             following = self.worker.next_due()
             planned = self.agenda[0][0] if self.agenda else None
@@ -230,10 +246,24 @@ class Life:
             self._gather(db)
             write_lessons(db, self.house, by=f"staff:{self.staff['ana@larderly.example']}", now=self.today)
             read_lessons(db, visited=VISITED, now=self.today)
+            rate_lessons(db, visited=VISITED, now=self.today)
+            put_on_faces(db, self.house, visited=VISITED, now=self.today)
+            lent = self._do_the_days_work(db)
             self._deliver(db)
+            lend_words(db, self.house, lent, now=self.today)
             fact = db.get(DeploymentFact, CLOCK_OFFSET)
             if fact is not None:
                 db.delete(fact)
+
+    def _do_the_days_work(self, db: Session) -> dict[int, ShownAs]:
+        """What else the house did lately; gives the words that their people are about to lend."""
+        manager = f"staff:{self.staff['rui@larderly.example']}"
+        let_a_scanner_answer(db, self.house, visited=VISITED, now=self.today)
+        sort_comments(db, by=manager, now=self.today)
+        offer_times(db, self.house, now=self.today)
+        mains = [self.staff[f"{name}@larderly.example"] for name in ("carla", "noor")]
+        bring_calendars(db, self.house, mains, now=self.today)
+        return ask_for_words(db, by=manager, now=self.today)
 
     def _get_stuck(self, db: Session) -> None:
         """Today somebody can't get on with a step: one customer of each language whom nobody visits."""
@@ -391,7 +421,7 @@ class Life:
         is_ours = said.by == "us"
         draft = messages.Draft(
             account_id=account_id,
-            contact_id=None if is_ours else people[-1 if said.by == "second" else 0],
+            contact_id=None if is_ours else people[min(1, len(people) - 1) if said.by == "second" else 0],
             staff_id=db.get_one(Account, account_id).consultant_id if is_ours else None,
             text=said.text,
             key=f"demo:{account_id}:{said.hours_ago}",
@@ -589,8 +619,10 @@ class Life:
         if customer.temper not in (Temper.DELIGHTED, Temper.CONTENT) or self.further_dice.random() < 0.4:
             return
         with self.house.database.read() as db:
-            is_pulse = known_form(db, survey_id).key == PULSE
-        if is_pulse:
+            key = known_form(db, survey_id).key
+        if key == self.own_survey:
+            said = said_of_ordering(next(self.further), customer.language)
+        elif key == PULSE:
             said = Answers(nps=10 if customer.temper is Temper.DELIGHTED else 8)
         else:
             words = self.further_dice.choice(WORDS[customer.language]["met"])
@@ -623,6 +655,30 @@ class Life:
             by=f"staff:{self.staff['rui@larderly.example']}",
             now=self.now,
         )
+
+    def _ask_further(self, db: Session) -> None:
+        """The administrator asks what no shipped survey does, in their own words."""
+        by = f"staff:{self.staff['ana@larderly.example']}"
+        self.own_survey = write_survey(db, by=by, now=self.now)
+        send_survey(db, self.house, self.own_survey, by=by, now=self.now)
+        self.at(self.now + timedelta(days=2, hours=4), self._answer_cards)
+
+    def _answer_cards(self, db: Session) -> None:
+        """Those who were asked for something else just before find it as a card when they sign in."""
+        own = select(Invitation).join(Survey, Survey.id == Invitation.survey_id).where(Survey.key == self.own_survey)
+        for invitation in db.scalars(own.where(Invitation.suppressed_at.is_not(None)).order_by(Invitation.id)).all():
+            customer = self.of_account[invitation.account_id]
+            if customer.temper in (Temper.SILENT, Temper.SLOW, Temper.LEAVING):
+                continue
+            _quietly(
+                surveys.submit,
+                db,
+                self.house,
+                invitation_id=invitation.id,
+                answers=said_of_ordering(next(self.further), customer.language),
+                sending=surveys.Sending(Provenance.SIGNED_IN, f"contact:{invitation.contact_id}"),
+                now=self.now,
+            )
 
     def _will_be_settled(self, flag_id: int, customer: Customer, journey_id: int, contact_id: int | None) -> None:
         with self.house.database.read() as db:

@@ -71,6 +71,32 @@ def read_lessons(db: Session, *, visited: tuple[str, ...], now: datetime) -> Non
         actions.reach_part(db, reader, slug="count-your-stock-in-twenty-minutes", part=1, now=now - timedelta(days=2))
 
 
+def rate_lessons(db: Session, *, visited: tuple[str, ...], now: datetime) -> None:
+    """What other customers' main people thought of the lessons they finished."""
+    people = db.execute(
+        select(Contact.id, Contact.account_id, Contact.language)
+        .join(Account, Account.id == Contact.account_id)
+        .where(Account.external_id.not_in(visited), Contact.is_primary)
+        .order_by(Account.id)
+    ).all()
+    for n, (contact_id, account_id, language) in enumerate(people):
+        reader = Reader(contact_id, account_id, language, True)
+        for days, slug in enumerate(_RATED[: n % 4]):
+            at = now - timedelta(days=3 + n % 25 + days)
+            actions.begin(db, reader, slug=slug, now=at)
+            actions.finish(db, reader, slug=slug, now=at + timedelta(minutes=6))
+            helped = (n + 3 * days) % 9 != 1
+            actions.say_whether_it_helped(db, reader, slug=slug, helped=helped, now=at + timedelta(minutes=7))
+            if not helped and n % 2:
+                words = _MISSING_THERE[Language(language)]
+                actions.say_what_was_missing(db, reader, slug=slug, words=words, now=at + timedelta(minutes=8))
+
+
+_RATED = ("your-first-90-days", "count-your-stock-in-twenty-minutes", "your-first-hour")
+_MISSING_THERE = {
+    EN: "A picture of the screen would help. I didn’t find the button.",
+    PT: "Uma imagem da tela ajudaria. Não achei o botão.",
+}
 _MISSING = {
     EN: "It shows how to add one item. We have four hundred: how do I bring them in at once?",
     PT: "Mostra como cadastrar um item. Temos quatrocentos: como trago todos de uma vez?",

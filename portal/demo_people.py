@@ -37,6 +37,22 @@ STAFF = (
     Colleague("Tom Ashworth", "tom@larderly.example", Role.CONSULTANT, Language.EN, "Europe/London", "+442079460163"),
     Colleague("Rui Tavares", "rui@larderly.example", Role.MANAGER, Language.EN, "Europe/London", "+442079460171"),
     Colleague("Ana Prado", "ana@larderly.example", Role.ADMINISTRATOR, Language.EN, "Europe/London", "+442079460189"),
+    Colleague(
+        "Heloísa Amaral",
+        "heloisa@larderly.example",
+        Role.MANAGER,
+        Language.PT_BR,
+        "America/Sao_Paulo",
+        "+5511955550171",
+    ),
+    Colleague(
+        "Davi Moreira",
+        "davi@larderly.example",
+        Role.ADMINISTRATOR,
+        Language.PT_BR,
+        "America/Sao_Paulo",
+        "+5511955550189",
+    ),
 )
 
 

@@ -298,8 +298,8 @@ UNTOUCHED = frozenset(
     "referral_programmes retired_surveys staff staff_identities stage_tallies stages survey_rounds survey_sketches "
     "survey_triggers surveys threads tutorial_texts tutorial_versions tutorials weekly_hours "
     # Scores, dates, decisions and hashes: what is counted, and what keeps us from writing to them again.
-    "anonymous_answers anonymous_tickets answer_tags deal_numbers journeys mail_refusals quarantines ratings_after referral_prompts "
-    "referred_addresses requests".split()
+    "anonymous_answers anonymous_tickets answer_tags answer_tallies deal_numbers journeys mail_refusals quarantines ratings_after referral_prompts "
+    "referred_addresses requests stale_tallies".split()
 )
 
 

@@ -40,9 +40,7 @@ class NotFound(Refused):
 
     status = 404
 
-    def __init__(
-        self, message: str = N_("We couldn't find that. It may have moved, or the link is incomplete.")
-    ) -> None:
+    def __init__(self, message: str = N_("It may have moved, or the link is incomplete.")) -> None:
         super().__init__(message)
 
 

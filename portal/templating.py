@@ -125,6 +125,7 @@ def environment(locale: str) -> Environment:
         number=number,
         percent=percent,
         file_size=file_size,
+        spoken_phone=words.spoken_phone,
         translated=translated,
     )
     kit.install(made)

@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 
+import phonenumbers
 from babel import Locale
 from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
@@ -105,6 +106,15 @@ def hour_in(moment: datetime, zone_name: str, locale: str) -> str:
 def day_hour_in(moment: datetime, zone_name: str, locale: str) -> str:
     """`Tue 23 June, 10:00` · `ter., 23 de junho, 10h00`."""
     return f"{day_in(moment, zone_name, locale)}, {hour_in(moment, zone_name, locale)}"
+
+
+def spoken_phone(phone: str) -> str:
+    """A number as people write it: `+55 11 98765-4321`; what is no number stays as it is."""
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return phone
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def number(value: int | float | Decimal, locale: str) -> str:

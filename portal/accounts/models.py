@@ -40,6 +40,7 @@ class Account(Base):
         CheckConstraint("(churned_on IS NULL) = (churn_reason = '')", name="churned_with_reason"),
         CheckConstraint("mrr_amount >= 0", name="mrr_not_negative"),
         Index("ix_accounts_consultant_id", "consultant_id"),
+        Index("ix_accounts_plan", "plan"),
     )
 
     id: Mapped[Id]

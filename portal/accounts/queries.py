@@ -106,6 +106,7 @@ class Colleague(NamedTuple):
     language: Language
     timezone: str
     disabled_at: datetime | None
+    portrait: str = ""
 
 
 def contact_to_meet(db: Session, account_id: int, email: str | None) -> int | None:
@@ -144,6 +145,7 @@ def colleagues(db: Session) -> Sequence[Colleague]:
             Staff.language,
             Staff.timezone,
             Staff.disabled_at,
+            Staff.portrait,
         ).order_by(Staff.disabled_at.is_not(None), Staff.name, Staff.id)
     )
     return [Colleague._make(row) for row in rows]

@@ -130,23 +130,22 @@ def version(db: Session, tutorial_id: int, number: int) -> TutorialVersion:
 # Pictures and files
 
 
+_WORN = select(Staff.id).where(Staff.portrait == "/media/" + Medium.address + "/" + Medium.name).exists()
+"""A colleague's own face, which is nobody's to put into a lesson or to delete."""
+_THEIRS = (Medium.reach == Reach.BY_ADDRESS, Medium.created_by.startswith("staff:"), ~_WORN)
+
+
 def uploads(db: Session, *, most: int = 24) -> list[Kept]:
     """The newest pictures and files that staff uploaded to be shown."""
     columns = [getattr(Medium, name) for name in Kept._fields]
-    wanted = (
-        select(*columns)
-        .where(Medium.reach == Reach.BY_ADDRESS, Medium.created_by.startswith("staff:"))
-        .order_by(Medium.id.desc())
-        .limit(most)
-    )
+    wanted = select(*columns).where(*_THEIRS).order_by(Medium.id.desc()).limit(most)
     return [Kept(*row) for row in db.execute(wanted)]
 
 
 def uploaded(db: Session, medium_id: int) -> Kept:
     """One of them. Errors: NotFound, also for what nobody of us uploaded to be shown."""
     columns = [getattr(Medium, name) for name in Kept._fields]
-    theirs = (Medium.reach == Reach.BY_ADDRESS, Medium.created_by.startswith("staff:"))
-    row = db.execute(select(*columns).where(Medium.id == medium_id, *theirs)).first()
+    row = db.execute(select(*columns).where(Medium.id == medium_id, *_THEIRS)).first()
     if row is None:
         raise NotFound
     return Kept(*row)

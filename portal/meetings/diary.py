@@ -130,18 +130,27 @@ _BOOKED = select(Meeting.starts_at, Meeting.held_until, Meeting.before_minutes, 
     Meeting.starts_at < bindparam("until"),
     Meeting.cancelled_at.is_(None),
 )
+_BOOKED_BY_THEN = _BOOKED.where(Meeting.booked_at <= bindparam("as_of"))
 _BUSY = select(BusySpans.packed).where(BusySpans.staff_id == bindparam("staff_id"))
 
 
 def taken(
-    db: Session, staff_id: int, *, since: datetime, until: datetime, without_meeting: int | None = None
+    db: Session,
+    staff_id: int,
+    *,
+    since: datetime,
+    until: datetime,
+    without_meeting: int | None = None,
+    as_of: datetime | None = None,
 ) -> list[range]:
     """The quarters of an hour at which a consultant is taken: by meetings that are planned, their pauses included, and by
     their own calendar. Two statements.
 
     `without_meeting`: one that is being moved, and so stands in nobody's way; neither does its twin in their calendar.
+    `as_of`: meetings that were booked after that moment are left out.
     """
-    meetings = rows_of(db, _BOOKED, {"staff_id": staff_id, "since": since - _A_DAY, "until": until + _A_DAY})
+    span = {"staff_id": staff_id, "since": since - _A_DAY, "until": until + _A_DAY}
+    meetings = rows_of(db, _BOOKED, span) if as_of is None else rows_of(db, _BOOKED_BY_THEN, {**span, "as_of": as_of})
     window = ticks(since, until)
     busy = [span for (packed,) in rows_of(db, _BUSY, {"staff_id": staff_id}) for span in unpacked_spans(packed, window)]
     held = [
@@ -164,11 +173,12 @@ def slots(
     holidays: Container[date] = NO_HOLIDAYS,
     without_meeting: int | None = None,
     terms: KindTerms | None = None,
+    as_of: datetime | None = None,
 ) -> list[Slot]:
     """Every slot that a customer in that zone can book with a consultant, earliest first. Five statements.
 
     `holidays` are the house's, for a consultant without a place of their own; `without_meeting`: one that is being moved;
-    `terms`: those of the kind, where they are known already. Errors: NotFound for nobody.
+    `terms`: those of the kind, where they are known already; `as_of`: as `taken` has it. Errors: NotFound for nobody.
     """
     terms = terms or terms_of(db, kind)
     # Two days to spare on either side: whose "today" it is differs by a day at most.
@@ -178,7 +188,7 @@ def slots(
         open_at,
         terms,
         now=now,
-        taken=taken(db, staff_id, since=now, until=until, without_meeting=without_meeting),
+        taken=taken(db, staff_id, since=now, until=until, without_meeting=without_meeting, as_of=as_of),
         customer_zone=zone,
         holidays=holidays if open_at.holiday_place is None else public_holidays(open_at.holiday_place),
     )

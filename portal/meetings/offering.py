@@ -249,7 +249,8 @@ def met_already(db: Session, found: Offered) -> MeetingLine | None:
 
 
 def _compose(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
-    """The next few times, as they are when it leaves. Errors: Withheld where there is nothing to offer any more."""
+    """The next few times, as they are when it leaves; shown again, as they were then. Errors: Withheld where there is
+    nothing to offer any more."""
     found = offer(db, mail.revived(row.context)["offer_id"])
     host = queries.host_of_journey(db, found.journey_id) if found is not None else None
     if found is None or host is None:
@@ -261,15 +262,20 @@ def _compose(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
         "minutes": terms.length_minutes,
         "slots": [],
     }
-    if row.sent_at is not None:
-        return made
-    if not found.is_open:
+    if row.sent_at is None and not found.is_open:
         raise Withheld(N_("Their journey had ended before this went out."))
-    if met_already(db, found) is not None:
+    if row.sent_at is None and met_already(db, found) is not None:
         raise Withheld(N_("They had booked it before this went out."))
-    now = house.clock.now()
+    now = row.sent_at or house.clock.now()
     free = queries.slots(
-        db, host.staff_id, found.kind, now=now, zone=found.timezone, holidays=house.holidays, terms=terms
+        db,
+        host.staff_id,
+        found.kind,
+        now=now,
+        zone=found.timezone,
+        holidays=house.holidays,
+        terms=terms,
+        as_of=row.sent_at,
     )
     made["slots"] = [slot.starts_at for slot in next_few(free, found.timezone, most=AT_A_GLANCE)]
     return made

@@ -34,6 +34,7 @@ LOOKS_AHEAD = timedelta(days=70)
 """Further than the furthest bookable day (`models.KindSetting`: 60 days) at every reading."""
 WORK_OUT_EVERY = timedelta(hours=12)
 """An unchanged feed is worked out anew that often: its repetitions reach further as the days go by."""
+NEVER = timedelta(days=3650)
 LEASE = timedelta(minutes=3)
 """Longer than the slowest reading: asking (20 s), working out (45 s) and storing."""
 TELL_AFTER = 3
@@ -100,6 +101,21 @@ def read_soon(db: Session, *, staff_id: int, now: datetime) -> None:
     row = db.get(BusyCalendar, staff_id, with_for_update=True)
     if row is not None and not row.leased_by:
         row.try_at, row.etag, row.last_modified = now, "", ""
+
+
+def take_in(db: Session, *, staff_id: int, content: bytes, now: datetime) -> None:
+    """What the calendar says, brought along instead of fetched: the demo's address is invented, so nobody asks there until
+    its owner presses "Read it now". Errors: Unreadable."""
+    row, owner = db.get_one(BusyCalendar, staff_id), db.get_one(Staff, staff_id)
+    found = foreign.read(
+        content,
+        zone_name=owner.timezone,
+        since=now - timedelta(days=1),
+        until=now + LOOKS_AHEAD,
+        declined_by=owner.email,
+    )
+    _keep(db, row, _Reading(found, "", ""), now)
+    row.try_at = now + NEVER
 
 
 def _note(db: Session, staff_id: int, detail: dict[str, Any], *, now: datetime) -> None:

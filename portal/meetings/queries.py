@@ -307,6 +307,7 @@ class Host(NamedTuple):
     meeting_url: str
     zone: str
     pipeline_key: str
+    portrait: str
 
     @property
     def first_name(self) -> str:
@@ -328,6 +329,7 @@ _HOST = (
         Staff.meeting_url,
         Staff.timezone,
         JourneyRow.pipeline_key,
+        Staff.portrait,
     )
     .select_from(JourneyRow)
     .join(Account, Account.id == JourneyRow.account_id)

@@ -90,6 +90,7 @@ class Line(NamedTuple):
     left_out: list[str]
     files: tuple[File, ...]
     copies: tuple[Copy, ...]
+    portrait: str = ""
 
 
 class ThreadPage(NamedTuple):
@@ -115,6 +116,7 @@ _MESSAGES = (
         Message.contact_id,
         Message.staff_id,
         func.coalesce(Contact.name, Staff.name, "").label("author"),
+        func.coalesce(Contact.portrait, Staff.portrait, "").label("portrait"),
         Message.via,
         Message.text,
         Message.original,
@@ -202,6 +204,7 @@ def _line(row: Any, files: Sequence[File], copies: Sequence[Copy]) -> Line:
         left_out=row.left_out,
         files=tuple(file for file in files if file.message_id == row.id),
         copies=tuple(copies),
+        portrait=row.portrait,
     )
 
 
@@ -258,6 +261,7 @@ class Reachable(NamedTuple):
     email: str
     phone: str
     whatsapp: str
+    portrait: str = ""
 
 
 _UNREAD_OF_CONTACT = (
@@ -283,6 +287,7 @@ _REACHABLE = (
         func.coalesce(Staff.email, ""),
         func.coalesce(Staff.phone, ""),
         func.coalesce(Staff.whatsapp, ""),
+        func.coalesce(Staff.portrait, ""),
     )
     .select_from(Account)
     .outerjoin(Staff, Staff.id == Account.consultant_id)

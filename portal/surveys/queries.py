@@ -77,6 +77,7 @@ class Consultant(NamedTuple):
     phone: str
     whatsapp: str
     meeting_url: str
+    portrait: str = ""
 
 
 class Case(NamedTuple):
@@ -171,6 +172,7 @@ PAGE = (
         Staff.phone.label("staff_phone"),
         Staff.whatsapp,
         Staff.meeting_url,
+        Staff.portrait,
         Draft.typed,
         AnswerRow.id.label("answer_id"),
         AnswerRow.outcome,
@@ -240,7 +242,7 @@ def sealed_page(db: Session, house: House, token: str, now: datetime) -> SurveyP
 def _consultant(row: Any) -> Consultant | None:
     if row.staff_name is None:
         return None
-    return Consultant(row.staff_name, row.staff_email, row.staff_phone, row.whatsapp, row.meeting_url)
+    return Consultant(row.staff_name, row.staff_email, row.staff_phone, row.whatsapp, row.meeting_url, row.portrait)
 
 
 def _case(db: Session, answer_id: int) -> Case | None:
@@ -485,6 +487,8 @@ class Given(NamedTuple):
     provenance: Provenance
     by: str
     submitted_at: datetime
+    others: Mapping[str, Any]
+    """Answers to further questions, by their keys."""
 
 
 def answer(db: Session, answer_id: int) -> Given | None:
@@ -522,6 +526,7 @@ def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Gi
             AnswerRow.provenance,
             AnswerRow.by,
             AnswerRow.submitted_at,
+            AnswerRow.others,
         )
         .join(Contact, Contact.id == AnswerRow.contact_id)
         .where(_COUNTED, *wanted)

@@ -16,13 +16,17 @@ from portal.journeys.models import JourneyRow
 from portal.mail import Kind, Letter, LetterRow, Withheld
 from portal.search.rules import fold, words_in
 from portal.surveys.models import AnswerRow, AnswerTag, Quote
-from portal.surveys.results import COUNTED
+from portal.surveys.narrowing import COUNTED
 from portal.surveys.rules import ASK_AGAIN_DAYS, ShownAs, byline
 
 QUOTE = "quote"
 """The purpose that the links of these requests are sealed for."""
 MOST_TAGS = 12
 """Tags on one comment."""
+CONSENT = N_(
+    "I agree that %(vendor)s shows these words of mine to other people, on its website and in its material, in the way "
+    "chosen here. I can take them back at any time with this link."
+)
 
 
 def _comment(db: Session, answer_id: int) -> AnswerRow:

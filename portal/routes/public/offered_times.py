@@ -17,7 +17,7 @@ from portal.meetings import queries
 from portal.meetings.actions import Booking, SlotTaken, book
 from portal.meetings.queries import Host
 from portal.meetings.rules import MeetingKind, Slot, next_few
-from portal.routes.picking import CHOOSE, Times, few_days, instant
+from portal.routes.picking import CHOOSE, Times, city, few_days, instant
 
 pages = public_pages()
 own_pages = customer_pages()
@@ -111,6 +111,7 @@ def _page(
         host=host,
         is_open=found.is_open,
         told=found.words,
+        city=city(found.timezone, ask.locale),
         at=f"/times/{token}",
         minutes=queries.terms_of(ask.db, MeetingKind.DOUBT).length_minutes,
     )

@@ -15,11 +15,6 @@ from portal.surveys.rules import ShownAs
 
 pages = public_pages()
 
-CONSENT = N_(
-    "I agree that %(vendor)s shows these words of mine to other people, on its website and in its material, in the way "
-    "chosen here. I can take them back at any time with this link."
-)
-
 
 class ChoiceForm(BaseModel):
     """Nothing is chosen beforehand: who presses only the button has said nothing."""
@@ -49,7 +44,7 @@ def decide(ask: PublicAsk, token: Token) -> Response:
 
 
 def _consent(ask: PublicAsk) -> str:
-    return words.translate(ask.locale, CONSENT, vendor=ask.settings.vendor_name)
+    return words.translate(ask.locale, quoting.CONSENT, vendor=ask.settings.vendor_name)
 
 
 def _page(ask: PublicAsk, lent: Lent, form: Filled[BaseModel] | Filled[ChoiceForm], *, status: int = 200) -> Response:

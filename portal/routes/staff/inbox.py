@@ -28,7 +28,7 @@ from portal.meetings.rules import MeetingKind, next_few
 from portal.messages.actions import Draft, post
 from portal.messages.queries import message_of_key, waits_for_answer
 from portal.policy import Permission
-from portal.routes.picking import Time, few_days
+from portal.routes.picking import Time, city, few_days
 from portal.routes.staff import labels
 from portal.routes.staff.clocks import Clock, flag_clock
 from portal.routes.staff.forms import (
@@ -128,6 +128,7 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
         "clock": _clock(ask, flag),
         "account": accounts.account(ask.db, flag.account_id),
         "person": person,
+        "their_city": city(person.timezone, ask.locale) if person is not None else "",
         "people": people,
         "journey": journey,
         "stage": desk.stage_of(ask.db, flag.stage_id, locale=ask.locale),

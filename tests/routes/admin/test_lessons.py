@@ -206,6 +206,16 @@ def test_an_upload_of_the_wrong_kind_is_refused_in_words_and_what_was_typed_stay
         assert db.scalar(select(func.count()).select_from(Medium)) == 0
 
 
+def test_a_colleagues_face_is_no_picture_for_lessons(rui: TestClient, database: Database) -> None:
+    assert (
+        rui.post("/staff/settings/portrait", files={"portrait": ("me.png", picture(), "image/png")}).status_code == 303
+    )
+    assert "![portrait]" not in rui.get("/admin/lessons/new?kind=tutorial").text
+    with database.read() as db:
+        worn = db.scalar(select(Medium.id))
+    assert rui.get(f"/admin/lessons/media/{worn}/deletion").status_code == 404
+
+
 def test_an_upload_beyond_all_measure_stops_at_the_door(rui: TestClient) -> None:
     answer = rui.post("/admin/lessons/media", data=NEW, files={"upload": ("huge.png", b"\0" * 12_000_000)})
     assert answer.status_code == 413
