@@ -98,6 +98,7 @@ from portal.routes.staff import (
     customer,
     customers,
     day,
+    erasing,
     hours,
     imports,
     inbox,
@@ -172,6 +173,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
     contacts.pages,
     contacts.talks,
     contacts.privacy,
+    erasing.pages,
     people.pages,
     own_settings.pages,
     staff_insights.pages,
@@ -188,6 +190,7 @@ STAFF_PAGES: Sequence[APIRouter] = [
 ADMIN_PAGES: Sequence[APIRouter] = [
     admin_plans.pages,
     admin_reasons.pages,
+    erasing.setup,
     asking.pages,
     lessons.pages,
     admin_surveys.pages,

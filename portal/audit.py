@@ -32,6 +32,7 @@ class Happened(StrEnum):
     CORRECTION_SUGGESTED = "correction_suggested"
     DATA_EXPORTED = "data_exported"
     ERASURE_ASKED = "erasure_asked"
+    PERSON_ERASED = "person_erased"
     CONSULTANT_ASSIGNED = "consultant_assigned"
     STAFF_CHANGED = "staff_changed"
     DEALS_IMPORTED = "deals_imported"

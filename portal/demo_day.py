@@ -30,7 +30,7 @@ from portal.surveys import actions as surveys
 from portal.surveys import quoting, rounds, sketching
 from portal.surveys.actions import FromForm, Sending
 from portal.surveys.models import AnswerRow, Invitation, Quote
-from portal.surveys.results import COUNTED
+from portal.surveys.narrowing import COUNTED
 from portal.surveys.rounds import Segment
 from portal.surveys.rules import (
     NO_WORDS,

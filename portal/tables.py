@@ -13,6 +13,7 @@ from portal.referrals import models as referrals
 from portal.search import models as search
 from portal.surveys import models as surveys
 from portal.surveys import round_models as rounds
+from portal.surveys import tally_models as tallies
 
 TABLES = (
     audit,
@@ -29,7 +30,11 @@ TABLES = (
     messages,
     surveys,
     rounds,
+    tallies,
     learning,
     referrals,
     search,
 )
+
+EVERY = accounts.Account.metadata.tables
+"""Each by its name."""

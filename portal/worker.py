@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import anonymous, occasions, quoting, sketching, triggers, verifying
+from portal.surveys import anonymous, occasions, quoting, sketching, tallies, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -219,6 +219,12 @@ TIMETABLE: tuple[Job, ...] = (
     Job("calendars", own_calendar.read_next, own_calendar.next_due, moves_the_clock=False),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),
     Job("incoming mail", imap.poll, imap.next_due, moves_the_clock=False),
+    Job(
+        "answers counted",
+        lambda house, now, _stopping: tallies.count_days(house, now),
+        tallies.next_due,
+        moves_the_clock=False,
+    ),
     Job("housekeeping", _housekeep, _next_housekeeping, moves_the_clock=False),
 )
 

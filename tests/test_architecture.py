@@ -39,7 +39,19 @@ LAYERS = (
         "what serves the web, and what puts rooms together without it",
         (
             frozenset({"deps", "front_door", "web", "forms"}),
-            frozenset({"worker", "demo", "demo_day", "demo_lessons", "demo_people", "shipped", "tables", "findable"}),
+            frozenset(
+                {
+                    "worker",
+                    "demo",
+                    "demo_day",
+                    "demo_lessons",
+                    "demo_people",
+                    "shipped",
+                    "tables",
+                    "findable",
+                    "erasing",
+                }
+            ),
         ),
     ),
     Layer("rooms", strangers("surveys", "meetings", "learning", "messages", "referrals", "insights")),

@@ -40,6 +40,7 @@ class Account(Base):
         CheckConstraint("(churned_on IS NULL) = (churn_reason = '')", name="churned_with_reason"),
         CheckConstraint("mrr_amount >= 0", name="mrr_not_negative"),
         Index("ix_accounts_consultant_id", "consultant_id"),
+        Index("ix_accounts_plan", "plan"),
     )
 
     id: Mapped[Id]
@@ -71,7 +72,7 @@ class Contact(Base):
     __tablename__ = "contacts"
     __table_args__ = (
         UniqueConstraint("account_id", "email"),
-        CheckConstraint("email IS NOT NULL OR phone <> ''", name="reachable"),
+        CheckConstraint("email IS NOT NULL OR phone <> '' OR erased_at IS NOT NULL", name="reachable"),
         Index(
             "uq_contacts_primary",
             "account_id",
@@ -99,5 +100,7 @@ class Contact(Base):
     """The path of their picture; empty for initials."""
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    """When everything that says who they are went; the row stays for what is counted (portal/erasing.py)."""
 
     account: Mapped[Account] = relationship(back_populates="contacts")

@@ -33,6 +33,8 @@ from portal.accounts.deals import (
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, folded, normalised_email
 from portal.errors import N_
+from portal.house import House
+from portal.journeys import public_plans
 from portal.journeys.actions import UnderWay
 from portal.journeys.import_models import Became, DealNumber, KnownBy
 from portal.journeys.intake import Deal, Person
@@ -54,6 +56,9 @@ DEAL_NUMBER_TAKEN = N_(
 KNOWN_CUSTOMER = N_(
     "“%(company)s” is a customer already, by the deal “%(value)s”. New people are added; the plan, price and dates in "
     "this line are left out."
+)
+PLAN_NAMED_TWICE = N_(
+    "Line %(line)s names the same public plan, which can be one customer's only. This customer is taken in with the usual plan."
 )
 NO_SALE_DATE = N_("Without a sale date the customer begins at the first stage and is welcomed like a new one.")
 SALE_TO_COME = N_("The sale is still to come; the customer begins at the first stage and is welcomed like a new one.")
@@ -405,23 +410,32 @@ def planned(
     reading: DealReading,
     *,
     mapping: Mapping[int, Field],
-    settings: Settings,
+    house: House,
     today: date,
     tally: Tally,
 ) -> Iterator[list[dict[str, Any]]]:
     """What each line becomes, as rows of `ImportLine` without their import, in the file's order and a chunk at a time;
     counts it all in `tally`."""
-    staff = staff_ids(db)
+    staff, settings = staff_ids(db), house.settings
     id_column = next((file.header[index] for index, f in mapping.items() if f is Field.DEAL_ID), "")
+    plan_column = next((file.header[index] for index, f in mapping.items() if f is Field.PUBLIC_PLAN), "")
+    named_in: dict[int, int] = {}
     cells = {row.line: row.cells for row in file.rows}
     for start in range(0, len(reading.results), CHUNK):
         results = reading.results[start : start + CHUNK]
         known = known_customers(db, [r for r in results if isinstance(r, GoodDeal)])
+        come = links_of(db, house, [r for r in results if isinstance(r, GoodDeal)], known)
         rows = []
         for result in results:
             row = _planned_line(
                 result, known.get(result.line), staff=staff, settings=settings, today=today, id_column=id_column
             )
+            link = come.get(result.line)
+            if link is not None and row["waiting"]:
+                earlier = named_in.setdefault(link.plan_id, result.line) if link.plan_id is not None else result.line
+                if link.why or earlier != result.line:
+                    odd = no_plan(link, column=plan_column) if link.why else told(PLAN_NAMED_TWICE, line=earlier)
+                    row |= {"findings": [*row["findings"], odd], "has_cautions": True}
             row["cells"] = [] if isinstance(result, DuplicateDeal) else list(map(kept_cell, cells[result.line]))
             if isinstance(result, GoodDeal) and row["became"] is Became.CREATED:
                 tally.fresh += is_fresh(result.sold_on, today)
@@ -431,6 +445,24 @@ def planned(
             tally.became[row["became"]] += 1
             rows.append(row)
         yield rows
+
+
+def links_of(
+    db: Session, house: House, deals: Sequence[GoodDeal], known: Mapping[int, Known]
+) -> dict[int, public_plans.Link]:
+    """What the links to public plans come to, by line; only of lines that name one."""
+    having = [deal for deal in deals if deal.public_plan]
+    whose = [known[deal.line].account if deal.line in known else None for deal in having]
+    named = [
+        public_plans.Named(deal.public_plan, deal.plan or (account.plan if account else ""), account and account.id)
+        for deal, account in zip(having, whose, strict=True)
+    ]
+    return dict(zip((deal.line for deal in having), public_plans.behind(db, house, named), strict=True))
+
+
+def no_plan(link: public_plans.Link, *, column: str = "") -> dict[str, Any]:
+    """Why they don't start with the plan behind the link, to be told at the line."""
+    return told(link.why, column=column, **link.values)
 
 
 def _planned_line(

@@ -37,8 +37,10 @@ from portal.journeys.import_plans import (
     changed_customer,
     facts,
     known_customers,
+    links_of,
     marks_of,
     new_customer,
+    no_plan,
     numbers_of,
     planned,
     read,
@@ -48,7 +50,6 @@ from portal.journeys.import_plans import (
     told,
     under_way,
 )
-from portal.journeys.models import PublicPlan
 from portal.mail import Kind, Letter
 
 CHUNK = 100
@@ -61,9 +62,7 @@ SOON = 500
 DRAFTS_KEPT = timedelta(days=7)
 LINES_KEPT = timedelta(days=90)
 
-NO_SUCH_PLAN = N_(
-    "The link in “public plan” leads to no plan. Copy it again from the list of public plans, or leave it empty."
-)
+NO_LINK = public_plans.Link(None)
 KEPT_OUT = N_("Something on our side kept this line out. We made a note of it; please upload it again later.")
 OF_REFUSED = N_("The customer in line %(line)s was not taken in. Mend that line first, and upload both.")
 
@@ -220,7 +219,7 @@ class _Reader:
     """Reads one file with its draft's columns, and says how it was read."""
 
     def __init__(self, db: Session, house: House, draft: DealImport, file: DealFile, *, now: datetime) -> None:
-        self._db, self._settings, self._file = db, house.settings, file
+        self._db, self._house, self._file = db, house, file
         self._mapping = mapping_of(draft)
         self._order = DateOrder(draft.date_order) if draft.date_order else None
         self._today = local_date(now, house.settings.default_timezone)
@@ -232,7 +231,7 @@ class _Reader:
         try:
             reading = read(
                 self._db,
-                self._settings,
+                self._house.settings,
                 self._file,
                 mapping=self._mapping,
                 date_order=self._order,
@@ -247,7 +246,7 @@ class _Reader:
             self._file,
             reading,
             mapping=self._mapping,
-            settings=self._settings,
+            house=self._house,
             today=self._today,
             tally=tally,
         )
@@ -425,7 +424,7 @@ class _Carrying:
     ) -> tuple[Became, int | None, list[dict[str, Any]]]:
         """One customer, in a savepoint: a refusal or a crash is told on the line, and the others go on."""
 
-        def work() -> tuple[Became, int | None] | Refused:
+        def work() -> tuple[Became, int | None, list[dict[str, Any]]] | Refused:
             try:
                 with self.db.begin_nested():
                     return self._taken(deal, known)
@@ -437,38 +436,34 @@ class _Carrying:
             return Became.REFUSED, None, [told(KEPT_OUT)]
         if isinstance(result, Refused):
             return Became.REFUSED, None, [told(result.message, **result.values)]
-        return *result, findings
+        became, account_id, more = result
+        messages = {one["message"] for one in findings}
+        return became, account_id, [*findings, *(one for one in more if one["message"] not in messages)]
 
-    def _taken(self, deal: GoodDeal, known: Known | None) -> tuple[Became, int | None]:
+    def _taken(self, deal: GoodDeal, known: Known | None) -> tuple[Became, int | None, list[dict[str, Any]]]:
+        """What became of it, whose it is, and what is to be told beside what the preview said."""
         if known is not None and known.is_other_company:
             raise Refused(DEAL_NUMBER_TAKEN, value=deal.external_id, company=known.account.name)
         if known is not None and known.fingerprint == deal.fingerprint:
-            return Became.UNCHANGED, known.account.id
+            return Became.UNCHANGED, known.account.id, []
         settings = self.house.settings
         if known is None:
             start = under_way(deal.sold_on, today=self.today, use_after_days=self.which.use_after_days)
             wanted = new_customer(deal, staff=self.staff, locale=settings.default_language, under_way=start)
         else:
             wanted = changed_customer(deal, known, staff=self.staff, locale=settings.default_language)
-        plan_id, is_theirs = self._public_plan(deal, known)
-        wanted = replace(wanted, public_plan_id=plan_id)
-        if known is not None and is_theirs and not says_something_new(wanted, known):
+        # Judged anew: since the preview a link may have been ended, or another line may have taken its plan.
+        them = {} if known is None else {deal.line: known}
+        link = links_of(self.db, self.house, [deal], them).get(deal.line, NO_LINK)
+        more = [no_plan(link)] if link.why else []
+        wanted = replace(wanted, public_plan_id=link.plan_id)
+        brings_none = link.plan_id is None or link.is_theirs
+        if known is not None and brings_none and not says_something_new(wanted, known):
             self._remember(deal, known.account.id)
-            return Became.UNCHANGED, known.account.id
+            return Became.UNCHANGED, known.account.id, more
         result = intake.take_in(self.db, self.house, deal=wanted, by=self.which.confirmed_by, now=self.now)
         self._remember(deal, result.account_id)
-        return Became(result.taken.value), result.account_id
-
-    def _public_plan(self, deal: GoodDeal, known: Known | None) -> tuple[int | None, bool]:
-        """The plan that they were shown before the sale, and whether it is theirs already. Errors: Refused for a link that
-        leads to none."""
-        if not deal.public_plan:
-            return None, True
-        plan_id = public_plans.id_of_link(self.db, self.house, deal.public_plan)
-        if plan_id is None:
-            raise Refused(NO_SUCH_PLAN)
-        whose = self.db.scalar(select(PublicPlan.account_id).where(PublicPlan.id == plan_id))
-        return plan_id, known is not None and whose == known.account.id
+        return Became(result.taken.value), result.account_id, more
 
     def _remember(self, deal: GoodDeal, account_id: int) -> None:
         """By what this customer is known from now on. A number that is somebody's already stays theirs."""

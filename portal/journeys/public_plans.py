@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from portal import audit, links
 from portal.accounts.models import Account, Staff
-from portal.accounts.rules import Language
+from portal.accounts.rules import Language, folded
 from portal.audit import Event, Happened
 from portal.clock import next_business_day
 from portal.errors import N_, NotFound, Refused
@@ -228,6 +228,81 @@ def id_of_link(db: Session, house: House, link: str) -> int | None:
     """The plan that a whole link, or only its last part, leads to; for the API and for files. None: it leads to none."""
     row = find(db, house, link.strip().rstrip("/").rpartition("/")[2])
     return row.id if row is not None else None
+
+
+# Links in files
+
+LEADS_NOWHERE = N_(
+    "The link in this cell leads to no plan. The customer is taken in with the usual plan; copy the link again from the "
+    "list of public plans to change that."
+)
+WAS_ENDED = N_("The link in this cell was ended on %(day)s. The customer is taken in with the usual plan.")
+IS_SOMEBODYS = N_(
+    "The plan behind this link is another customer's, “%(company)s”. This customer is taken in with the usual plan."
+)
+OF_OTHER_PRODUCT = N_(
+    "The plan behind this link is for “%(product)s”, and this line says “%(plan)s”. The customer is taken in with the "
+    "usual plan."
+)
+HAS_ONE = N_("This customer goes by another plan that they were shown already, and keeps it.")
+NOTHING_UNDER_WAY = N_("No journey of this customer is under way that the plan behind this link could be for.")
+
+
+class Named(NamedTuple):
+    """A line of a file that names a public plan: by `link`; `plan` is what the customer bought, `account_id` who they are
+    where we know them."""
+
+    link: str
+    plan: str
+    account_id: int | None
+
+
+class Link(NamedTuple):
+    """What comes of a link: the plan that the customer starts with; else why there is none (a msgid and its values)."""
+
+    plan_id: int | None
+    why: str = ""
+    values: dict[str, str] = {}
+    is_theirs: bool = False
+    """They go by it already."""
+
+
+def behind(db: Session, house: House, named: Sequence[Named]) -> list[Link]:
+    """What each link comes to, in the order given. At most three statements, however many there are."""
+    if not named:
+        return []
+    tokens = [one.link.strip().rstrip("/").rpartition("/")[2] for one in named]
+    numbers = sorted({links.row_of(token) or 0 for token in tokens})
+    found = select(PublicPlan, Account.name).outerjoin(Account, Account.id == PublicPlan.account_id)
+    rows = db.execute(found.where(PublicPlan.id.in_(numbers))).all()
+    plans = {row.id: row for row, _ in rows}
+    companies = {row.id: company for row, company in rows}
+    known = sorted({one.account_id for one in named if one.account_id is not None})
+    have = set(db.scalars(select(PublicPlan.account_id).where(PublicPlan.account_id.in_(known)))) if known else set()
+    open_ones = select(JourneyRow.account_id).where(
+        JourneyRow.account_id.in_(known), JourneyRow.pipeline_key == AFTER_SALE, JourneyRow.status == Status.OPEN
+    )
+    under_way = set(db.scalars(open_ones)) if known else set()
+    come = []
+    for one, token in zip(named, tokens, strict=True):
+        row = plans.get(links.row_of(token) or 0)
+        if row is None or not links.is_sealed(token, house.secret, PURPOSE, row.nonce):
+            come.append(Link(None, LEADS_NOWHERE))
+        elif row.account_id is not None and row.account_id == one.account_id:
+            come.append(Link(row.id, is_theirs=True))
+        elif row.revoked_at is not None:
+            come.append(Link(None, WAS_ENDED, {"day": row.revoked_at.date().isoformat()}))
+        elif row.connected_at is not None:
+            come.append(Link(None, IS_SOMEBODYS, {"company": companies[row.id] or ""}))
+        elif row.product and one.plan and folded(row.product) != folded(one.plan):
+            come.append(Link(None, OF_OTHER_PRODUCT, {"product": row.product, "plan": one.plan}))
+        elif one.account_id in have:
+            come.append(Link(None, HAS_ONE))
+        elif one.account_id is not None and one.account_id not in under_way:
+            come.append(Link(None, NOTHING_UNDER_WAY))
+        else:
+            come.append(Link(row.id))
+    return come
 
 
 class ShownEntry(NamedTuple):

@@ -37,6 +37,8 @@ _KNOWN = select(
 
 _SPELT = select(SearchSpelling.word).where(SearchSpelling.word.in_(bindparam("words", expanding=True))).distinct()
 
+_SQLITE_HAS = text("SELECT 1 FROM search_index WHERE search_index MATCH :word LIMIT 1")
+_POSTGRESQL_HAS = text("SELECT 1 FROM search_index WHERE words @@ CAST(:word AS tsquery) LIMIT 1")
 _SQLITE_DROP = text("DELETE FROM search_index WHERE rowid = :id")
 _SQLITE_WRITE = text(
     "INSERT INTO search_index (rowid, scope, title, names, text) VALUES (:id, :scope, :title, :names, :text)"
@@ -70,6 +72,20 @@ def remove(db: Session, kind: Kind, refs: Sequence[str]) -> None:
     """Takes things out, in every language and for every audience."""
     for some in _some(iter(refs)):
         _drop(db, [row.id for row in rows_of(db, _KNOWN, {"kind": kind.value, "refs": some})])
+
+
+def forget_words(db: Session, words: Iterable[str]) -> None:
+    """Takes those words out of the spellings that nothing has any more: of somebody who was erased not even a guess stays."""
+    connection = db.connection()
+    asks = _POSTGRESQL_HAS if connection.dialect.name == "postgresql" else _SQLITE_HAS
+    quote = "'" if connection.dialect.name == "postgresql" else '"'
+    gone = [
+        word
+        for word in sorted(set(words))
+        if can_be_misspelt(word) and connection.execute(asks, {"word": f"{quote}{word}{quote}"}).first() is None
+    ]
+    for some in _some(iter(gone)):
+        db.execute(delete(SearchSpelling).where(SearchSpelling.word.in_(some)))
 
 
 def refresh(db: Session, kind: Kind, documents: Iterable[Document]) -> int:

@@ -1,17 +1,11 @@
 """What answers to further questions come to: ratings and choices counted, for the results page and for files."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from portal.db import rows_of
-from portal.surveys.models import AnswerRow, Invitation
-from portal.surveys.results import COUNTED, Listed, Narrow, only
-from portal.surveys.rules import Other, Question, QuestionKind
+from portal.surveys.results import Listed
+from portal.surveys.rules import Question, QuestionKind
+from portal.surveys.tallies import Count, keys_of
 
 
 class Value(NamedTuple):
@@ -58,40 +52,13 @@ def _with_older_options(newer: Question, older: Question) -> Question:
     )
 
 
-def spreads(
-    db: Session,
-    narrow: Narrow,
-    questions: Sequence[Question],
-    since: datetime,
-    until: datetime,
-    *,
-    language: str,
-    vendor: str,
-) -> list[Spread]:
-    """How the answers of the period are spread. One statement, and none where nothing further is asked."""
-    if not questions or not narrow.survey_ids:
-        return []
-    at = AnswerRow.submitted_at
-    given = (
-        select(AnswerRow.others)
-        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(COUNTED, at >= since, at < until, *only(narrow, AnswerRow, at))
-    )
-    people: Counter[str] = Counter()
-    counts: dict[str, Counter[str]] = {question.key: Counter() for question in questions}
-    for (others,) in rows_of(db, given):
-        for key, other in (others or {}).items():
-            if key in counts:
-                people[key] += 1
-                counts[key].update(keys_of(other))
-    return [_spread(question, people[question.key], counts[question.key], language, vendor) for question in questions]
-
-
-def keys_of(other: Other) -> list[str]:
-    """What was chosen, each as a key."""
-    if isinstance(other, bool):
-        return ["yes" if other else "no"]
-    return [str(each) for each in other] if isinstance(other, list) else [str(other)]
+def spreads(count: Count, questions: Sequence[Question], *, language: str, vendor: str) -> list[Spread]:
+    """How the answers that were counted are spread."""
+    found = []
+    for question in questions:
+        chosen = {value: n for (key, value), n in count.further.items() if key == question.key and value}
+        found.append(_spread(question, count.further[question.key, ""], chosen, language, vendor))
+    return found
 
 
 def _spread(question: Question, people: int, counts: Mapping[str, int], language: str, vendor: str) -> Spread:

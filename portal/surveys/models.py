@@ -99,6 +99,7 @@ class Invitation(Base):
         Index("ix_invitations_contact_id", "contact_id"),
         Index("ix_invitations_account_id", "account_id"),
         Index("ix_invitations_survey_id", "survey_id", "sent_at", "id", "expires_at"),
+        Index("ix_invitations_open", "survey_id", "expires_at"),
     )
 
     id: Mapped[Id]

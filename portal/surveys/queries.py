@@ -487,6 +487,8 @@ class Given(NamedTuple):
     provenance: Provenance
     by: str
     submitted_at: datetime
+    others: Mapping[str, Any]
+    """Answers to further questions, by their keys."""
 
 
 def answer(db: Session, answer_id: int) -> Given | None:
@@ -524,6 +526,7 @@ def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Gi
             AnswerRow.provenance,
             AnswerRow.by,
             AnswerRow.submitted_at,
+            AnswerRow.others,
         )
         .join(Contact, Contact.id == AnswerRow.contact_id)
         .where(_COUNTED, *wanted)

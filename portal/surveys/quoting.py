@@ -16,7 +16,7 @@ from portal.journeys.models import JourneyRow
 from portal.mail import Kind, Letter, LetterRow, Withheld
 from portal.search.rules import fold, words_in
 from portal.surveys.models import AnswerRow, AnswerTag, Quote
-from portal.surveys.results import COUNTED
+from portal.surveys.narrowing import COUNTED
 from portal.surveys.rules import ASK_AGAIN_DAYS, ShownAs, byline
 
 QUOTE = "quote"

@@ -1,69 +1,31 @@
-"""What the answers to one survey come to, narrowed to whom one asks about: counts, who is silent, comments, rows to take
-away. Only verified answers, the latest version of each; the database counts."""
+"""What stands behind the figures of one survey, narrowed to whom one asks about: who is silent, comments, rows to take away.
+Only verified answers, the latest version of each. The counts are `tallies`."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, case, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
 from portal.db import rows_of
-from portal.journeys.models import JourneyRow, StageRow, Visit
+from portal.journeys.models import JourneyRow, StageRow
 from portal.search.rules import fold
+from portal.surveys import tallies
 from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
+from portal.surveys.narrowing import COUNTED, Narrow, only, only_whom
 from portal.surveys.rules import Provenance, SurveyForm
 from portal.surveys.stored import survey_form
 
-COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
-_HAS_COMMENT = and_(COUNTED, AnswerRow.comment != "")
+# As the index says it: with a value beside the statement SQLite does not know that the index fits.
+_HAS_COMMENT = and_(COUNTED, AnswerRow.comment != literal_column("''"))
 MOST_SILENT = 50
 PAGE = 25
+FIRST_SEARCHED = 1000
+"""Comments that a search reads first: what many write about fills a page with these."""
 MOST_SEARCHED = 20_000
 """Comments that one search reads, newest first: accents are folded here, since neither database does it alike."""
-
-
-class Narrow(NamedTuple):
-    """About whom one asks. An answer belongs to the stage that the customer was in when it came, a survey that was
-    delivered to the stage in which it was."""
-
-    survey_ids: tuple[int, ...]
-    """Every version of one survey."""
-    stage: str | None = None
-    plan: str | None = None
-    language: str | None = None
-    owner_id: int | None = None
-
-
-@dataclass
-class Count:
-    """What came in within one period: answers by what they say, and what became of those delivered in it."""
-
-    answers: int = 0
-    nps: Counter[int] = field(default_factory=Counter)
-    csat: Counter[int] = field(default_factory=Counter)
-    help: Counter[bool] = field(default_factory=Counter)
-    comments: int = 0
-    delivered: int = 0
-    answered: int = 0
-    """Of those delivered, however much later."""
-    still_open: int = 0
-    """Of those delivered, not answered yet, and it can still be."""
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(
-            self.answers + other.answers,
-            self.nps + other.nps,
-            self.csat + other.csat,
-            self.help + other.help,
-            self.comments + other.comments,
-            self.delivered + other.delivered,
-            self.answered + other.answered,
-            self.still_open + other.still_open,
-        )
 
 
 # Which surveys there are
@@ -92,7 +54,18 @@ def surveys(db: Session) -> list[Listed]:
 
 def plans(db: Session) -> Sequence[str]:
     """The plans that were sold, by name."""
-    return db.scalars(select(Account.plan).where(Account.plan != "").distinct().order_by(Account.plan).limit(50)).all()
+    return [name for (name,) in rows_of(db, _PLANS)]
+
+
+# From each name to the next one in the index: neither database skips by itself what a hundred thousand accounts repeat.
+_NEXT = aliased(Account)
+_FIRST_PLAN = select(func.min(Account.plan).label("name")).where(Account.plan > "").cte("names", recursive=True)
+_NAMES = _FIRST_PLAN.union_all(
+    select(select(func.min(_NEXT.plan)).where(_NEXT.plan > _FIRST_PLAN.c.name).scalar_subquery()).where(
+        _FIRST_PLAN.c.name.is_not(None)
+    )
+)
+_PLANS = select(_NAMES.c.name).where(_NAMES.c.name.is_not(None)).order_by(_NAMES.c.name).limit(50)
 
 
 def stages(db: Session, locale: str) -> list[tuple[str, str]]:
@@ -102,85 +75,6 @@ def stages(db: Session, locale: str) -> list[tuple[str, str]]:
     for key, title in db.execute(select(StageRow.key, name).order_by(StageRow.pipeline_id, StageRow.position)):
         found.setdefault(key, title)
     return list(found.items())
-
-
-# Counting
-
-
-def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime) -> list[Count]:
-    """One count for each period between a bound and the next (the end left out). Three statements, however many answers."""
-    found = [Count() for _ in bounds[1:]]
-    if not narrow.survey_ids:
-        return found
-    for period, nps, csat, wants_help, n in rows_of(db, _answers_by_what_they_say(narrow, bounds)):
-        count = found[period]
-        count.answers += n
-        if nps is not None:
-            count.nps[nps] += n
-        if csat is not None:
-            count.csat[csat] += n
-        if wants_help is not None:
-            count.help[bool(wants_help)] += n
-    for period, n in rows_of(db, _how_many_comments(narrow, bounds)):
-        found[period].comments = n
-    for period, delivered, answered, still_open in rows_of(db, _delivered(narrow, bounds, now)):
-        count = found[period]
-        count.delivered, count.answered, count.still_open = delivered, answered, still_open or 0
-    return found
-
-
-def _answers_by_what_they_say(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
-    at = AnswerRow.submitted_at
-    said = (_period(at, bounds), AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help)
-    query = select(*said, func.count()).join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    return query.where(COUNTED, at >= bounds[0], at < bounds[-1], *only(narrow, AnswerRow, at)).group_by(*said)
-
-
-def _how_many_comments(narrow: Narrow, bounds: Sequence[datetime]) -> Any:
-    at = AnswerRow.submitted_at
-    period = _period(at, bounds)
-    query = (
-        select(period, func.count()).select_from(AnswerRow).join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    )
-    return query.where(_HAS_COMMENT, at >= bounds[0], at < bounds[-1], *only(narrow, AnswerRow, at)).group_by(period)
-
-
-def _delivered(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
-    at, answer = Invitation.sent_at, AnswerRow.id
-    waits = and_(answer.is_(None), Invitation.expires_at > now)
-    period = _period(at, bounds)
-    return (
-        select(period, func.count(), func.count(answer), func.sum(case((waits, 1), else_=0)))
-        .select_from(Invitation)
-        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
-        .where(at >= bounds[0], at < bounds[-1], *only(narrow, Invitation, at))
-        .group_by(period)
-    )
-
-
-def _period(at: Any, bounds: Sequence[datetime]) -> ColumnElement[int]:
-    inner = [(at < end, literal(n)) for n, end in enumerate(bounds[1:-1])]
-    return case(*inner, else_=literal(len(inner))) if inner else literal(0)
-
-
-def only(narrow: Narrow, row: Any, at: Any) -> list[Any]:
-    """The conditions on answers or invitations (`row`), of which `at` is the moment that counts."""
-    wanted: list[Any] = [Invitation.survey_id.in_(narrow.survey_ids)]
-    if narrow.owner_id is not None:
-        wanted.append(row.journey_id.in_(select(JourneyRow.id).where(JourneyRow.owner_id == narrow.owner_id)))
-    if narrow.plan is not None:
-        wanted.append(row.account_id.in_(select(Account.id).where(Account.plan == narrow.plan)))
-    if narrow.language is not None:
-        wanted.append(row.contact_id.in_(select(Contact.id).where(Contact.language == narrow.language)))
-    if narrow.stage is not None:
-        there = select(Visit.id).where(
-            Visit.journey_id == row.journey_id,
-            Visit.stage_id.in_(select(StageRow.id).where(StageRow.key == narrow.stage)),
-            Visit.entered_at <= at,
-            (Visit.left_at.is_(None)) | (Visit.left_at > at),
-        )
-        wanted.append(there.correlate(row.__table__).exists())
-    return wanted
 
 
 # Who is silent
@@ -202,22 +96,30 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
     """Those who were asked in the period and have not answered; whose survey closes next comes first, then the latest."""
     if not narrow.survey_ids:
         return []
+    parts, are_all = tallies.quiet_parts(db, narrow, since, until, most=MOST_SILENT)
+    found = rows_of(db, _silent(db, narrow, parts, now))
+    if len(found) < MOST_SILENT and not are_all:  # some have answered since the days were counted
+        parts, _ = tallies.quiet_parts(db, narrow, since, until, most=2**31)
+        found = rows_of(db, _silent(db, narrow, parts, now))
+    people = [Silent._make(row)._replace(is_open=bool(row[4])) for row in found]
+    return sorted(people, key=lambda one: not one.is_open)
+
+
+def _silent(db: Session, narrow: Narrow, parts: Sequence[tallies.Part], now: datetime) -> Any:
+    at = Invitation.sent_at
+    source, inside, _period = tallies.within(db, Invitation, at, parts)
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
     is_open = case((Invitation.expires_at > now, 1), else_=0)
     # Chosen first and named afterwards: else the names of all are looked up to show fifty.
     chosen = (
         select(Invitation.id)
-        .where(
-            Invitation.sent_at >= since,
-            Invitation.sent_at < until,
-            ~answered,
-            *only(narrow, Invitation, Invitation.sent_at),
-        )
-        .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
+        .select_from(source)
+        .where(inside, ~answered, *only(narrow, Invitation, at))
+        .order_by(at.desc(), Invitation.id.desc())
         .limit(MOST_SILENT)
         .subquery()
     )
-    query = (
+    return (
         select(
             Invitation.account_id,
             Account.name,
@@ -233,8 +135,6 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
         .join(chosen, chosen.c.id == Invitation.id)
         .order_by(Invitation.sent_at.desc(), Invitation.id.desc())
     )
-    found = [Silent._make(row)._replace(is_open=bool(row[4])) for row in rows_of(db, query)]
-    return sorted(found, key=lambda one: not one.is_open)
 
 
 # Comments
@@ -289,32 +189,47 @@ def comments(db: Session, narrow: Narrow, asked: Asked) -> Page:
 
 def _found(db: Session, narrow: Narrow, asked: Asked) -> tuple[list[int], bool]:
     """The numbers of a page and one more."""
-    wanted = _comments(narrow, asked, AnswerRow.id, AnswerRow.comment if asked.words else literal(""))
     words = fold(asked.words).split()
     if not words:
-        return [row[0] for row in rows_of(db, wanted.limit(PAGE + 1))], False
-    rows = rows_of(db, wanted.limit(MOST_SEARCHED))
-    found = []
-    for number, text in rows:
-        folded = fold(text)
-        if all(word in folded for word in words):
-            found.append(number)
-            if len(found) > PAGE:
-                break
-    return found, len(rows) == MOST_SEARCHED and len(found) <= PAGE
+        wanted = _comments(db, narrow, asked, AnswerRow.id).limit(PAGE + 1)
+        return [row[0] for row in rows_of(db, wanted)], False
+    found: list[int] = []
+    before = asked
+    for most in (FIRST_SEARCHED, MOST_SEARCHED - FIRST_SEARCHED):
+        rows = rows_of(db, _comments(db, narrow, before, AnswerRow.id, AnswerRow.comment).limit(most))
+        for number, text in rows:
+            folded = fold(text)
+            if all(word in folded for word in words):
+                found.append(number)
+                if len(found) > PAGE:
+                    return found, False
+        if len(rows) < most:
+            return found, False
+        before = asked._replace(before=rows[-1][0])
+    return found, True
 
 
-def _comments(narrow: Narrow, asked: Asked, *columns: Any) -> Any:
+def _comments(db: Session, narrow: Narrow, asked: Asked, *columns: Any) -> Any:
     at = AnswerRow.submitted_at
     query = (
         select(*columns)
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(_HAS_COMMENT, at >= asked.since, at < asked.until, *only(narrow, AnswerRow, at))
+        .where(_HAS_COMMENT, *_of_period(asked), *_of_survey(db, narrow, at))
         .order_by(AnswerRow.id.desc())
     )
     if asked.before is not None:
         query = query.where(AnswerRow.id < asked.before)
     return query.where(*_chosen(asked))
+
+
+def _of_period(asked: Asked) -> list[Any]:
+    # The same moment, but none that an index is about: the order of comments is that of their numbers.
+    at = func.coalesce(AnswerRow.submitted_at, AnswerRow.submitted_at)
+    return [at >= asked.since, at < asked.until]
+
+
+def _of_survey(db: Session, narrow: Narrow, at: Any) -> list[Any]:
+    return [tallies.of_survey(db, narrow), *only_whom(narrow, AnswerRow, at)]
 
 
 def _chosen(asked: Asked) -> list[Any]:
@@ -357,10 +272,15 @@ def tags_in_use(db: Session, narrow: Narrow, asked: Asked) -> list[tuple[str, in
     """The tags on the comments of the period, with how many have each; the most used first."""
     if not narrow.survey_ids:
         return []
-    inside = _comments(narrow, _all_of(asked), AnswerRow.id).order_by(None)
+    # Looked up for each tag: there are fewer of those than comments.
+    at = AnswerRow.submitted_at
+    wanted = select(AnswerRow.id).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    wanted = wanted.where(
+        AnswerRow.id == AnswerTag.answer_id, _HAS_COMMENT, *_of_period(asked), *_of_survey(db, narrow, at)
+    )
     query = (
         select(func.min(AnswerTag.tag), func.count())
-        .where(AnswerTag.answer_id.in_(inside))
+        .where(wanted.correlate(AnswerTag).exists())
         .group_by(AnswerTag.folded)
         .order_by(func.count().desc(), AnswerTag.folded)
         .limit(40)
@@ -388,7 +308,7 @@ def said(db: Session, narrow: Narrow, asked: Asked, *, most: int) -> list[Said]:
     if not narrow.survey_ids:
         return []
     columns = (AnswerRow.id, AnswerRow.comment, Contact.language, AnswerRow.nps, AnswerRow.csat)
-    query = _comments(narrow, _all_of(asked), *columns)
+    query = _comments(db, narrow, _all_of(asked), *columns)
     return [Said(*row) for row in rows_of(db, query.join(Contact, Contact.id == AnswerRow.contact_id).limit(most))]
 
 

@@ -8,6 +8,7 @@ in it, rare words more than common ones (TF-IDF).
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from math import log
 from typing import NamedTuple
@@ -100,11 +101,16 @@ def stem(word: str, language: str) -> str:
 
 def themes(comments: Sequence[Written]) -> list[Theme]:
     """The themes of the newest comments, those with most comments first. Languages are kept apart."""
-    found = []
-    newest = comments[:MOST_COMMENTS]
+    return list(_themes(tuple(comments[:MOST_COMMENTS])))
+
+
+@lru_cache(maxsize=32)
+def _themes(newest: tuple[Written, ...]) -> tuple[Theme, ...]:
+    # Kept by the comments themselves: whoever changes one, in whichever process, asks for something else.
+    found: list[Theme] = []
     for language in sorted({one.language for one in newest}):
         found += _of_one_language([one for one in newest if one.language == language], language)
-    return sorted(found, key=lambda theme: (-len(theme.comments), theme.words))[:MOST_THEMES]
+    return tuple(sorted(found, key=lambda theme: (-len(theme.comments), theme.words))[:MOST_THEMES])
 
 
 def _of_one_language(comments: Sequence[Written], language: str) -> list[Theme]:

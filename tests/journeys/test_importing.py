@@ -20,7 +20,7 @@ from portal.clock import FixedClock
 from portal.db import Database
 from portal.errors import NotFound
 from portal.house import House
-from portal.journeys import actions, import_queries, importing, public_plans
+from portal.journeys import actions, import_plans, import_queries, importing, public_plans
 from portal.journeys.import_models import Became, DealImport, DealNumber, ImportLine
 from portal.journeys.import_plans import defused
 from portal.journeys.importing import ChangedMeanwhile, Confirmation, NotReady, TooManyPeople
@@ -538,15 +538,62 @@ def test_the_plan_they_were_shown_becomes_the_live_one(office: Office, header: s
     assert office.take(file) == {"unchanged": 1}
 
 
-def test_a_link_that_leads_nowhere_is_said_at_its_line(office: Office) -> None:
-    _, link = shown_plan(office, "Moss & Rye")
+PLANS_HEADER = "Deal ID,Company,Email,Close date,Plan,Public plan\n"
+
+
+def naming(number: str, company: str, link: str, plan: str = "") -> str:
+    return f"{number},{company},someone@{number.lower()}.example,2026-11-20,{plan},{link}\n"
+
+
+def test_a_link_that_leads_nowhere_is_said_before_the_yes_and_the_customer_comes_without_it(office: Office) -> None:
+    _, good = shown_plan(office, "Moss & Rye")
+    ended_id, ended = shown_plan(office, "Ended")
+    taken_id, taken = shown_plan(office, "Taken")
+    other_id, other = shown_plan(office, "Other product")
+    office.take(PLANS_HEADER + naming("D-0", "First come", taken))
+    with office.house.database.write() as db:
+        public_plans.revoke(db, plan_id=ended_id, by=f"staff:{office.rui}", now=NOW)
+        db.get_one(PublicPlan, other_id).product = "Growth"
     draft = office.draft(
-        f"Deal ID,Company,Email,Close date,Public plan\nD-1,Moss & Rye,maria@mossrye.example,2026-11-20,{link[:-1]}\n"
+        PLANS_HEADER
+        + naming("D-1", "Broken", good[:-1])
+        + naming("D-2", "Too late", ended)
+        + naming("D-3", "Second come", taken)
+        + naming("D-4", "Another", other, "Start")
+        + naming("D-5", "Right", good)
+        + naming("D-6", "Twice", good)
     )
+    said = office.told(draft, Became.CREATED)
+    assert said == [
+        (2, public_plans.LEADS_NOWHERE),
+        (3, public_plans.WAS_ENDED % {"day": f"{NOW:%Y-%m-%d}"}),
+        (4, public_plans.IS_SOMEBODYS % {"company": "First come"}),
+        (5, public_plans.OF_OTHER_PRODUCT % {"product": "Growth", "plan": "Start"}),
+        (7, import_plans.PLAN_NAMED_TWICE % {"line": 6}),
+    ]
     office.confirm(draft)
     importing.see_to_the_end(office.house, draft.id, now=NOW)
-    assert office.told(draft) == [(2, importing.NO_SUCH_PLAN)]
-    assert office.all(select(Account.id)) == []
+    with office.house.database.read() as db:
+        whose = dict(
+            db.execute(
+                select(Account.name, PublicPlan.id).outerjoin(PublicPlan, PublicPlan.account_id == Account.id)
+            ).all()
+        )
+        good_id = db.scalars(select(PublicPlan.id).where(PublicPlan.prospect == "Moss & Rye")).one()
+    nobody = dict.fromkeys(("Broken", "Too late", "Second come", "Another", "Twice"))
+    assert whose == {"First come": taken_id, "Right": good_id, **nobody}
+
+
+def test_a_link_that_was_ended_after_the_preview_is_said_at_its_line(office: Office) -> None:
+    plan_id, link = shown_plan(office, "Moss & Rye")
+    draft = office.draft(PLANS_HEADER + naming("D-1", "Moss & Rye", link))
+    assert office.told(draft, Became.CREATED) == []
+    office.confirm(draft)
+    with office.house.database.write() as db:
+        public_plans.revoke(db, plan_id=plan_id, by=f"staff:{office.rui}", now=NOW)
+    importing.see_to_the_end(office.house, draft.id, now=NOW)
+    assert office.told(draft, Became.CREATED) == [(2, public_plans.WAS_ENDED % {"day": f"{NOW:%Y-%m-%d}"})]
+    assert office.one(Account).name == "Moss & Rye"
 
 
 def test_a_customer_we_know_gets_the_plan_with_the_next_file(office: Office) -> None:

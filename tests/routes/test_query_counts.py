@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from portal.accounts.models import Account, Contact
@@ -11,13 +12,16 @@ from portal.accounts.rules import Language
 from portal.db import Database
 from portal.house import House
 from portal.journeys import actions, cases, planning
-from portal.journeys.models import Milestone, PendingIssue, Touchpoint
+from portal.journeys.models import JourneyRow, Milestone, PendingIssue, Touchpoint
 from portal.journeys.rules import FlagOrigin, Whose
 from portal.shipped import load_all
+from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.rules import Provenance
+from portal.surveys.stored import stored_form, survey_form
 from tests.routes.conftest import NOON, Cast
-from tests.routes.staff.conftest import Road, carla, house, maria, road, statements
+from tests.routes.staff.conftest import Road, ana, carla, house, maria, road, statements
 
-__all__ = ["carla", "house", "maria", "road"]  # the staff's fixtures, for both sides
+__all__ = ["ana", "carla", "house", "maria", "road"]  # the staff's fixtures, for both sides
 
 More = Callable[[int], None]
 
@@ -108,3 +112,63 @@ def test_a_page_takes_as_many_statements_with_three_rows_as_with_one(
         assert browser.get(address).text != first or path in ("/learn", "/learn/news", "/check-ins", "/messages")
     expected = CUSTOMERS_PAGES.get(path) or STAFF_PAGES[path]
     assert (len(with_one), len(with_three)) == (expected, expected), "\n".join(with_three)
+
+
+RESULTS_PAGES = {
+    "/staff/insights/surveys": 10,
+    "/staff/insights/surveys/follow_up_30": 15,
+    "/staff/insights/surveys/follow_up_30/comments": 13,
+    "/admin/surveys": 7,
+}
+
+
+@pytest.mark.parametrize("path", RESULTS_PAGES)
+def test_a_page_of_results_takes_as_many_statements_with_many_surveys_questions_and_answers_as_with_few(
+    path: str, ana: TestClient, database: Database, more: More
+) -> None:
+    def add(number: int) -> None:
+        """Another survey, and a version of the first one with two further questions and an answer to each."""
+        with database.write() as db:
+            first = db.scalars(
+                select(Survey).where(Survey.key == "follow_up_30").order_by(Survey.version.desc())
+            ).first()
+            assert first is not None
+            asked = [
+                {"key": f"more_{number}", "kind": "yes_no", "text": {"en": "More?", "pt": "Mais?"}},
+                {"key": f"words_{number}", "kind": "text", "text": {"en": "How?", "pt": "Como?"}},
+            ]
+            further = [{"hint": {"en": "", "pt": ""}, "after": {}, **one} for one in asked]
+            columns = {name: getattr(first, name) for name in stored_form(survey_form(first))}
+            questions = [*first.questions, *further]
+            other = Survey(**columns | {"key": f"another_{number}"}, version=1, created_at=NOON)
+            newer = Survey(**columns | {"questions": questions}, version=first.version + 1, created_at=NOON)
+            db.add_all([other, newer])
+            db.flush()
+            journey = db.scalars(select(JourneyRow).order_by(JourneyRow.id).limit(1)).one()
+            contact = db.scalars(select(Contact.id).where(Contact.account_id == journey.account_id).limit(1)).one()
+            who = {"account_id": journey.account_id, "journey_id": journey.id, "contact_id": contact}
+            moment = NOON - timedelta(days=number)
+            invitation = Invitation(
+                **who, survey_id=newer.id, occasion=f"test:{number}", nonce="n", planned_at=moment, sent_at=moment,
+                expires_at=NOON + timedelta(days=9),
+            )  # fmt: skip
+            db.add(invitation)
+            db.flush()
+            given = {f"more_{number}": True, f"words_{number}": "So"}
+            answer = AnswerRow(
+                **who, invitation_id=invitation.id, nps=9, comment=f"Words {number}", others=given, by="contact:1",
+                provenance=Provenance.MAIL_LINK, submitted_at=moment,
+            )  # fmt: skip
+            db.add(answer)
+
+    more(1)
+    add(1)
+    assert ana.get(path).status_code == 200  # versions of surveys are read once a process
+    with statements(database) as with_few:
+        first = ana.get(path).text
+    for number in (2, 3, 4):
+        add(number)
+    ana.get(path)
+    with statements(database) as with_many:
+        assert ana.get(path).text != first
+    assert (len(with_few), len(with_many)) == (RESULTS_PAGES[path], RESULTS_PAGES[path]), "\n".join(with_many)

@@ -1,5 +1,6 @@
 """What is found, and what is not: on both databases, with what could leak in sight."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -248,3 +249,22 @@ def test_operators_are_words(look: Look) -> None:
 def test_any_text_is_answered(look: Look, typed: str) -> None:
     for reader in (MARIAS, SOFIAS):
         assert isinstance(look(typed.replace("\0", ""), reader), Found)
+
+
+def test_the_texts_of_a_page_are_read_one_by_one_whatever_the_statistics_say(database: Database) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL renews its statistics by itself")
+    with database.write() as db:
+        index.put(db, SHELF)
+        db.execute(text("ANALYZE"))
+        db.execute(text("UPDATE sqlite_stat1 SET stat = '1 1 1 1 1' WHERE tbl = 'search_documents'"))
+    reopened = Database(str(database.url))  # statistics are read when a file is opened
+    with reopened.read() as db:
+        plan = db.execute(
+            text(f"EXPLAIN QUERY PLAN {queries.SQLITE_READ.text}"),
+            {"ids": json.dumps(list(range(20)))},
+        )
+        steps = [row[3] for row in plan]
+    reopened.close()
+    assert [step for step in steps if step.startswith("SCAN d")] == []
+    assert steps.count("SEARCH d USING INTEGER PRIMARY KEY (rowid=?)") == 2

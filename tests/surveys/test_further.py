@@ -1,6 +1,8 @@
 """Asking beyond the plan, on both databases: after meetings, on a day of use, in a stage, every 180 days, by hand."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +19,7 @@ from portal.journeys import conduct, due
 from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow
 from portal.journeys.shipped import RELATIONSHIP
 from portal.mail import Kind, LetterRow
-from portal.surveys import occasions, queries, triggers
+from portal.surveys import occasions, queries, rounds, triggers
 from portal.surveys.actions import Sending, compose_survey, send_again, submit
 from portal.surveys.models import AnswerRow, Invitation
 from portal.surveys.moments import TriggerKind
@@ -401,3 +403,36 @@ def test_several_workers_ask_each_once_in_many_rounds(asking: Town) -> None:
     # On a weekend it waits, and half a year later it is void as a mail.
     by_mail = [occasion for occasion, _, is_mail in invited(asking) if is_mail]
     assert len(letters(asking, Kind.SURVEY_PULSE)) == len(by_mail) > 0
+
+
+class Killed(Exception):
+    """The worker's process ended before its transaction did."""
+
+
+def test_a_round_that_was_cut_short_goes_on_and_asks_nobody_twice(asking: Town) -> None:
+    house = asking.house
+    customers = [asking.customer(name=f"Person {n}", email=f"p{n}@lumen.example") for n in range(5)]
+    with house.database.write() as db:
+        form = next(form for form in triggers.surveys_to_send(db) if not form.is_anonymous)
+        for _ in range(2):  # pressed twice
+            rounds.send(
+                db, house, key="once", survey_key=form.key, segment=rounds.Segment(), shown=5, is_sure=True, by="staff:1",
+                now=START,
+            )  # fmt: skip
+
+    def batch(*, is_killed: bool) -> int:
+        rows: Sequence[due.Waiting] = []
+        with suppress(Killed), house.database.write() as db:
+            rows = due.claim(db, kinds=(occasions.ASK,), now=START, limit=2)
+            if rows:
+                occasions.ask_due(db, house, rows, START)
+            if is_killed:
+                raise Killed
+        return len(rows)
+
+    assert [batch(is_killed=kill) for kill in (False, True, True, False, False, False)] == [2, 2, 2, 2, 1, 0]
+    with house.database.read() as db:
+        asked = db.scalars(select(Invitation.contact_id).where(Invitation.day.is_(None))).all()
+    mails = [one.contact_id for one in letters(asking, Kind.SURVEY_MEETING, Kind.SURVEY_PULSE, Kind.SURVEY_FURTHER)]
+    everybody = sorted(customer.contact_id for customer in customers)
+    assert (sorted(asked), sorted(contact for contact in mails if contact)) == (everybody, everybody)

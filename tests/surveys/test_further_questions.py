@@ -11,9 +11,10 @@ from portal.house import House
 from portal.journeys.models import Activity, DueAction, Flag
 from portal.journeys.rules import ActivityKind
 from portal.surveys import actions as surveys
-from portal.surveys import further_results, results, rules, sketch_rules, sketching
+from portal.surveys import further_results, results, rules, sketch_rules, sketching, tallies
 from portal.surveys.actions import Counted, Sending, Unanswerable, What
 from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.narrowing import Narrow
 from portal.surveys.rules import (
     Answers,
     Option,
@@ -273,10 +274,9 @@ def test_ratings_and_choices_are_counted_per_question(town: Town, maria: Custome
     with town.house.database.read() as db:
         found = next(one for one in results.surveys(db) if one.form.key == "after")
         questions = further_results.questions_of(found)
-        narrow = results.Narrow(found.ids)
-        told = further_results.spreads(
-            db, narrow, questions, now - timedelta(1), now + timedelta(1), language="en", vendor="Onward"
-        )
+        narrow = Narrow(found.ids)
+        (counted,) = tallies.counted(db, narrow, [now - timedelta(1), now + timedelta(1)], now=now)
+        told = further_results.spreads(counted, questions, language="en", vendor="Onward")
         asked = results.Asked(now - timedelta(1), now + timedelta(1), with_words=False)
         (line,) = results.answers_to_take(db, narrow, asked, most=9)
     assert [(one.key, one.answers, [value.key for value in one.values if value.n]) for one in told] == [

@@ -12,11 +12,13 @@ from portal.db import Database
 from portal.house import House
 from portal.journeys.models import JourneyRow
 from portal.surveys import actions as surveys
-from portal.surveys import quoting, results
+from portal.surveys import quoting, results, tallies
 from portal.surveys.actions import Sending
 from portal.surveys.models import AnswerRow
-from portal.surveys.results import Asked, Count, Narrow
+from portal.surveys.narrowing import Narrow
+from portal.surveys.results import Asked
 from portal.surveys.rules import Answers, Provenance
+from portal.surveys.tallies import Count
 from tests.surveys.conftest import DAY_30, Customer, Town
 
 A_DAY = timedelta(days=1)
@@ -60,7 +62,7 @@ def narrow(house: House, **chosen: object) -> Narrow:
 def count(house: House, **chosen: object) -> Count:
     only = narrow(house, **chosen)
     with house.database.read() as db:
-        earlier, lately = results.counted(db, only, BOUNDS, now=DAY_30 + 2 * A_DAY)
+        earlier, lately = tallies.counted(db, only, BOUNDS, now=DAY_30 + 2 * A_DAY)
     assert earlier == Count()
     return lately
 
@@ -118,8 +120,8 @@ def test_another_survey_has_its_own_figures(town: Town, said: Said) -> None:
     said(0, Answers(csat=5, nps=9))
     with town.house.database.read() as db:
         other = next(one.ids for one in results.surveys(db) if one.form.key == "follow_up_60")
-        assert results.counted(db, Narrow(other), BOUNDS, now=DAY_30) == [Count(), Count()]
-        assert results.counted(db, Narrow(()), BOUNDS, now=DAY_30) == [Count(), Count()]
+        assert tallies.counted(db, Narrow(other), BOUNDS, now=DAY_30) == [Count(), Count()]
+        assert tallies.counted(db, Narrow(()), BOUNDS, now=DAY_30) == [Count(), Count()]
 
 
 def test_the_silent_are_named_and_those_who_answered_are_not(town: Town, said: Said) -> None:
@@ -187,7 +189,7 @@ def test_it_takes_as_many_statements_for_one_answer_as_for_many(
         return len(ran) - before
 
     with town.house.database.read() as db:
-        assert took(lambda: results.counted(db, only, BOUNDS, now=DAY_30)) == 3
-        assert took(lambda: results.silent(db, only, BOUNDS[0], BOUNDS[-1], now=DAY_30)) == 1
+        assert took(lambda: tallies.counted(db, only, BOUNDS, now=DAY_30)) == 5
+        assert took(lambda: results.silent(db, only, BOUNDS[0], BOUNDS[-1], now=DAY_30)) == 2
         assert took(lambda: results.comments(db, only, ALL)) == 4
         assert took(lambda: list(results.answers_to_take(db, only, ALL, most=9))) == 2

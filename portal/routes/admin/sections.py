@@ -88,6 +88,14 @@ SECTIONS: tuple[Section, ...] = (
         N_("Won deals from your CRM’s export."),
         Permission.IMPORT_DEALS,
     ),
+    Section(
+        "privacy",
+        "/admin/privacy",
+        "shield",
+        N_("People’s data"),
+        N_("Copies for who asks, and who is to be forgotten."),
+        Permission.MANAGE_PRIVACY,
+    ),
 )
 """In the order in which they are shown."""
 

@@ -1,10 +1,10 @@
 """Surveys: who is asked when, what became of it, and answers that were taken by phone."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
 from portal.auth import Scope
@@ -16,8 +16,8 @@ from portal.routes.api.shapes import Listing, Note, RowId, Shape, StrictBool, St
 from portal.surveys import actions as surveys
 from portal.surveys import queries
 from portal.surveys.queries import Given, Invited
-from portal.surveys.rules import Answers, InvitationState, Provenance
-from portal.text import Line
+from portal.surveys.rules import LONGEST_TEXT, OWN_FIELDS, Answers, InvitationState, Other, Provenance
+from portal.text import Line, clean, clean_line
 
 reading, writing = api_calls(Scope.READ), api_calls(Scope.WRITE)
 
@@ -27,6 +27,37 @@ class InvitationsWanted(Wanted):
     state: InvitationState | None = None
 
 
+def _other(value: Any) -> Other | None:
+    """One value, and one message where it is none: a union would tell what is wrong with it as each of its kinds."""
+    match value:
+        case None | bool() | int():
+            return value
+        case str() if len(value) <= LONGEST_TEXT:
+            return clean(value)
+        case list() if len(value) <= MOST_CHOSEN and all(isinstance(each, str) for each in value):
+            return [clean_line(each) for each in value]
+        case _:
+            raise ValueError("Please give a number, an option's key, a list of keys, a text, or true or false.")
+
+
+MOST_CHOSEN = 50
+OtherIn = Annotated[
+    Any,
+    AfterValidator(_other),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer"},
+                {"type": "string", "maxLength": LONGEST_TEXT},
+                {"type": "array", "items": {"type": "string"}, "maxItems": MOST_CHOSEN},
+                {"type": "boolean"},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
 class AnswersIn(Shape):
     """What was answered. A question that was not asked is left out, or null."""
 
@@ -34,6 +65,17 @@ class AnswersIn(Shape):
     nps: Annotated[StrictInt, Field(ge=0, le=10)] | None = None
     comment: Note | None = None
     wants_help: StrictBool | None = None
+    others: Annotated[dict[Line, OtherIn], Field(max_length=20)] = Field(
+        {},
+        description="Answers to the survey's further questions, by the question's key: a number for a rating, an option's "
+        "key for a choice, a list of keys where several can be chosen, a text, true or false.",
+    )
+
+    def to_answers(self) -> Answers:
+        """As the rules see it; an empty text or list is no answer, and what was chosen twice counts once."""
+        given = {key: list(dict.fromkeys(v)) if isinstance(v, list) else v for key, v in self.others.items()}
+        others = {key: value for key, value in given.items() if value is not None and value not in ("", [])}
+        return Answers(self.csat, self.nps, self.comment or "", self.wants_help, others)
 
 
 class AnswerIn(Shape):
@@ -68,6 +110,7 @@ class AnswerOut(Shape):
     nps: int | None
     comment: str
     wants_help: bool | None
+    others: dict[str, bool | int | str | list[str]] = Field(description="Answers to further questions, by their keys.")
     outcome: Outcome | None
     provenance: Provenance
     by: str
@@ -95,21 +138,24 @@ def answer(ask: ApiAsk, invitation: RowId, answer: AnswerIn) -> Response:
     """An answer that the customer gave by phone; it is stored as such."""
     if surveys.counted_answer(ask.db, invitation) is not None:
         raise Refused("This survey was answered already.")
-    given = answer.answers
     try:
         taken = surveys.answer_by_phone(
             ask.db,
             ask.house,
             invitation_id=invitation,
-            answers=Answers(given.csat, given.nps, given.comment or "", given.wants_help),
+            answers=answer.answers.to_answers(),
             by=ask.me.by,
             now=ask.now,
         )
     except surveys.Unanswerable as wrong:
-        problems = {f"answers.{field}": message for field, message in wrong.problems.items()}
+        problems = {_field(field): message for field, message in wrong.problems.items()}
         raise Invalid(problems) from wrong
     assert taken.counted is not None  # noqa: S101 - nothing said by phone is set aside
     return ask.json(_answer(ask, taken.counted.answer_id), 201)
+
+
+def _field(name: str) -> str:
+    return f"answers.{name}" if name in OWN_FIELDS.values() else f"answers.others.{name}"
 
 
 def _told(row: Invited) -> InvitationOut:
@@ -146,6 +192,7 @@ def _answer_out(row: Given) -> AnswerOut:
         nps=row.nps,
         comment=row.comment,
         wants_help=row.wants_help,
+        others=dict(row.others),
         outcome=row.outcome,
         provenance=row.provenance,
         by=row.by,

@@ -196,7 +196,8 @@ def take_away(ask: CustomerAsk) -> Response:
         ask.db,
         Event(Happened.DATA_EXPORTED, ask.me.by, ask.now, ask.me.account_id, None, ask.me.contact_id),
     )
-    content = own_data.archive(ask)
+    me = own_data.Whose(ask.me.contact_id, ask.me.account_id, ask.me.name)
+    content = own_data.archive(ask, me)
     return ask.file(content, name=f"onward-{ask.now:%Y-%m-%d}.zip", media_type="application/zip")
 
 

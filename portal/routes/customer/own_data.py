@@ -5,24 +5,32 @@ import json
 import zipfile
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
 from portal.accounts import people_queries
 from portal.audit import AuditEvent
-from portal.deps import AskOfCustomer
+from portal.deps import Ask
 from portal.journeys.queries import told_us
 from portal.learning.models import Tutorial, TutorialProgress
 from portal.meetings import queries as meetings
+from portal.messages.models import Message
 from portal.referrals import queries as referrals
-from portal.surveys.models import AnswerRow
+from portal.surveys.models import AnswerRow, Quote
 from portal.templating import render
 
 
-def collected(ask: AskOfCustomer) -> dict[str, Any]:
+class Whose(NamedTuple):
+    """Whose data it is."""
+
+    contact_id: int
+    account_id: int
+    name: str
+
+
+def collected(ask: Ask, me: Whose) -> dict[str, Any]:
     """Everything, by what it is; plain values."""
-    me = ask.me
     own = people_queries.own_data(ask.db, me.contact_id)
     answers = ask.db.execute(
         select(
@@ -32,6 +40,8 @@ def collected(ask: AskOfCustomer) -> dict[str, Any]:
             AnswerRow.nps,
             AnswerRow.comment,
             AnswerRow.wants_help,
+            AnswerRow.others,
+            AnswerRow.evidence,
             AnswerRow.superseded_at,
         )
         .where(AnswerRow.contact_id == me.contact_id)
@@ -49,6 +59,14 @@ def collected(ask: AskOfCustomer) -> dict[str, Any]:
         .order_by(AuditEvent.at, AuditEvent.id)
         .limit(5_000)
     )
+    messages = ask.db.execute(
+        select(Message.at, Message.via, Message.text).where(Message.contact_id == me.contact_id).order_by(Message.id)
+    )
+    quotes = ask.db.execute(
+        select(Quote.words, Quote.asked_at, Quote.consented_at, Quote.declined_at, Quote.withdrawn_at)
+        .where(Quote.contact_id == me.contact_id)
+        .order_by(Quote.id)
+    )
     check_ins = meetings.check_ins(ask.db, contact_id=me.contact_id, account_id=me.account_id, now=ask.now)
     friends = referrals.friends(ask.db, me.contact_id)
     return {
@@ -59,6 +77,8 @@ def collected(ask: AskOfCustomer) -> dict[str, Any]:
         "letters": [dict(one) for one in own.letters],
         "sessions": [dict(one) for one in own.sessions],
         "answers": [dict(one._mapping) for one in answers],
+        "messages": [dict(one._mapping) for one in messages],
+        "quotes": [dict(one._mapping) for one in quotes],
         "told_us": [dict(one._asdict()) for one in told_us(ask.db, me.contact_id)],
         "check_ins": [
             {"title": one.title, "starts": one.starts_at, "ends": one.ends_at, "agenda": one.agenda}
@@ -74,13 +94,13 @@ def collected(ask: AskOfCustomer) -> dict[str, Any]:
     }
 
 
-def archive(ask: AskOfCustomer) -> bytes:
+def archive(ask: Ask, me: Whose) -> bytes:
     """`my-data.html` and `my-data.json` in one zip."""
-    data = _plain(collected(ask))
+    data = _plain(collected(ask, me))
     page = render(
         "customer/own_data.html",
         ask.locale,
-        {"data": data, "zone": ask.zone, "now": ask.now, "vendor": ask.settings.vendor_name, "name": ask.me.name},
+        {"data": data, "zone": ask.zone, "now": ask.now, "vendor": ask.settings.vendor_name, "name": me.name},
     )
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as made:

@@ -26,9 +26,11 @@ from portal.policy import Permission
 from portal.routes.staff import labels
 from portal.routes.staff.insights import Month, Scores, by_month, faces, points
 from portal.routes.staff.whose import ALL, Whose, whose
-from portal.surveys import further_results, quoting, results, themes
-from portal.surveys.results import Asked, Count, Listed, Narrow, Said, Taken
+from portal.surveys import further_results, quoting, results, tallies, themes
+from portal.surveys.narrowing import Narrow
+from portal.surveys.results import Asked, Listed, Said, Taken
 from portal.surveys.rules import Provenance, Question, ShownAs
+from portal.surveys.tallies import Count
 from portal.surveys.themes import Theme, Written
 from portal.text import Paragraphs, clean_line
 
@@ -101,9 +103,14 @@ def surveys(ask: StaffAsk) -> Response:
     """Every survey with what came in lately."""
     until = ask.now + timedelta(microseconds=1)
     lines = []
-    for survey in results.surveys(ask.db):
-        narrow = Narrow(survey.ids)
-        (count,) = results.counted(ask.db, narrow, [ask.now - timedelta(days=int(USUAL)), until], now=ask.now)
+    every = results.surveys(ask.db)
+    narrow, bounds = (
+        Narrow(tuple(id for survey in every for id in survey.ids)),
+        [ask.now - timedelta(days=int(USUAL)), until],
+    )
+    counts = tallies.counted_by_survey(ask.db, narrow, bounds, now=ask.now)
+    for survey in every:
+        count = sum((counts[id][0] for id in survey.ids if id in counts), Count())
         name = survey.form.name.told(ask.locale, ask.settings.vendor_name)
         lines.append(Line(survey.form.key, name, _scores(count), count.comments))
     return ask.page("staff/survey_list.html", lines=lines, Trust=Trust, points=points)
@@ -218,7 +225,7 @@ def _figures(ask: AskOfStaff, found: Listed, chosen: Filter) -> dict[str, Any]:
     months_at = [at_local(start, time(0), ask.zone) for start in starts]
     # One question to the database for all of it: cut at every bound, and added up again.
     bounds = sorted({*months_at, chosen.since, chosen.until, *([before_that] if has_before else [])})
-    parts = results.counted(ask.db, chosen.narrow(found), bounds, now=ask.now)
+    parts = tallies.counted(ask.db, chosen.narrow(found), bounds, now=ask.now)
 
     def between(start: datetime, end: datetime) -> Count:
         inside = (part for part, at in zip(parts, bounds, strict=False) if start <= at < end)
@@ -245,11 +252,8 @@ def _figures(ask: AskOfStaff, found: Listed, chosen: Filter) -> dict[str, Any]:
             if question.is_own
         ],
         "spreads": further_results.spreads(
-            ask.db,
-            chosen.narrow(found),
+            count,
             further_results.questions_of(found),
-            chosen.since,
-            chosen.until,
             language=ask.locale,
             vendor=ask.settings.vendor_name,
         ),

@@ -86,6 +86,7 @@ SENTENCES: dict[Happened, Telling] = {
     ),
     Happened.DATA_EXPORTED: Telling(Topic.WORK, "down", N_("%(person)s took away a copy of their data")),
     Happened.ERASURE_ASKED: Telling(Topic.TALKS, "shield", N_("%(person)s asks to be forgotten"), "", "bad"),
+    Happened.PERSON_ERASED: Telling(Topic.WORK, "shield", N_("%(who)s erased a person"), N_("A person was erased")),
     Happened.CONSULTANT_ASSIGNED: Telling(
         Topic.WORK, "user", N_("%(who)s gave this customer to %(to)s"), N_("%(to)s is their consultant now"), "brand"
     ),
@@ -248,6 +249,7 @@ SENTENCES: dict[Happened, Telling] = {
 }
 
 _VARIANTS: dict[tuple[Happened, str], Telling] = {
+    (Happened.DATA_EXPORTED, "staff"): Telling(Topic.WORK, "down", N_("%(who)s took a copy of the data of %(person)s")),
     (Happened.SURVEY_SENT, "further"): Telling(Topic.ANSWERS, "mail", N_("The survey “%(survey)s” went out")),
     (Happened.SURVEY_REMINDED, "further"): Telling(
         Topic.ANSWERS, "bell", N_("A reminder of the survey “%(survey)s” went out")
@@ -409,6 +411,8 @@ def _variant(entry: TimelineEntry) -> str:
             | Happened.ASKING_CHANGED
         ):
             return str(detail.get("how", ""))
+        case Happened.DATA_EXPORTED:
+            return entry.by.partition(":")[0]
         case Happened.FLAG_OPENED:
             return str(detail.get("origin", ""))
         case Happened.SURVEY_SENT | Happened.SURVEY_REMINDED:

@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from portal.audit import AuditEvent, Happened
 from portal.db import Database
-from portal.surveys.models import AnswerRow
+from portal.surveys.models import AnswerRow, Invitation, Survey
 from tests.routes.api.conftest import Crm, LiveUntil, deal
 
 DAY_30 = datetime(2026, 7, 31, 13, 0, tzinfo=UTC)
@@ -169,15 +169,60 @@ def test_an_answer_by_phone_is_kept_as_such(crm: Crm, asked: dict[str, Any], dat
     assert crm.post(path, {"answers": {}}, status=422)["errors"][0]["field"].startswith("answers.")
     given = crm.post(path, {"answers": {"csat": 2, "nps": 4, "comment": "Slow", "wants_help": True}}, status=201)
     assert list(given) == [
-        "id", "invitation_id", "journey_id", "day", "csat", "nps", "comment", "wants_help", "outcome", "provenance", "by",
-        "submitted_at",
+        "id", "invitation_id", "journey_id", "day", "csat", "nps", "comment", "wants_help", "others", "outcome", "provenance",
+        "by", "submitted_at",
     ]  # fmt: skip
+    assert given["others"] == {}
     assert (given["outcome"], given["provenance"], given["by"]) == ("dissatisfied", "phone", "api:crm")
     crm.post(path, {"answers": {"csat": 5, "nps": 10}}, status=409)
     crm.post("/survey-invitations/999/answer", {"answers": {"csat": 5}}, status=404)
     assert crm.get("/survey-invitations", state="answered")["items"][0]["provenance"] == "phone"
     with database.read() as db:
         assert db.execute(select(AnswerRow.csat, AnswerRow.nps)).one() == (2, 4)
+
+
+def test_further_questions_are_answered_by_the_rules_of_the_page(
+    crm: Crm, asked: dict[str, Any], database: Database
+) -> None:
+    def words(text: str) -> dict[str, str]:
+        return {"en": text, "pt": text}
+
+    blank: dict[str, Any] = {"hint": words(""), "after": {}}
+    options = [{"key": key, "text": words(key)} for key in ("till", "stock")]
+    further: list[dict[str, Any]] = [
+        {"key": "pace", "kind": "rating", "text": words("How fast?"), "high": 10},
+        {"key": "where", "kind": "choice", "text": words("Where?"), "options": options},
+        {"key": "which", "kind": "choices", "text": words("Which?"), "options": options},
+        {"key": "more", "kind": "text", "text": words("More?")},
+        {
+            "key": "solved", "kind": "yes_no", "text": words("Solved?"),
+            "show_if": {"question": "csat", "how": "at_most", "value": 3},
+        },
+    ]  # fmt: skip
+    with database.write() as db:
+        survey = db.get_one(Survey, db.get_one(Invitation, int(asked["id"])).survey_id)
+        new = {column.key: getattr(survey, column.key) for column in Survey.__table__.columns if column.key != "id"}
+        new |= {"version": 99, "questions": [*survey.questions, *({**blank, **one} for one in further)]}
+        number = db.execute(insert(Survey).values(**new).returning(Survey.id)).scalar_one()
+        db.execute(update(Invitation).where(Invitation.id == int(asked["id"])).values(survey_id=number))
+    path = f"/survey-invitations/{asked['id']}/answer"
+    for others, field in (
+        ({"pace": 11}, "answers.others.pace"), ({"pace": True}, "answers.others.pace"),
+        ({"where": "bar"}, "answers.others.where"), ({"which": ["till", "bar"]}, "answers.others.which"),
+        ({"solved": "yes"}, "answers.others.solved"), ({"colour": "red"}, "answers.others.colour"),
+        ({"pace": 1.5}, "answers.others.pace"), ({"more": "x" * 10_001}, "answers.others.more"),
+        ({"where": {"key": "till"}}, "answers.others.where"), ({"more": "a\u0000b"}, "answers.others.more"),
+    ):  # fmt: skip
+        fields = {
+            one["field"] for one in crm.post(path, {"answers": {"csat": 2, "others": others}}, status=422)["errors"]
+        }
+        assert fields == {field}, others
+    others = {"pace": 10, "where": "till", "which": ["stock", "stock"], "more": " Slow ", "solved": False}
+    given = crm.post(path, {"answers": {"csat": 5, "others": others}}, status=201)
+    # What is asked of the unhappy alone was not asked; the same chosen twice counts once.
+    assert given["others"] == {"pace": 10, "where": "till", "which": ["stock"], "more": "Slow"}
+    with database.read() as db:
+        assert db.scalars(select(AnswerRow.others)).one() == given["others"]
 
 
 def test_a_flag_ends_by_an_outcome(crm: Crm, asked: dict[str, Any], database: Database) -> None:

@@ -1,0 +1,60 @@
+"""About whom one asks, as conditions on answers and invitations."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, or_, select
+
+from portal.accounts.models import Account, Contact
+from portal.journeys.models import JourneyRow, StageRow, Visit
+from portal.surveys.models import AnswerRow, Invitation
+
+COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
+"""Only verified answers, the latest version of each."""
+
+
+class Narrow(NamedTuple):
+    """About whom one asks. An answer belongs to the stage that the customer was in when it came, a survey that was
+    delivered to the stage in which it was."""
+
+    survey_ids: tuple[int, ...]
+    """Every version of one survey."""
+    stage: str | None = None
+    plan: str | None = None
+    language: str | None = None
+    owner_id: int | None = None
+
+
+def only(narrow: Narrow, row: Any, at: Any) -> list[Any]:
+    """The conditions on answers or invitations (`row`), of which `at` is the moment that counts."""
+    return [Invitation.survey_id.in_(narrow.survey_ids), *only_whom(narrow, row, at)]
+
+
+def only_whom(narrow: Narrow, row: Any, at: Any) -> list[Any]:
+    """Those that are about whom, whatever the survey.
+
+    Each is looked up for the row at hand: pages read few rows, and a list of all accounts of a plan is dear to make.
+    """
+    wanted: list[Any] = []
+    if narrow.owner_id is not None:
+        wanted.append(_there(row, JourneyRow.id == row.journey_id, JourneyRow.owner_id == narrow.owner_id))
+    if narrow.plan is not None:
+        wanted.append(_there(row, Account.id == row.account_id, Account.plan == narrow.plan))
+    if narrow.language is not None:
+        wanted.append(_there(row, Contact.id == row.contact_id, Contact.language == narrow.language))
+    if narrow.stage is not None:
+        wanted.append(_there(row, *is_visit_at(row, at), StageRow.id == Visit.stage_id, StageRow.key == narrow.stage))
+    return wanted
+
+
+def is_visit_at(row: Any, at: Any) -> list[Any]:
+    """That a visit is the one the customer was on at that moment."""
+    return [
+        Visit.journey_id == row.journey_id,
+        Visit.entered_at <= at,
+        or_(Visit.left_at.is_(None), Visit.left_at > at),
+    ]
+
+
+def _there(row: Any, *wanted: Any) -> Any:
+    # Whatever else the statement joins: these are about the row's own account, contact, journey.
+    return select(1).where(*wanted).correlate(row.__table__).exists()

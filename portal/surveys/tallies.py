@@ -1,0 +1,642 @@
+"""How many answered what. Days that have ended are counted once, by the worker, and added up here; what came since, what
+changed since, and days that a period cuts in two are counted from the answers themselves. So the sum is always exact.
+
+Which days changed is written down by the database (triggers of the migration `2611280512`), in the transaction that
+changes them. Two filters at once are counted from the answers: nobody keeps lines for every pair of them.
+"""
+
+import json
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    String,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    false,
+    func,
+    insert,
+    join,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import Account, Contact
+from portal.db import DeploymentFact, Json, UtcDateTime, insert_for, rows_of
+from portal.house import House
+from portal.journeys.models import JourneyRow, StageRow, Visit
+from portal.surveys.models import AnswerRow, Invitation
+from portal.surveys.narrowing import COUNTED, Narrow, is_visit_at, only, only_whom
+from portal.surveys.rules import Other, QuestionKind
+from portal.surveys.stored import known_form
+from portal.surveys.tally_models import AnswerTally, StaleTally
+
+A_DAY = timedelta(days=1)
+SETTLES = timedelta(hours=1)
+"""How long after its end a day is counted: by then every request of that day is done."""
+DAYS_AT_ONCE = 7
+MARKS_AT_ONCE = 5000
+MOST_PARTS = 60
+"""Of one statement. Where more parts of a period than that wait to be counted anew, all of it is counted from the answers."""
+COUNTED_UNTIL = "answers_counted_until"
+"""The fact that holds the first day not counted yet, and how often something was counted."""
+MIDNIGHT = time(0, tzinfo=UTC)
+OUTSIDE = -1
+"""Stands for a period that isn't asked for."""
+
+
+class Kind(StrEnum):
+    """Whose figures a line is."""
+
+    EVERYBODY = ""
+    STAGE = "stage"
+    PLAN = "plan"
+    LANGUAGE = "language"
+    OWNER = "owner"
+
+
+@dataclass
+class Count:
+    """What came in within one period: answers by what they say, and what became of those delivered in it."""
+
+    answers: int = 0
+    nps: Counter[int] = field(default_factory=Counter)
+    csat: Counter[int] = field(default_factory=Counter)
+    help: Counter[bool] = field(default_factory=Counter)
+    comments: int = 0
+    delivered: int = 0
+    answered: int = 0
+    """Of those delivered, however much later."""
+    still_open: int = 0
+    """Of those delivered, not answered yet, and it can still be."""
+    further: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Answers to further questions by question and value (`keys_of`); under the value `""`, how many people answered it."""
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            self.answers + other.answers,
+            self.nps + other.nps,
+            self.csat + other.csat,
+            self.help + other.help,
+            self.comments + other.comments,
+            self.delivered + other.delivered,
+            self.answered + other.answered,
+            self.still_open + other.still_open,
+            self.further + other.further,
+        )
+
+
+def keys_of(other: Other) -> list[str]:
+    """What was chosen, each as a key."""
+    if isinstance(other, bool):
+        return ["yes" if other else "no"]
+    return [str(each) for each in other] if isinstance(other, list) else [str(other)]
+
+
+# Reading
+
+
+def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime) -> list[Count]:
+    """One count for each period between a bound and the next (the end left out). Seven statements at most, however many
+    answers and questions."""
+    total = [Count() for _ in bounds[1:]]
+    for counts in counted_by_survey(db, narrow, bounds, now=now).values():
+        total = [one + other for one, other in zip(total, counts, strict=True)]
+    return total
+
+
+def counted_by_survey(
+    db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime
+) -> dict[int, list[Count]]:
+    """The same for each version of a survey; those of which there is nothing are left out."""
+    found: dict[int, list[Count]] = defaultdict(lambda: [Count() for _ in bounds[1:]])
+    if not narrow.survey_ids:
+        return {}
+    kept = _kept(db, narrow, bounds)
+    _add_lines(db, found, narrow, bounds, kept)
+    for survey_id, period, nps, csat, wants_help, has_words, n in rows_of(db, _answers(db, narrow, kept)):
+        count = found[survey_id][period]
+        count.answers += n
+        count.comments += n if has_words else 0
+        if nps is not None:
+            count.nps[nps] += n
+        if csat is not None:
+            count.csat[csat] += n
+        if wants_help is not None:
+            count.help[bool(wants_help)] += n
+    for survey_id, period, others, n in _others(db, narrow, kept):
+        for key, value in _further(db, survey_id, others):
+            found[survey_id][period].further[key, value] += n
+    for survey_id, period, delivered, answered in rows_of(db, _delivered(db, narrow, kept)):
+        found[survey_id][period].delivered += delivered
+        found[survey_id][period].answered += answered
+    for survey_id, period, n in rows_of(db, _answered_since(db, narrow, bounds, kept)):
+        if period != OUTSIDE:
+            found[survey_id][period].answered += n
+    for survey_id, period, n in rows_of(db, _still_open(narrow, bounds, now)):
+        if period != OUTSIDE:
+            found[survey_id][period].still_open += n
+    return dict(found)
+
+
+class Part(NamedTuple):
+    """A stretch of time within one period."""
+
+    period: int
+    since: datetime
+    before: datetime
+
+
+class _Kept(NamedTuple):
+    """What of a period can be read from the lines, and what has to be counted from the answers."""
+
+    kind: Kind | None
+    """Whose lines; None: there are none of those that are asked for."""
+    value: str
+    until: date
+    """The first day that isn't counted yet."""
+    stale: frozenset[date]
+    by_hand: frozenset[date]
+    """Days before `until` whose lines can't be used: stale ones, and those cut by a bound."""
+    parts: tuple[Part, ...]
+    """What has to be counted from the answers."""
+
+    @property
+    def unknown(self) -> list[Part]:
+        """Answers that no line knows: those of stale days, and the newest."""
+        if self.kind is None:
+            return []
+        days = [Part(0, _midnight(day), _midnight(day + A_DAY)) for day in sorted(self.stale)]
+        return [*days, Part(0, _midnight(self.until), _midnight(date.max))]
+
+
+def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
+    chosen = [
+        (kind, str(value))
+        for kind, value in (
+            (Kind.STAGE, narrow.stage),
+            (Kind.PLAN, narrow.plan),
+            (Kind.LANGUAGE, narrow.language),
+            (Kind.OWNER, narrow.owner_id),
+        )
+        if value is not None
+    ]
+    whole = (Part(n, since, before) for n, (since, before) in enumerate(pairwise(bounds)))
+    nothing = _Kept(None, "", date.min, frozenset(), frozenset(), tuple(whole))
+    if len(chosen) > 1:
+        return nothing
+    kind, value = chosen[0] if chosen else (Kind.EVERYBODY, "")
+    first = bounds[0].astimezone(UTC).date()
+    rows = rows_of(db, _STATE, {"kinds": ["", kind.value], "first": first})
+    until = next((_read_fact(fact)[0] for fact, _day in rows if fact), date.min)
+    stale = frozenset(day for day in (date.fromisoformat(day) for _fact, day in rows if day) if day < until)
+    cut = {at.date() for at in (bound.astimezone(UTC) for bound in bounds) if at.timetz() != MIDNIGHT}
+    by_hand = stale | {day for day in cut if day < until}
+    parts = list(_parts(by_hand, max(until, first), bounds))
+    if until <= first or len(parts) > MOST_PARTS:
+        return nothing
+    return _Kept(kind, value, until, stale, frozenset(by_hand), tuple(parts))
+
+
+_STATE = union_all(
+    select(DeploymentFact.value.label("fact"), literal("", String).label("day")).where(
+        DeploymentFact.name == COUNTED_UNTIL
+    ),
+    select(literal("", String), cast(StaleTally.day, String))
+    .where(StaleTally.kind.in_(bindparam("kinds", expanding=True)), StaleTally.day >= bindparam("first"))
+    .distinct(),
+)
+"""Read in one statement, and before the lines: a day that is counted anew in between is read from the answers."""
+
+
+def _read_fact(fact: str) -> tuple[date, int]:
+    day, _, times = fact.partition(" ")
+    return date.fromisoformat(day), int(times)
+
+
+def _parts(days: Iterable[date], until: date, bounds: Sequence[datetime]) -> Iterator[Part]:
+    """Those days and all from `until` on, as far as they lie within the bounds, and cut at each of them."""
+    for day, end in [*_stretches(sorted(days)), (until, date.max)]:
+        for period, (since, before) in enumerate(pairwise(bounds)):
+            part = Part(period, max(_midnight(day), since), min(_midnight(end), before))
+            if part.since < part.before:
+                yield part
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, MIDNIGHT)
+
+
+def _add_lines(
+    db: Session, found: dict[int, list[Count]], narrow: Narrow, bounds: Sequence[datetime], kept: _Kept
+) -> None:
+    if kept.kind is None:
+        return
+    sums: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    came: dict[int, Counter[str]] = defaultdict(Counter)
+    for survey_id, day, counts, sent in _known_lines(db, narrow, bounds, kept):
+        if day not in kept.by_hand and (period := _period_of(day, bounds)) is not None:
+            sums[survey_id, period].update(counts)
+        if day not in kept.stale:
+            came[survey_id].update(sent)
+    for (survey_id, period), counts in sums.items():
+        _add(found[survey_id][period], counts)
+    for survey_id, by_day in came.items():
+        for written, n in by_day.items():
+            day = date.fromisoformat(written)
+            if day < kept.until and day not in kept.by_hand and (period := _period_of(day, bounds)) is not None:
+                found[survey_id][period].answered += n
+
+
+def _known_lines(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Sequence[Any]:
+    whose = {"ids": narrow.survey_ids, "kind": (kept.kind or Kind.EVERYBODY).value, "value": kept.value}
+    return rows_of(db, _LINES, whose | {"first": bounds[0].astimezone(UTC).date(), "until": kept.until})
+
+
+_LINES = select(AnswerTally.survey_id, AnswerTally.day, AnswerTally.counts, AnswerTally.sent).where(
+    AnswerTally.survey_id.in_(bindparam("ids", expanding=True)),
+    AnswerTally.kind == bindparam("kind"),
+    AnswerTally.value == bindparam("value"),
+    AnswerTally.day >= bindparam("first"),
+    AnswerTally.day < bindparam("until"),
+)
+
+
+def _period_of(day: date, bounds: Sequence[datetime]) -> int | None:
+    period = bisect_right(bounds, _midnight(day)) - 1
+    return period if 0 <= period < len(bounds) - 1 else None
+
+
+def _add(count: Count, counts: Mapping[str, int]) -> None:
+    for name, n in counts.items():
+        what, _, value = name.partition(":")
+        match what:
+            case "answers":
+                count.answers += n
+            case "comments":
+                count.comments += n
+            case "delivered":
+                count.delivered += n
+            case "nps":
+                count.nps[int(value)] += n
+            case "csat":
+                count.csat[int(value)] += n
+            case "help":
+                count.help[value == "yes"] += n
+            case _:
+                key, _, chosen = value.partition(":")
+                count.further[key, chosen] += n
+
+
+def _answers(db: Session, narrow: Narrow, kept: _Kept) -> Any:
+    has_words = case((AnswerRow.comment != "", 1), else_=0)
+    said = (AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help, has_words)
+    return _answers_in(db, kept.parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
+
+
+def _answers_in(
+    db: Session, parts: Sequence[Part], narrow: Narrow, row: Any, at: Any, said: Sequence[Any], period: Any = None
+) -> Any:
+    """How many answers of these parts say that, by survey and period; `row` and `at` are what the filters are about."""
+    source, inside, of_part = within(db, AnswerRow, AnswerRow.submitted_at, parts)
+    is_of_survey = of_survey(db, narrow)
+    by = (Invitation.survey_id, of_part if period is None else period, *said)
+    return (
+        select(*by, func.count())
+        .select_from(source)
+        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+        .where(COUNTED, inside, is_of_survey, *only_whom(narrow, row, at))
+        .group_by(*by)
+    )
+
+
+def of_survey(db: Session, narrow: Narrow) -> Any:
+    """That a row is about the survey, where it is found by something else: SQLite would rather look through all that was ever
+    asked of the survey, unless no index fits. PostgreSQL knows better by itself, and worse with that."""
+    is_postgresql = db.get_bind().dialect.name == "postgresql"
+    return (Invitation.survey_id if is_postgresql else Invitation.survey_id + 0).in_(narrow.survey_ids)
+
+
+def within(db: Session, row: Any, at: Any, parts: Sequence[Part]) -> tuple[Any, Any, Any]:
+    """The rows of those parts: what to select from, which of it, and the column of their period.
+
+    Each database finds few rows of many by its index in its own way only: PostgreSQL by a list of ranges that it knows the
+    width of, SQLite by going from range to range, handed over as one value, so that the statement stays the same.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        ranges = [and_(at >= part.since, at < part.before) for part in parts]
+        if not ranges:
+            return row, false(), literal(OUTSIDE)
+        numbers = [(inside, literal(part.period)) for inside, part in zip(ranges, parts, strict=True)]
+        return row, or_(*ranges), case(*numbers, else_=literal(OUTSIDE))
+    # As SQLite keeps moments: text, in UTC.
+    texts = [[n, *(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}" for at in moments)] for n, *moments in parts]
+    each = func.json_each(literal(json.dumps(texts), String)).table_valued("value")
+    names = {"period": Integer, "since": UtcDateTime, "before": UtcDateTime}
+    columns: list[Any] = [
+        type_coerce(func.json_extract(each.c.value, f"$[{n}]"), kind).label(name)
+        for n, (name, kind) in enumerate(names.items())
+    ]
+    table = select(*columns).cte("parts")
+    return join(table, row, and_(at >= table.c.since, at < table.c.before)), true(), table.c.period
+
+
+def _others(db: Session, narrow: Narrow, kept: _Kept) -> Iterator[tuple[int, int, dict[str, Any], int]]:
+    """Answers to further questions, those that say the same together; of words, only that there are some."""
+    texts: set[str] = set()
+    asks = False
+    for survey_id in narrow.survey_ids:
+        for question in known_form(db, survey_id).further():
+            asks = True
+            if question.kind is QuestionKind.TEXT:
+                texts.add(question.key)
+    if not asks:
+        return
+    others: Any = AnswerRow.others
+    is_postgresql = db.get_bind().dialect.name == "postgresql"
+    for key in sorted(texts):
+        if is_postgresql:
+            others = func.jsonb_set(others, literal([key], ARRAY(Text)), literal(1, Json), false())
+        else:
+            others = func.json_replace(others, f"$.{json.dumps(key)}", 1)
+    said = (others if is_postgresql else cast(others, String),)
+    query = _answers_in(db, kept.parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
+    for survey_id, period, given, n in rows_of(db, query):
+        yield survey_id, period, json.loads(given) if isinstance(given, str) else given, n
+
+
+def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What an answer adds to: the question as such, and each value that was chosen; no words."""
+    if not others:
+        return
+    for question in known_form(db, survey_id).further():
+        if question.key in others:
+            yield question.key, ""
+            if question.kind is not QuestionKind.TEXT:
+                yield from ((question.key, each) for each in keys_of(others[question.key]) if each)
+
+
+def _delivered(db: Session, narrow: Narrow, kept: _Kept) -> Any:
+    at = Invitation.sent_at
+    source, inside, period = within(db, Invitation, at, kept.parts)
+    by = (Invitation.survey_id, period)
+    return (
+        select(*by, func.count(), func.count(AnswerRow.id))
+        .select_from(source)
+        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
+        .where(inside, *only(narrow, Invitation, at))
+        .group_by(*by)
+    )
+
+
+def _answered_since(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Any:
+    """Answers that no line knows to surveys that are counted by lines."""
+    at = Invitation.sent_at
+    by_hand = [(and_(at >= part.since, at < part.before), literal(OUTSIDE)) for part in kept.parts]
+    period = case(*by_hand, *_periods(at, bounds), else_=literal(OUTSIDE))
+    return _answers_in(db, kept.unknown, narrow, Invitation, at, (), period)
+
+
+def _still_open(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
+    # The few that are open are looked through for the period, and not the period's for open ones.
+    at = Invitation.sent_at
+    said = (Invitation.survey_id, case(*_periods(at, bounds), else_=literal(OUTSIDE)))
+    answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
+    return (
+        select(*said, func.count())
+        .select_from(Invitation)
+        .where(Invitation.expires_at > now, ~answered, *only(narrow, Invitation, at))
+        .group_by(*said)
+    )
+
+
+def _periods(at: Any, bounds: Sequence[datetime]) -> list[tuple[ColumnElement[bool], ColumnElement[int]]]:
+    before = (at < bounds[0], literal(OUTSIDE))
+    return [before, *((at < end, literal(n)) for n, end in enumerate(bounds[1:]))]
+
+
+# Where the silent are
+
+
+def quiet_parts(db: Session, narrow: Narrow, since: datetime, until: datetime, *, most: int) -> tuple[list[Part], bool]:
+    """Stretches of the period in which surveys were delivered that nobody answered, the newest first, as many as hold `most`
+    of them by the lines; and whether those are all. Who has answered since the lines were made is still among them."""
+    bounds = (since, until)
+    kept = _kept(db, narrow, bounds)
+    if kept.kind is None:
+        return list(kept.parts), True
+    delivered: Counter[date] = Counter()
+    answered: Counter[date] = Counter()
+    for _survey_id, day, counts, sent in _known_lines(db, narrow, bounds, kept):
+        delivered[day] += counts.get("delivered", 0)
+        for written, n in sent.items() if day not in kept.stale else ():
+            answered[date.fromisoformat(written)] += n
+    quiet = {day: n for day in delivered if (n := delivered[day] - answered[day]) > 0 and day not in kept.by_hand}
+    chosen = [Part(0, max(_midnight(day), since), min(_midnight(day + A_DAY), until)) for day in quiet]
+    parts: list[Part] = []
+    known = 0
+    for part in sorted([*chosen, *kept.parts], key=lambda part: part.since, reverse=True):
+        if known >= most:
+            return parts, False
+        if part.since < part.before:
+            parts.append(part)
+            known += quiet.get(part.since.date(), 0)
+    return parts, True
+
+
+# Counting days, for the worker
+
+
+def next_due(db: Session) -> datetime | None:
+    """When a day can be counted, or has to be counted anew."""
+    fact = db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == COUNTED_UNTIL))
+    if fact is None:
+        first = _first_day(db)
+        return _midnight(first + A_DAY) + SETTLES if first is not None else None
+    if db.scalar(select(StaleTally.id).limit(1)) is not None:
+        return _midnight(date(2000, 1, 1))
+    return _midnight(_read_fact(fact)[0] + A_DAY) + SETTLES
+
+
+def count_days(house: House, now: datetime) -> int:
+    """Counts a week of days that have ended, and those that changed; gives how many days, or changes, that were.
+
+    Read first and written afterwards, so that nobody waits for the reading. Who finds that another worker has counted
+    meanwhile gives up; what changed after the reading has left a mark that stays, and is counted again.
+    """
+    with house.database.read() as db:
+        fact = db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == COUNTED_UNTIL))
+        marks = rows_of(db, _MARKS)
+        if fact is None:
+            first = _first_day(db)
+            if first is None:
+                return 0
+            until, times = first, 0
+        else:
+            until, times = _read_fact(fact)
+        ended = (now - SETTLES).astimezone(UTC).date()
+        new_until = max(until, min(ended, until + DAYS_AT_ONCE * A_DAY))
+        days = sorted({day for _id, day in marks if day < until})[:DAYS_AT_ONCE]
+        days += [until + n * A_DAY for n in range((new_until - until).days)]
+        done = [number for number, day in marks if day >= until or day in set(days)]
+        lines = [line for start, end in _stretches(days) for line in _lines(db, start, end)]
+    if not days and not done:
+        return 0
+    with house.database.write() as db:
+        if not _is_first(db, fact, f"{new_until.isoformat()} {times + 1}"):
+            return 0
+        db.execute(delete(AnswerTally).where(AnswerTally.day.in_(days)))
+        if lines:
+            db.connection().execute(insert(AnswerTally), lines)
+        for start in range(0, len(done), 500):
+            db.execute(delete(StaleTally).where(StaleTally.id.in_(done[start : start + 500])))
+    return len(days) + len(done)
+
+
+_MARKS = select(StaleTally.id, StaleTally.day).order_by(StaleTally.id).limit(MARKS_AT_ONCE)
+
+
+def _first_day(db: Session) -> date | None:
+    moments = (db.scalar(select(func.min(AnswerRow.submitted_at))), db.scalar(select(func.min(Invitation.sent_at))))
+    return min((moment.astimezone(UTC).date() for moment in moments if moment is not None), default=None)
+
+
+def _is_first(db: Session, known: str | None, new: str) -> bool:
+    fact: Any = DeploymentFact.__table__
+    if known is None:
+        written: Any = insert_for(db, fact).values(name=COUNTED_UNTIL, value=new)
+        written = written.on_conflict_do_nothing(index_elements=["name"])
+    else:
+        written = update(fact).where(fact.c.name == COUNTED_UNTIL, fact.c.value == known).values(value=new)
+    return db.connection().execute(written.returning(fact.c.name)).first() is not None
+
+
+def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and found[-1][1] == day:
+            found[-1] = (found[-1][0], day + A_DAY)
+        else:
+            found.append((day, day + A_DAY))
+    return found
+
+
+def _lines(db: Session, first: date, end: date) -> list[dict[str, Any]]:
+    """The lines of all days from the first up to before the end."""
+    between = {"first": _midnight(first), "end": _midnight(end)}
+    counts: dict[tuple[int, Kind, str, date], Counter[str]] = defaultdict(Counter)
+    sent: dict[tuple[int, Kind, str, date], Counter[str]] = defaultdict(Counter)
+    seen: set[int] = set()
+    for row in rows_of(db, _ANSWERS_OF_DAYS, between):
+        adds = ["answers"]
+        adds += ["comments"] if row.has_words else []
+        adds += [f"nps:{row.nps}"] if row.nps is not None else []
+        adds += [f"csat:{row.csat}"] if row.csat is not None else []
+        adds += [f"help:{'yes' if row.wants_help else 'no'}"] if row.wants_help is not None else []
+        adds += [f"further:{key}:{value}" for key, value in _further(db, row.survey_id, row.others)]
+        for kind, value in _whose(row, is_known=row.id in seen):
+            counts[row.survey_id, kind, value, row.at.date()].update(adds)
+        seen.add(row.id)
+    # Where a survey was when it was delivered, and not when it was answered, is what its share is about.
+    seen.clear()
+    for row in rows_of(db, _ANSWERED_OF_DAYS, between):
+        for kind, value in _whose(row, is_known=row.id in seen):
+            sent[row.survey_id, kind, value, row.at.date()][row.sent_at.date().isoformat()] += 1
+        seen.add(row.id)
+    seen.clear()
+    for row in rows_of(db, _DELIVERED_OF_DAYS, between):
+        for kind, value in _whose(row, is_known=row.id in seen):
+            counts[row.survey_id, kind, value, row.at.date()]["delivered"] += 1
+        seen.add(row.id)
+    return [
+        {
+            "survey_id": survey_id,
+            "kind": kind.value,
+            "value": value,
+            "day": day,
+            "counts": dict(counts[survey_id, kind, value, day]),
+            "sent": dict(sent[survey_id, kind, value, day]),
+        }
+        for survey_id, kind, value, day in sorted({*counts, *sent})
+    ]
+
+
+def _whose(row: Any, *, is_known: bool) -> Iterator[tuple[Kind, str]]:
+    """Whose lines a row adds to. One that comes again does so for another stage alone."""
+    if row.stage is not None:
+        yield Kind.STAGE, row.stage
+    if is_known:
+        return
+    yield Kind.EVERYBODY, ""
+    yield Kind.PLAN, row.plan
+    yield Kind.LANGUAGE, row.language
+    if row.owner_id is not None:
+        yield Kind.OWNER, str(row.owner_id)
+
+
+def _of_whom(query: Any, row: Any, at: Any) -> Any:
+    """With the columns that `_whose` reads."""
+    who = (StageRow.key.label("stage"), Account.plan, Contact.language, JourneyRow.owner_id)
+    return (
+        query.add_columns(*who)
+        .join(Account, Account.id == row.account_id)
+        .join(Contact, Contact.id == row.contact_id)
+        .join(JourneyRow, JourneyRow.id == row.journey_id)
+        .outerjoin(Visit, and_(*is_visit_at(row, at)))
+        .outerjoin(StageRow, StageRow.id == Visit.stage_id)
+    )
+
+
+_BETWEEN = (bindparam("first", type_=AnswerRow.submitted_at.type), bindparam("end", type_=AnswerRow.submitted_at.type))
+_ANSWERS_OF_DAYS = _of_whom(
+    select(
+        AnswerRow.id,
+        Invitation.survey_id,
+        AnswerRow.submitted_at.label("at"),
+        AnswerRow.nps,
+        AnswerRow.csat,
+        AnswerRow.wants_help,
+        case((AnswerRow.comment != "", 1), else_=0).label("has_words"),
+        AnswerRow.others,
+    )
+    .select_from(AnswerRow)
+    .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    .where(COUNTED, AnswerRow.submitted_at >= _BETWEEN[0], AnswerRow.submitted_at < _BETWEEN[1]),
+    AnswerRow,
+    AnswerRow.submitted_at,
+)
+_ANSWERED_OF_DAYS = _of_whom(
+    select(AnswerRow.id, Invitation.survey_id, AnswerRow.submitted_at.label("at"), Invitation.sent_at)
+    .select_from(AnswerRow)
+    .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    .where(COUNTED, AnswerRow.submitted_at >= _BETWEEN[0], AnswerRow.submitted_at < _BETWEEN[1])
+    .where(Invitation.sent_at.is_not(None)),
+    Invitation,
+    Invitation.sent_at,
+)
+_DELIVERED_OF_DAYS = _of_whom(
+    select(Invitation.id, Invitation.survey_id, Invitation.sent_at.label("at")).where(
+        Invitation.sent_at >= _BETWEEN[0], Invitation.sent_at < _BETWEEN[1]
+    ),
+    Invitation,
+    Invitation.sent_at,
+)
