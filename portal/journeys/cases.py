@@ -118,23 +118,8 @@ def _tell_of_new(db: Session, flag_id: int, flag: Mapping[str, Any], *, now: dat
         scores=flag["scores"],
     )
     readers: Sequence[Any] = [known] if known.id is not None else managers(db)
-    mail.queue_all(
-        db,
-        [
-            mail.Letter(
-                key=f"flag_opened:{flag_id}:staff:{person.id}",
-                kind=mail.Kind.FLAG_OPENED,
-                to_email=person.email,
-                language=person.language,
-                account_id=flag["account_id"],
-                journey_id=flag["journey_id"],
-                staff_id=person.id,
-                context=context,
-            )
-            for person in readers
-        ],
-        now=now,
-    )
+    of = (flag["account_id"], flag["journey_id"])
+    _tell(db, readers, of, key=f"flag_opened:{flag_id}", context=context, now=now)
 
 
 _ABOUT_NEW = (
@@ -281,23 +266,28 @@ def _tell_consultant(db: Session, flag: Flag, journey: JourneyRow, *, key: str, 
     at_work = [db.get(Staff, one) for one in (flag.handed_to_id, journey.owner_id) if one is not None]
     readers = [one for one in at_work if one is not None and one.disabled_at is None][:1] or managers(db)
     context = {**_flag_context(db, flag), "words": words}
-    mail.queue_all(
-        db,
-        [
-            mail.Letter(
-                key=f"{key}:staff:{person.id}",
-                kind=mail.Kind.FLAG_OPENED,
-                to_email=person.email,
-                language=person.language,
-                account_id=journey.account_id,
-                journey_id=journey.id,
-                staff_id=person.id,
-                context=context,
-            )
-            for person in readers
-        ],
-        now=now,
-    )
+    _tell(db, readers, (journey.account_id, journey.id), key=key, context=context, now=now)
+
+
+def _tell(
+    db: Session, readers: Sequence[Any], of: tuple[int, int], *, key: str, context: dict[str, Any], now: datetime
+) -> None:
+    """Mails these colleagues about an open case of an account and journey (`of`)."""
+    account_id, journey_id = of
+    letters = [
+        mail.Letter(
+            key=f"{key}:staff:{person.id}",
+            kind=mail.Kind.FLAG_OPENED,
+            to_email=person.email,
+            language=person.language,
+            account_id=account_id,
+            journey_id=journey_id,
+            staff_id=person.id,
+            context=context,
+        )
+        for person in readers
+    ]
+    mail.queue_all(db, letters, now=now)
 
 
 def _flag_context(db: Session, flag: Flag) -> dict[str, Any]:

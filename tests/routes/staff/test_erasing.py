@@ -325,11 +325,12 @@ PAGES = (
     *(
         "/staff/pipeline",
         "/staff/flags/{flag}",
-        "/staff/customers/{lumen}/messages",
-        "/staff/surveys/results",
+        "/staff/messages/{lumen}",
+        "/staff/messages",
+        "/staff/insights/surveys",
         "/admin/privacy",
     ),
-    *("/staff/insights", "/staff/import", "/staff/quotes"),
+    *("/staff/insights", "/staff/import", "/staff/insights/quotes"),
 )
 OWN_PAGES = ("/", "/plan", "/messages", "/check-ins", "/team", "/search?q=zeppelin", "/search?q=joao")
 

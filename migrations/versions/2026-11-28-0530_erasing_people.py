@@ -7,7 +7,7 @@ from alembic import op
 
 from portal.closed_sets import add_words, remove_words, rewrite_sqlite
 
-revision: str = "2611280205"
+revision: str = "2611280530"
 down_revision: str | Sequence[str] | None = "2611280512"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
