@@ -38,8 +38,9 @@ STAFF_PAGES = {
     "/staff/pipeline": 16,  # one of them for each of the seven columns
     "/staff/customers": 6,
     "/staff/customers/{lumen}": 32,
-    # with the most urgent case opened beside the list: its promises, meeting, offers, scores, free times, reasons, colleagues
-    "/staff/inbox": 27,
+    # with the most urgent case opened beside the list: its promises, meeting, offers, scores, free times, reasons, colleagues,
+    # and the seven of its temperature
+    "/staff/inbox": 34,
     "/staff": 10,
 }
 

@@ -44,6 +44,7 @@ from portal.routes.staff.forms import (
 from portal.routes.staff.whose import MINE, whose
 from portal.routes.thread import MessageForm, form_key
 from portal.surveys.queries import Given, answers_of_person, count_set_aside
+from portal.surveys.temperatures import temperatures
 
 pages = staff_pages(Permission.HANDLE_FLAGS)
 reassigning = staff_pages(Permission.REASSIGN_CUSTOMERS)
@@ -123,10 +124,12 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
     planned = meetings.planned_for_flag(ask.db, flag.id, now=ask.now)
     offered = offers.last_offer(ask.db, flag.id)
     answers = answers_of_person(ask.db, flag.contact_id) if flag.contact_id else ()
+    degrees = temperatures(ask.db, [flag.account_id], zone=ask.settings.default_timezone, now=ask.now)
     return {
         "flag": flag,
         "clock": _clock(ask, flag),
         "account": accounts.account(ask.db, flag.account_id),
+        "temperature": degrees[flag.account_id],
         "person": person,
         "their_city": city(person.timezone, ask.locale) if person is not None else "",
         "people": people,

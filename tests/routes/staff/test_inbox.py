@@ -10,6 +10,7 @@ from portal.clock import FixedClock
 from portal.db import Database
 from portal.journeys.models import Conversation, Flag, JourneyRow, Resolution
 from portal.journeys.rules import FlagOutcome, Status
+from portal.surveys.temperatures import temperatures
 from tests.routes.conftest import NOON, Cast
 from tests.routes.staff.conftest import Road
 
@@ -22,6 +23,16 @@ def test_the_case_shows_the_words_the_clock_and_the_ways_to_reach_the_person(car
     assert "mailto:maria@lumen.example" in page
     assert " left</b>" in page
     assert f"/meetings/new?kind=doubt&amp;flag={flag}" in page
+
+
+def test_the_account_beside_the_case_has_its_temperature(
+    carla: TestClient, flag: int, database: Database, cast: Cast
+) -> None:
+    with database.read() as db:
+        score = temperatures(db, [cast.lumen], zone="America/Sao_Paulo", now=NOON)[cast.lumen].score
+    for address in ("/staff/inbox", f"/staff/flags/{flag}"):
+        beside = carla.get(address).text.split("<dt>Temperature</dt>")[1].split("</dd>")[0]
+        assert f'<b class="num">{score}°</b>' in beside
 
 
 def test_a_late_case_says_so_in_words(rui: TestClient, flag: int, clock: FixedClock, database: Database) -> None:
