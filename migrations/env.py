@@ -11,7 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.schema import CreateIndex
 
-from portal.db import Base, UtcDateTime
+from portal.db import Base
+from portal.instants import UtcDateTime
 from portal.tables import TABLES
 
 LOCK_TIMEOUT = "5s"

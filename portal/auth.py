@@ -38,9 +38,10 @@ from portal import links
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role, normalised_email
 from portal.audit import Event, Happened, note
-from portal.db import Base, By, Database, Id, UtcDateTime, choice, insert_for, rows_of
+from portal.db import Base, By, Database, Id, choice, insert_for, rows_of
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
+from portal.instants import UtcDateTime
 from portal.mail import LetterRow, Withheld
 from portal.policy import Permission, may
 

@@ -6,9 +6,9 @@ a BEGIN and a ROLLBACK around single statements double the work of a page.
 
 import select as sockets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -24,10 +24,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    CursorResult,
     Date,
-    DateTime,
-    Dialect,
     Enum,
     Executable,
     Insert,
@@ -49,9 +46,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.types import TypeDecorator
 
+from portal import statements
+from portal.instants import UtcDateTime
 from portal.places import MIGRATIONS
+from portal.statements import Sent, driven
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -60,26 +59,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: aware in, aware (UTC) out, on both databases; a naive one is refused."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant needs a zone")
-        value = value.astimezone(UTC)
-        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -133,7 +112,7 @@ class DeploymentFact(Base):
 def rows_of(db: Session, statement: Executable, values: Mapping[str, Any] = {}) -> Sequence[Any]:
     """The rows of a statement about columns, without the ORM's share in reading them, which is a third of a page's time
     at the database. What waits in the session is written first, as `db.execute` would."""
-    return connection_of(db).execute(statement, values).all()
+    return statements.rows_of(connection_of(db), statement, values)
 
 
 def connection_of(db: Session) -> Connection:
@@ -177,7 +156,7 @@ def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     if waiting is None or len(rows) > 1:
         send(db, statement, *rows)
         return
-    words = _words_of(db.get_bind().dialect, statement, tuple(rows[0]))
+    words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
     new = _Waiting(statement.table, words.sql, words.given(rows[0]))
     if any(one.table is new.table for one in waiting) or _is_too_much([*waiting, new]):
         connection_of(db)
@@ -199,100 +178,22 @@ def _send_together(connection: Connection, waiting: list[_Waiting]) -> None:
     these = list(waiting)
     waiting.clear()
     if len(these) == 1:
-        connection.exec_driver_sql(these[0].sql, these[0].values)
+        driven(connection, these[0].sql, these[0].values)
         return
     values = {f"s{n}_{name}": value for n, one in enumerate(these) for name, value in one.values.items()}
-    connection.exec_driver_sql(_as_one(tuple([one.sql for one in these])), values)
+    driven(connection, _as_one(tuple([one.sql for one in these])), values)
 
 
 @lru_cache(maxsize=300)
-def _as_one(statements: tuple[str, ...]) -> str:
-    *others, last = [sql.replace("%(", f"%(s{n}_") for n, sql in enumerate(statements)]
+def _as_one(these: tuple[str, ...]) -> str:
+    *others, last = [sql.replace("%(", f"%(s{n}_") for n, sql in enumerate(these)]
     return f"WITH {', '.join(f'w{n} AS ({sql})' for n, sql in enumerate(others))} {last}"
 
 
-def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> CursorResult[Any]:
-    """An `INSERT`, `UPDATE` or `DELETE` that is built once, sent with these rows of values (all with the same names).
-
-    Its words are worked out once for each kind of database; SQLAlchemy's own share in sending a statement costs more
-    than most of them need there. What it returns comes as the driver gives it: numbers and text only.
-    """
+def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> Sent:
+    """An `INSERT`, `UPDATE` or `DELETE` that is built once, sent with these rows of values (all with the same names)."""
     connection = connection_of(db)
-    words = _words_of(connection.dialect, statement, tuple(rows[0]))
-    given: list[Any] = [words.given(row) for row in rows]
-    return connection.exec_driver_sql(words.sql, given if len(given) > 1 else given[0])
-
-
-class _Words(NamedTuple):
-    """A statement as one kind of database wants it, and how its values get there."""
-
-    sql: str
-    order: tuple[str, ...] | None
-    """Names in the order of its question marks; None where values go by name."""
-    constants: Mapping[str, Any]
-    made: Mapping[str, Callable[[Any], Any]]
-    """Values that a column has by default and that are made anew each time."""
-    convert: Mapping[str, Callable[[Any], Any]]
-
-    def given(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
-        convert = self.convert
-        values = {
-            **self.constants,
-            **{name: convert[name](value) if name in convert else value for name, value in row.items()},
-        }
-        for name, make in self.made.items():
-            made = make(None)
-            values[name] = convert[name](made) if name in convert else made
-        return tuple([values[name] for name in self.order]) if self.order is not None else values
-
-
-_known_words: dict[tuple[str, Any, tuple[str, ...]], _Words] = {}
-
-
-def _words_of(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Words:
-    key = (dialect.name, statement, names)
-    if (known := _known_words.get(key)) is None:
-        known = _known_words[key] = _worked_out(dialect, statement, names)
-    return known
-
-
-def _how_to_bind(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
-    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
-        return _instant_as_text
-    how: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
-    return how
-
-
-@lru_cache(maxsize=1000)
-def _instant_as_text(value: datetime | None) -> str | None:
-    """As SQLAlchemy writes an instant for SQLite. One moment is written many times in a unit of work."""
-    if value is None:
-        return None
-    if value.tzinfo is None:
-        raise ValueError("an instant needs a zone")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> _Words:
-    columns = list(names) if isinstance(statement, Insert) else None
-    compiled = statement.compile(dialect=dialect, column_keys=columns)
-    if compiled.post_compile_params:
-        raise ValueError("a list of values makes a statement anew each time: write its values out")
-    if unknown := set(names) - set(compiled.binds):
-        raise ValueError(f"the statement has no {', '.join(sorted(unknown))}")
-    convert = {
-        name: how for name, bind in compiled.binds.items() if (how := _how_to_bind(bind.type, dialect)) is not None
-    }
-    constants = {name: bind.value for name, bind in compiled.binds.items() if name not in names}
-    made = {}
-    for column_ in compiled.insert_prefetch:
-        if column_.default.is_scalar:
-            constants[column_.key] = column_.default.arg
-        else:
-            made[column_.key] = column_.default.arg
-    constants = {name: convert[name](value) if name in convert else value for name, value in constants.items()}
-    order = tuple(compiled.positiontup) if compiled.positional else None
-    return _Words(str(compiled), order, constants, made, convert)
+    return statements.send(connection, statements.words_to_send(connection.dialect, statement, tuple(rows[0])), rows)
 
 
 def insert_for(db: Session | Connection, table: Any) -> Any:

@@ -12,9 +12,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from portal.clock import Clock, FixedClock, SystemClock
-from portal.db import Base, Database, DeploymentFact, UtcDateTime
+from portal.db import Base, Database, DeploymentFact
 from portal.errors import Refused
 from portal.house import CLOCK_OFFSET, WORKER_SEEN_AT, House, set_clock
+from portal.instants import UtcDateTime
 from portal.settings import Settings
 from portal.worker import IDLE_SECONDS, Job, JobCrashed, Worker, rows, work_until
 

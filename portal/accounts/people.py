@@ -40,9 +40,10 @@ from portal.accounts.rules import (
 )
 from portal.audit import Event, Happened
 from portal.auth import Limit
-from portal.db import UtcDateTime, insert_for
+from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
+from portal.instants import UtcDateTime
 from portal.mail import Kind, Letter, MailRefusal, Purpose
 
 INVITATION_LASTS = timedelta(days=14)

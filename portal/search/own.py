@@ -23,7 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from portal.db import UtcDateTime
+from portal.instants import UtcDateTime
 
 _NOTHING = literal("", String)
 _NO_NUMBER = cast(null(), BigInteger)

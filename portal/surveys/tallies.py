@@ -41,8 +41,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact
-from portal.db import DeploymentFact, Json, UtcDateTime, insert_for, rows_of
+from portal.db import DeploymentFact, Json, insert_for, rows_of
 from portal.house import House
+from portal.instants import UtcDateTime
 from portal.journeys.models import JourneyRow, StageRow, Visit
 from portal.surveys.models import AnswerRow, Invitation
 from portal.surveys.narrowing import COUNTED, Narrow, is_visit_at, only, only_whom
@@ -323,7 +324,9 @@ def _answers_in(
         of = select(Invitation.survey_id).where(Invitation.id == AnswerRow.invitation_id).scalar_subquery()
         names = [f"said_{n}" for n in range(len(said))]
         each = (
-            select(of.label("survey"), of_part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True)))
+            select(
+                of.label("survey"), of_part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True))
+            )
             .select_from(source)
             .where(COUNTED, inside, *only_whom(narrow, row, at))
             .subquery()

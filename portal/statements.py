@@ -1,0 +1,217 @@
+"""Statements that go to the driver as they are.
+
+SQLAlchemy writes them, and says how each value gets there and back, once for each kind of database. What it does beyond
+that each time one is sent costs more than most of them need at the database.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Dialect, Executable, Insert
+from sqlalchemy.exc import DBAPIError
+
+from portal.instants import UtcDateTime, as_text, from_text
+
+Convert = Callable[[Any], Any]
+
+
+class Words(NamedTuple):
+    """A statement as one kind of database wants it, and how its values get there."""
+
+    sql: str
+    known: Mapping[str, Any]
+    """Values that are the same each time."""
+    made: Mapping[str, Convert]
+    """Values that a column has by default and that are made anew each time."""
+    convert: Mapping[str, Convert]
+    order: tuple[str, ...] | None
+    """Names in the order of its question marks; None where values go by name."""
+
+    def given(self, row: Mapping[str, Any]) -> Any:
+        """The values as the driver takes them."""
+        values = {**self.known, **row}
+        for name, make in self.made.items():
+            values[name] = make(None)
+        for name, convert in self.convert.items():
+            values[name] = convert(values[name])
+        return values if self.order is None else [values[name] for name in self.order]
+
+
+class Sent(NamedTuple):
+    """What came of a statement: how many rows it changed, and what it returned."""
+
+    rowcount: int
+    rows: Sequence[Any]
+
+    def scalar_one(self) -> Any:
+        ((value,),) = self.rows
+        return value
+
+
+# To send
+
+
+_to_send: WeakKeyDictionary[Any, dict[tuple[str, tuple[str, ...]], Words]] = WeakKeyDictionary()
+
+
+def words_to_send(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Words:
+    """Of an `INSERT`, `UPDATE` or `DELETE` that is given values of these names. Errors: ValueError for a name it has no
+    place for, and for a list of values, which makes a statement anew each time."""
+    known = _to_send.get(statement)
+    if known is None:
+        known = _to_send[statement] = {}
+    key = (dialect.name, names)
+    if (words := known.get(key)) is None:
+        words = known[key] = _worked_out(dialect, statement, names)
+    return words
+
+
+def send(connection: Connection, words: Words, rows: Sequence[Mapping[str, Any]]) -> Sent:
+    """Sends it with these rows of values. What it returns comes as the driver gives it: numbers and text only."""
+    if len(rows) == 1:
+        cursor = driven(connection, words.sql, words.given(rows[0]))
+    else:
+        cursor = driven(connection, words.sql, [words.given(row) for row in rows], many=True)
+    return Sent(cursor.rowcount, cursor.fetchall() if cursor.description else ())
+
+
+def driven(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
+    """The driver's cursor after the statement. Its errors are SQLAlchemy's."""
+    pooled = connection.connection
+    cursor: Any = pooled.cursor()
+    heard = connection.engine.dispatch.before_cursor_execute
+    try:
+        if heard:
+            heard(connection, cursor, sql, values, None, many)
+        if many:
+            cursor.executemany(sql, values)
+        else:
+            cursor.execute(sql, values)
+    except connection.dialect.loaded_dbapi.Error as error:
+        dialect, ended = connection.dialect, connection.dialect.is_disconnect(error, pooled, cursor)
+        if ended:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            sql,
+            values,
+            error,
+            dialect.loaded_dbapi.Error,
+            hide_parameters=connection.engine.hide_parameters,
+            connection_invalidated=ended,
+            dialect=dialect,
+            ismulti=many,
+        ) from error
+    return cursor
+
+
+# To ask
+
+
+class _Question(NamedTuple):
+    """A statement that returns rows, and how they come back."""
+
+    words: Words
+    as_row: Callable[[Any], Any]
+    convert: tuple[tuple[int, Convert], ...]
+
+    def rows(self, found: list[Any]) -> list[Any]:
+        if self.convert and found:
+            columns: list[Any] = list(zip(*found, strict=True))
+            for place, convert in self.convert:
+                columns[place] = map(convert, columns[place])
+            return list(map(self.as_row, zip(*columns, strict=True)))
+        return list(map(self.as_row, found))
+
+
+_SEEN_OFTEN = 3
+_asked: WeakKeyDictionary[Any, dict[str, "_Question | int | None"]] = WeakKeyDictionary()
+"""How often each was asked; then how it is asked, or None if only SQLAlchemy can."""
+
+
+def rows_of(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a statement about columns. One that is kept and asked again and again goes to the driver as it is; one
+    that is made anew each time is better off with SQLAlchemy, which knows it again by its parts."""
+    known = _asked.get(statement)
+    if known is None:
+        known = _asked[statement] = {}
+    dialect = connection.dialect.name
+    question = known.get(dialect, 0)
+    if isinstance(question, _Question):
+        cursor = driven(connection, question.words.sql, question.words.given(values))
+        return question.rows(cursor.fetchall())
+    if question is None:
+        return connection.execute(statement, values).all()
+    if question < _SEEN_OFTEN:
+        known[dialect] = question + 1
+        return connection.execute(statement, values).all()
+    return _first_driven(connection, statement, values, known)
+
+
+def _first_driven(
+    connection: Connection, statement: Any, values: Mapping[str, Any], known: dict[str, Any]
+) -> Sequence[Any]:
+    dialect = connection.dialect
+    try:
+        if not hasattr(statement, "exported_columns"):
+            raise ValueError("plain text doesn't say what comes back")
+        words = _worked_out(dialect, statement, tuple(values))
+    except ValueError:
+        known[dialect.name] = None
+        return connection.execute(statement, values).all()
+    cursor = driven(connection, words.sql, words.given(values))
+    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, cursor.description))
+    return question.rows(cursor.fetchall())
+
+
+def _way_back(dialect: Dialect, statement: Any, description: Any) -> Any:
+    convert = [
+        (place, how)
+        for place, (column, described) in enumerate(zip(statement.exported_columns, description, strict=True))
+        if (how := _from_driver(column.type, dialect, described[1])) is not None
+    ]
+    as_row: Any = namedtuple("Row", [described[0] for described in description], rename=True)  # type: ignore[misc]
+    return partial(tuple.__new__, as_row), tuple(convert)
+
+
+# The way there and back
+
+
+def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Words:
+    columns = list(names) if isinstance(statement, Insert) else None
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    if compiled.post_compile_params:
+        raise ValueError("a list of values makes a statement anew each time: write its values out")
+    if unknown := set(names) - set(compiled.binds):
+        raise ValueError(f"the statement has no {', '.join(sorted(unknown))}")
+    by_default = {column.key for column in compiled.insert_prefetch}
+    needed = {name for name, bind in compiled.binds.items() if bind.required or bind.callable}
+    if missing := needed - by_default - set(names):
+        raise ValueError(f"the statement needs {', '.join(sorted(missing))}")
+    convert = {
+        name: how for name, bind in compiled.binds.items() if (how := _to_driver(bind.type, dialect)) is not None
+    }
+    defaults = {column.key: column.default for column in compiled.insert_prefetch}
+    made = {name: default.arg for name, default in defaults.items() if not default.is_scalar}
+    known = {name: bind.value for name, bind in compiled.binds.items() if name not in {*names, *made}}
+    known |= {name: default.arg for name, default in defaults.items() if default.is_scalar}
+    for name in set(known) & set(convert):
+        known[name] = convert.pop(name)(known[name])
+    order = tuple(compiled.positiontup) if compiled.positional else None
+    return Words(str(compiled), known, made, convert, order)
+
+
+def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:
+    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
+        return as_text
+    how: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return how
+
+
+def _from_driver(kind: Any, dialect: Dialect, described: Any) -> Convert | None:
+    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
+        return from_text
+    how: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, described)
+    return how
