@@ -115,6 +115,12 @@ def rows_of(db: Session, statement: Executable, values: Mapping[str, Any] = {}) 
     return statements.rows_of(connection_of(db), statement, values)
 
 
+def place_of(db: Session) -> str:
+    """Which database this is, for what a process keeps in memory about each."""
+    place: str = db.info[_PLACE]
+    return place
+
+
 def connection_of(db: Session) -> Connection:
     """The session's connection, with what waits in the session written first, and what waits to be sent `together`. Kept
     for the unit of work: the session works it out anew each time it is asked."""
@@ -128,6 +134,7 @@ def connection_of(db: Session) -> Connection:
 
 
 _CONNECTION = "portal.connection"
+_PLACE = "portal.place"
 _WAITING = "portal.waiting"
 
 
@@ -357,6 +364,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = make_url(url)
         self.dialect = self.url.get_backend_name()
+        self._place = self.url.render_as_string()
         if self.dialect == "sqlite":
             if self.url.database in (None, "", ":memory:"):
                 raise ValueError("SQLite needs a file: a database in memory can't be shared")
@@ -381,14 +389,17 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One unit of work: commits at the end, rolls back if the block raises."""
         # One SQLite writer at a time within the process: SQLite's own waiting sleeps and is unfair (p99 of seconds).
-        with self._writer, Session(self.write_engine, expire_on_commit=False) as db, db.begin():
+        with self._writer, Session(self.write_engine, expire_on_commit=False, info=self._told()) as db, db.begin():
             yield db
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that only reads; each statement sees what is committed by then."""
-        with Session(self.read_engine, expire_on_commit=False) as db:
+        with Session(self.read_engine, expire_on_commit=False, info=self._told()) as db:
             yield db
+
+    def _told(self) -> dict[Any, Any]:
+        return {_PLACE: self._place}
 
     def close(self) -> None:
         self.write_engine.dispose()

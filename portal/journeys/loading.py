@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Row, bindparam, event, func, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
-from portal.db import rows_of
+from portal.db import place_of, rows_of
 from portal.errors import NotFound
 from portal.journeys.models import Conversation, FollowUpRow, GoalRow, JourneyRow, PendingIssue, PipelineRow, StageRow
 from portal.journeys.rules import Do, Effect, FollowUp, Goal, Journey, Outcome, Pipeline, Stage, Step, Term, Whose
@@ -21,7 +21,7 @@ from portal.journeys.rules import Do, Effect, FollowUp, Goal, Journey, Outcome, 
 
 def pipeline(db: Session, pipeline_id: int) -> Pipeline:
     """The pipeline as the rules see it; kept in memory, since a version never changes."""
-    key = (db.get_bind().engine.url, pipeline_id)
+    key = (place_of(db), pipeline_id)
     if key not in _KEPT:
         _KEPT[key] = _read_pipeline(db, pipeline_id)
     return _KEPT[key]

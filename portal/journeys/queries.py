@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
 from portal.clock import local_date, next_business_day
-from portal.db import rows_of
+from portal.db import place_of, rows_of
 from portal.journeys.models import (
     Flag,
     GoalRow,
@@ -60,7 +60,7 @@ _WORDS: dict[Any, tuple[StageWords, ...]] = {}
 
 def stage_words(db: Session, pipeline_id: int, locale: str) -> tuple[StageWords, ...]:
     """The stages of a pipeline in the reader's language, in order; kept in memory, since a version never changes."""
-    key = (db.get_bind().engine.url, pipeline_id, locale)
+    key = (place_of(db), pipeline_id, locale)
     if key not in _WORDS:
         rows = db.scalars(select(StageRow).where(StageRow.pipeline_id == pipeline_id).order_by(StageRow.position)).all()
         pt = locale == "pt-BR"

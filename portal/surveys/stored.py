@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from portal.db import place_of
 from portal.journeys.rules import Outcome
 from portal.surveys.models import RetiredSurvey, Survey
 from portal.surveys.rules import (
@@ -74,7 +75,7 @@ _KEPT: dict[Any, SurveyForm] = {}
 
 def known_form(db: Session, survey_id: int) -> SurveyForm:
     """The survey of that number; kept in memory, since a version never changes."""
-    key = (db.get_bind().engine.url, survey_id)
+    key = (place_of(db), survey_id)
     if key not in _KEPT:
         _KEPT[key] = survey_form(db.get_one(Survey, survey_id))
     return _KEPT[key]
