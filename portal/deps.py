@@ -21,7 +21,7 @@ from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends, Path
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -553,10 +553,14 @@ class GuardedRoute(APIRoute):
         super().__init__(path, _in_one_unit_of_work(endpoint, self.guard), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, guard = super().get_route_handler(), self.guard
+        handle, guard, call = super().get_route_handler(), self.guard, self.endpoint
+        parts = _parts_of_path(self)
 
         async def handle_guarded(request: Request) -> Response:
             try:
+                if parts is not None and (arguments := _read_parts(parts, request.path_params)) is not None:
+                    response: Response = await call(ask=await _read(_ASK_OF[guard.who], request), **arguments)
+                    return response
                 return await handle(await _with_json(request) if guard.who is Who.API else request)
             except (RequestValidationError, Refused):
                 # Who may not come in hears that first, and nothing about what was wrong with the request.
@@ -567,6 +571,27 @@ class GuardedRoute(APIRoute):
                 return refusal
 
         return handle_guarded
+
+
+def _parts_of_path(route: GuardedRoute) -> Mapping[str, TypeAdapter[Any]] | None:
+    """How the parts of its path are read, for a page that asks for nothing else; None for all others. FastAPI's own way
+    is for bodies, headers and what depends on what, and takes a twelfth of such a page's time."""
+    if route.guard.who is Who.API:
+        return None
+    asked = {
+        name: kind for name, kind in get_type_hints(route.endpoint, include_extras=True).items() if name != "return"
+    }
+    if set(asked) - set(route.param_convertors) != {"ask"}:
+        return None
+    return {name: TypeAdapter(kind) for name, kind in asked.items() if name != "ask"}
+
+
+def _read_parts(parts: Mapping[str, TypeAdapter[Any]], given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """None where one is wrong: FastAPI says what."""
+    try:
+        return {name: kind.validate_python(given[name]) for name, kind in parts.items()}
+    except ValidationError:
+        return None
 
 
 BODY_HASH = "portal.body_hash"

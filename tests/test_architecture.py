@@ -64,8 +64,8 @@ LAYERS = (
         "the ground",
         together(
             *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
-            *("kit", "links", "logs", "outbound", "places", "reply_addresses", "settings", "strict_json", "styles"),
-            *("templating", "text", "vault", "words"),
+            *("instants", "kit", "links", "logs", "outbound", "places", "reply_addresses", "settings", "statements"),
+            *("strict_json", "styles", "templating", "text", "vault", "words"),
         ),
     ),
 )
