@@ -784,12 +784,13 @@ class Life:
             )
         ).all()
         for row in waiting:
+            row.sent_at = row.due_at  # before it is rendered: what stands against it today didn't then
             try:
                 shown = delivery.rendered(db, self.house, row.id, composers=COMPOSERS)
             except mail.Withheld as withheld:
-                row.suppressed_at, row.why = row.due_at, withheld.why
+                row.sent_at, row.suppressed_at, row.why = None, row.due_at, withheld.why
                 continue
-            row.sent_at, row.attempts, row.delivered_to = row.due_at, 1, mail.DeliveredTo.MAILBOX
+            row.attempts, row.delivered_to = 1, mail.DeliveredTo.MAILBOX
             row.subject = shown.subject if shown is not None else ""
 
 

@@ -20,7 +20,8 @@ from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow
 from portal.journeys.shipped import RELATIONSHIP
 from portal.mail import Kind, LetterRow
 from portal.surveys import occasions, queries, rounds, triggers
-from portal.surveys.actions import Sending, compose_survey, send_again, submit
+from portal.surveys.actions import Sending, send_again, submit
+from portal.surveys.leaving import compose_survey
 from portal.surveys.models import AnswerRow, Invitation
 from portal.surveys.moments import TriggerKind
 from portal.surveys.round_models import SurveyTrigger
