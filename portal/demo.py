@@ -263,7 +263,7 @@ class Life:
         offer_times(db, self.house, now=self.today)
         mains = [self.staff[f"{name}@larderly.example"] for name in ("carla", "noor")]
         bring_calendars(db, self.house, mains, now=self.today)
-        return ask_for_words(db, by=manager, now=self.today)
+        return ask_for_words(db, self.house, by=manager, now=self.today)
 
     def _get_stuck(self, db: Session) -> None:
         """Today somebody can't get on with a step: one customer of each language whom nobody visits."""

@@ -121,7 +121,7 @@ COMPOSERS: dict[Kind, Composer] = {
 }
 """What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
 
-TURNS: dict[Kind, Turn] = {**leaving.TURNS}
+TURNS: dict[Kind, Turn] = {**leaving.TURNS, **quoting.TURNS}
 """What becomes of a request whose mail must not leave any more."""
 
 HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (

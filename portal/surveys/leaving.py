@@ -14,7 +14,19 @@ from sqlalchemy.orm import Session
 
 from portal import mail
 from portal.accounts import asking_ledger as ledger
-from portal.accounts.asking import OF_THE_PLAN, WHY_IT_WAITS, Asked, Became, Instead, Send, Verdict, Wait, Why, judge
+from portal.accounts.asking import (
+    OF_THE_PLAN,
+    WHY_IT_WAITS,
+    Asked,
+    Became,
+    Instead,
+    Person,
+    Send,
+    Verdict,
+    Wait,
+    Why,
+    judge,
+)
 from portal.accounts.asking_ledger import Request
 from portal.accounts.models import Contact
 from portal.errors import N_
@@ -150,22 +162,28 @@ def _has_open_case(db: Session, row: LetterRow) -> bool:
 
 def _by_the_budget(db: Session, house: House, row: LetterRow, now: datetime) -> _Judged:
     request = _request(row, Became.MAIL, None, now)
-    assert request is not None  # noqa: S101 - for the types
-    people = ledger.people_of(db, [request.contact_id])
-    person = people.get(request.contact_id)
-    if person is None:
+    person = known_anew(db, row, request, now=now) if request is not None else None
+    if request is None or person is None:
         return _Over(WITHDRAWN)  # they left the customer meanwhile
-    purposes = tuple(sorted(row.manner.purposes))
-    flagged = cases.unhappy(db, [person.id])
-    known = ledger.known_of(db, [person], purposes=purposes, flagged=flagged, now=now, anew=request).people[person.id]
-    if row.manner.purposes & mail.refusals(db, row.to_email):
-        known = replace(known, refused=True)  # as the mail's own link did it, whatever their address is by now
     if request.asked in (Asked.FURTHER, Asked.MEETING) and row.journey_id is not None:
-        known = replace(known, plan_comes_at=occasions.plan_comes_at(db, row.journey_id))
-    verdict = judge(request.asked, known, now, house.holidays)
+        person = replace(person, plan_comes_at=occasions.plan_comes_at(db, row.journey_id))
+    verdict = judge(request.asked, person, now, house.holidays)
     if row.kind is Kind.SURVEY_ANONYMOUS and isinstance(verdict, Instead):
         return replace(verdict, became=Became.NOTHING)
     return verdict
+
+
+def known_anew(db: Session, row: LetterRow, request: Request, *, now: datetime) -> Person | None:
+    """What is known of the letter's reader now that it would leave, its own request left out; None if they are gone."""
+    people = ledger.people_of(db, [request.contact_id])
+    if not people:
+        return None
+    purposes = tuple(sorted(row.manner.purposes))
+    flagged = cases.unhappy(db, list(people))
+    known = ledger.known_of(db, list(people.values()), purposes=purposes, flagged=flagged, now=now, anew=request)
+    person = known.people[request.contact_id]
+    # As the mail's own link did it, whatever their address is by now.
+    return replace(person, refused=True) if row.manner.purposes & mail.refusals(db, row.to_email) else person
 
 
 def _invitation(db: Session, row: LetterRow) -> Invitation | None:

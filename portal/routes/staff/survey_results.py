@@ -442,16 +442,24 @@ def ask_for_words(ask: StaffAsk, answer: Id) -> Response:
     filled = read_form(QuoteForm, ask.form)
     if filled.value is not None:
         try:
-            quoting.ask_for_words(ask.db, answer_id=answer, words=filled.value.words, by=ask.me.by, now=ask.now)
+            goes_at = quoting.ask_for_words(
+                ask.db, ask.house, answer_id=answer, words=filled.value.words, by=ask.me.by, now=ask.now
+            )
         except NotFound:
             raise
         except Refused as refused:
-            filled = filled.with_error("words", refused.message, **refused.values)
+            values = {name: _told(ask, value) for name, value in refused.values.items()}
+            filled = filled.with_error("words", refused.message, **values)
     if filled.value is None:
         return ask.invalid("staff/ask_for_words.html", form=filled, comment=comment)
-    return ask.see_other(
-        "/staff/insights/quotes", said=N_("Asked %(name)s by mail. You see the answer here."), name=comment.contact_name
-    )
+    said, places = N_("Asked %(name)s by mail. You see the answer here."), {"name": comment.contact_name}
+    if goes_at > ask.now:
+        said, places["when"] = N_("The mail goes out in %(name)s’s hours, on %(when)s."), _told(ask, goes_at)
+    return ask.see_other("/staff/insights/quotes", said=said, **places)
+
+
+def _told(ask: AskOfStaff, value: Any) -> Any:
+    return words.day_hour_in(value, ask.zone, ask.locale) if isinstance(value, datetime) else value
 
 
 def _one_comment(ask: AskOfStaff, answer: int) -> results.Comment:
