@@ -15,7 +15,7 @@ from portal import delivery, mail
 from portal.accounts import asking_ledger as ledger
 from portal.accounts.asking import Asked, Became, Wait, Why, judge
 from portal.accounts.asking_models import RequestRow
-from portal.accounts.models import Contact
+from portal.accounts.models import Contact, Staff
 from portal.accounts.people_models import ContactWishes
 from portal.accounts.rules import Channel, Frequency
 from portal.audit import AuditEvent, Happened
@@ -200,6 +200,26 @@ def test_the_workbook_holds_text_as_text(rui: TestClient, answered: Answered) ->
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
         assert "<f>" not in sheet and "<hyperlink" not in sheet
         assert "<is><t>=1+1</t></is>" in sheet and "<v>9</v>" in sheet
+
+
+# The customer's page
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "30-day check-in"), ("pt-BR", "Conversa dos 30 dias")])
+def test_an_answer_on_the_customers_page_says_which_survey_it_belongs_to_without_a_statement_for_each(
+    rui: TestClient, answered: Answered, database: Database, cast: Cast, language: str, name: str
+) -> None:
+    answered(1, comment="One of them")
+    with database.write() as db:
+        db.execute(update(Staff).where(Staff.id == cast.rui).values(language=language))
+    page = f"/staff/customers/{cast.lumen}"
+    rui.get(page)
+    with statements(database) as one:
+        assert f"{name} ·" in seen(rui, page)
+    answered(3, comment="Three more")
+    with statements(database) as four:
+        assert seen(rui, page).count(f"{name} ·") == 4
+    assert len(four) == len(one)
 
 
 # Words to quote
