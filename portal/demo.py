@@ -644,13 +644,15 @@ class Life:
     def _ask_by_hand(self, db: Session) -> None:
         """The manager asks those in good hands how they see us by now, ahead of their turn."""
         segment = Segment(stage="good_hands")
+        size = rounds.size_of(db, segment)
         rounds.send(
             db,
             self.house,
             key="demo",
             survey_key=PULSE,
             segment=segment,
-            shown=rounds.size_of(db, segment).people,
+            size=size,
+            shown=size.people,
             is_sure=True,
             by=f"staff:{self.staff['rui@larderly.example']}",
             now=self.now,

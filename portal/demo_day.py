@@ -310,10 +310,11 @@ def send_survey(db: Session, house: House, key: str, *, by: str, now: datetime) 
     """To those who have used it for a while, a stage at a time."""
     for stage in _STAGES:
         segment = Segment(stage=stage)
-        people = rounds.size_of(db, segment).people
-        if people:
+        size = rounds.size_of(db, segment)
+        if size.people:
             rounds.send(
-                db, house, key=f"demo:{stage}", survey_key=key, segment=segment, shown=people, is_sure=True, by=by, now=now
+                db, house, key=f"demo:{stage}", survey_key=key, segment=segment, size=size, shown=size.people, is_sure=True,
+                by=by, now=now,
             )  # fmt: skip
 
 

@@ -122,6 +122,8 @@ class Ask:
     db: Session
     now: datetime
     me: Any
+    seen: Any = None
+    """What the route looked at before its unit of work (`looking_first`)."""
 
     def __init__(self, request: Request, form: FormFields, files: Mapping[str, Upload]) -> None:
         self.request = request
@@ -323,14 +325,17 @@ class Ask:
                     auth.keep_awake(db, asleep_since_long, now=self.now)
         return response
 
-    def check(self, guard: Guard) -> Response | None:
-        """Only whether they may come in; None if so. For requests that are wrong before the route is called."""
+    def check(self, guard: Guard, look: Callable[[Any], Any] | None = None) -> Response | None:
+        """Only whether they may come in; None if so. For requests that are wrong before the route is called, and where a
+        route has a look first (`looking_first`), which is called then."""
         self.now = self.house.clock.now()
         try:
             with self.house.database.read() as db:
                 self.db = db
                 self._see_who_asks(guard)
                 admit(guard, self)
+                if look is not None:
+                    self.seen = look(self)
         except SignInFirst:
             return self._send_to_sign_in()
         except Refused as refused:
@@ -411,8 +416,8 @@ class AskOfApi(Ask):
             return refusal
         return super().answer(guard, functools.partial(self._answer_once, guard, route), unit=unit)
 
-    def check(self, guard: Guard) -> Response | None:
-        refusal = super().check(guard)
+    def check(self, guard: Guard, look: Callable[[Any], Any] | None = None) -> Response | None:
+        refusal = super().check(guard, look)
         if refusal is not None:
             return refusal
         most = self.settings.api_calls_per_minute
@@ -610,12 +615,33 @@ def _check_shape(endpoint: Callable[..., Any], guard: Guard) -> None:
         raise TypeError(f"{endpoint.__qualname__}: a route is a plain function of `ask: {_ASK_OF[guard.who].__name__}`")
 
 
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+def looking_first(look: Callable[[Any], Any]) -> Callable[[Route], Route]:
+    """For a route that writes and has much to read: `look(ask)` reads it before its unit of work, which holds SQLite's one
+    write lock, and leaves it in `ask.seen`. What it saw may have changed by then: the route sees to what must hold."""
+
+    def marked(endpoint: Route) -> Route:
+        _LOOKS[endpoint] = look
+        return endpoint
+
+    return marked
+
+
+_LOOKS: dict[Callable[..., Any], Callable[[Any], Any]] = {}
+
+
 def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+    look = _LOOKS.get(endpoint)
+
     @functools.wraps(endpoint)
     def call(**arguments: Any) -> Any:
         ask: Ask = arguments["ask"]
         database = ask.house.database
         unit = database.read if ask.request.method in READING else database.write
+        if look is not None and (refusal := ask.check(guard, look)) is not None:
+            return refusal
         return ask.answer(guard, functools.partial(endpoint, **arguments), unit=unit)
 
     return call

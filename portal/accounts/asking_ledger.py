@@ -76,6 +76,29 @@ def addressees(db: Session, account_ids: Collection[int]) -> dict[int, list[Addr
     return {account: [people[account][one] for one in whom_to_ask(some)] for account, some in ranked.items()}
 
 
+def languages_asked(db: Session, accounts: Select[Any]) -> Sequence[Sequence[str]]:
+    """The languages of those whom to ask, one list for each of the accounts that a statement gives. One statement, and no
+    more of each person than that takes: for counting thousands."""
+    wanted = (
+        select(
+            Contact.account_id,
+            Contact.id,
+            Contact.language,
+            Contact.is_primary,
+            Contact.email.is_not(None) & (Contact.email != ""),
+            AskingChoice.is_asked,
+        )
+        .outerjoin(AskingChoice, AskingChoice.contact_id == Contact.id)
+        .where(Contact.disabled_at.is_(None), Contact.account_id.in_(accounts))
+    )
+    ranked: dict[int, list[Colleague]] = {}
+    spoken: dict[int, str] = {}
+    for account, one, language, is_primary, has_address, choice in rows_of(db, wanted):
+        spoken[one] = language
+        ranked.setdefault(account, []).append(Colleague(one, is_primary, bool(has_address), choice))
+    return [[spoken[one] for one in whom_to_ask(some)] for some in ranked.values()]
+
+
 def people_of(db: Session, contact_ids: Collection[int]) -> dict[int, Addressee]:
     """These people, whether or not they are the ones to ask; who is gone is missing. One statement."""
     return {row.id: _addressee(row) for row in rows_of(db, _THESE, {"contacts": sorted(contact_ids)})}
