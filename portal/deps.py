@@ -8,7 +8,7 @@ import functools
 import inspect
 import ipaddress
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from portal import auth, idempotency, media, strict_json, words
 from portal.audit import Event, Happened, note
@@ -258,6 +258,13 @@ class Ask:
             content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
         )
 
+    def stream(self, parts: Iterator[bytes], *, name: str, media_type: str) -> Response:
+        """A download that is made while it leaves: whoever makes the parts holds no connection between two of them, since
+        the other side may be slow."""
+        disposition = f"attachment; filename*=UTF-8''{quote(name)}"
+        headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+        return StreamingResponse(parts, media_type=media_type, headers=headers)
+
     def kept(self, medium: media.Kept) -> Response:
         """A picture or file of `portal.media`: pictures shown, files downloaded, and nothing in it may run."""
         if medium.reach is media.Reach.BY_ADDRESS:
@@ -325,7 +332,7 @@ class Ask:
                     auth.keep_awake(db, asleep_since_long, now=self.now)
         return response
 
-    def check(self, guard: Guard, look: Callable[[Any], Any] | None = None) -> Response | None:
+    def check(self, guard: Guard, look: Callable[[], Any] | None = None) -> Response | None:
         """Only whether they may come in; None if so. For requests that are wrong before the route is called, and where a
         route has a look first (`looking_first`), which is called then."""
         self.now = self.house.clock.now()
@@ -335,7 +342,7 @@ class Ask:
                 self._see_who_asks(guard)
                 admit(guard, self)
                 if look is not None:
-                    self.seen = look(self)
+                    self.seen = look()
         except SignInFirst:
             return self._send_to_sign_in()
         except Refused as refused:
@@ -416,7 +423,7 @@ class AskOfApi(Ask):
             return refusal
         return super().answer(guard, functools.partial(self._answer_once, guard, route), unit=unit)
 
-    def check(self, guard: Guard, look: Callable[[Any], Any] | None = None) -> Response | None:
+    def check(self, guard: Guard, look: Callable[[], Any] | None = None) -> Response | None:
         refusal = super().check(guard, look)
         if refusal is not None:
             return refusal
@@ -618,9 +625,10 @@ def _check_shape(endpoint: Callable[..., Any], guard: Guard) -> None:
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-def looking_first(look: Callable[[Any], Any]) -> Callable[[Route], Route]:
-    """For a route that writes and has much to read: `look(ask)` reads it before its unit of work, which holds SQLite's one
-    write lock, and leaves it in `ask.seen`. What it saw may have changed by then: the route sees to what must hold."""
+def looking_first(look: Callable[..., Any]) -> Callable[[Route], Route]:
+    """For a route that writes and has much to read: `look`, called like the route, reads it before the unit of work, which
+    holds SQLite's one write lock, and leaves it in `ask.seen`. What it saw may have changed by then: the route sees to what
+    must hold."""
 
     def marked(endpoint: Route) -> Route:
         _LOOKS[endpoint] = look
@@ -629,7 +637,7 @@ def looking_first(look: Callable[[Any], Any]) -> Callable[[Route], Route]:
     return marked
 
 
-_LOOKS: dict[Callable[..., Any], Callable[[Any], Any]] = {}
+_LOOKS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
@@ -640,8 +648,10 @@ def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable
         ask: Ask = arguments["ask"]
         database = ask.house.database
         unit = database.read if ask.request.method in READING else database.write
-        if look is not None and (refusal := ask.check(guard, look)) is not None:
-            return refusal
+        if look is not None:
+            refusal = ask.check(guard, functools.partial(look, **arguments))
+            if refusal is not None:
+                return refusal
         return ask.answer(guard, functools.partial(endpoint, **arguments), unit=unit)
 
     return call
