@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, case, func, literal_column, select
+from sqlalchemy import Select, and_, case, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
@@ -344,7 +344,8 @@ AT_A_TIME = 2000
 def answers_to_take(read: Reading, narrow: Narrow, asked: Asked, *, most: int) -> Iterator[Taken]:
     """The answers of the period, newest first, at most so many. Two statements for each `AT_A_TIME`, each time in a session
     of its own, so that no connection waits for who takes them away."""
-    words, before, given = fold(asked.words).split(), None, 0
+    words, given = fold(asked.words).split(), 0
+    before: Taken | None = None
     while given < most:
         with read() as db:
             some = _some_to_take(db, narrow, asked, before=before)
@@ -355,7 +356,7 @@ def answers_to_take(read: Reading, narrow: Narrow, asked: Asked, *, most: int) -
                 yield one
         if len(some) < AT_A_TIME:
             return
-        before = some[-1].id
+        before = some[-1]
 
 
 def count_to_take(read: Reading, narrow: Narrow, asked: Asked, *, most: int) -> int:
@@ -376,9 +377,10 @@ def _to_take(narrow: Narrow, asked: Asked, *columns: Any) -> Select[*tuple[Any, 
     return query.where(AnswerRow.comment != "") if asked.with_words else query
 
 
-def _some_to_take(db: Session, narrow: Narrow, asked: Asked, *, before: int | None) -> list[Taken]:
+def _some_to_take(db: Session, narrow: Narrow, asked: Asked, *, before: Taken | None) -> list[Taken]:
     if not narrow.survey_ids:
         return []
+    at = AnswerRow.submitted_at
     query = (
         _to_take(
             narrow, asked, AnswerRow.id, AnswerRow.submitted_at, Account.name, Account.plan, Contact.name, Contact.email,
@@ -389,14 +391,17 @@ def _some_to_take(db: Session, narrow: Narrow, asked: Asked, *, before: int | No
         .join(Contact, Contact.id == AnswerRow.contact_id)
         .join(JourneyRow, JourneyRow.id == AnswerRow.journey_id)
         .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
-        .order_by(AnswerRow.id.desc())
+        .order_by(at.desc(), AnswerRow.id.desc())
         .limit(AT_A_TIME)
     )  # fmt: skip
-    rows = rows_of(db, query if before is None else query.where(AnswerRow.id < before))
+    if before is not None:  # in the order of an index, so that it goes on where it was, and sorts nothing
+        then = before.submitted_at
+        query = query.where(at <= then, or_(at < then, AnswerRow.id < before.id))
+    rows = rows_of(db, query)
     if not rows:
         return []
     tags: dict[int, list[str]] = {}
-    tagged = select(AnswerTag.answer_id, AnswerTag.tag).where(AnswerTag.answer_id.between(rows[-1][0], rows[0][0]))
+    tagged = select(AnswerTag.answer_id, AnswerTag.tag).where(AnswerTag.answer_id.in_([row[0] for row in rows]))
     for number, tag in rows_of(db, tagged):
         tags.setdefault(number, []).append(tag)
     return [Taken._make((*row, ", ".join(sorted(tags.get(row[0], ()))))) for row in rows]
