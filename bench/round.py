@@ -3,7 +3,8 @@
     python -m bench.round                         both databases, a few minutes
     python -m bench.round --database sqlite
 
-No press holds the one write lock of SQLite for more than a second, and no batch of the worker does: exit code 1 where one does.
+The press counts before its unit of work begins. Within it no press holds the one write lock of SQLite for more than a quarter of
+a second, and no batch of the worker for more than a second: exit code 1 where one does.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from portal.worker import TIMETABLE
 
 PEOPLE = 10_000
 LONGEST = 1.0
+LONGEST_PRESS = 0.25
 
 
 class Took(NamedTuple):
@@ -53,19 +55,19 @@ def compare(kind: str, folder: Path) -> bool:
             do()
             return Took(time.perf_counter() - began, len(ran) - before)
 
-        people = 0
+        size = rounds.Size(0, 0, 0)
 
         def look() -> None:
-            nonlocal people
+            nonlocal size
             with database.read() as db:
-                people = rounds.size_of(db, Segment()).people
+                size = rounds.size_of(db, Segment())
 
         def press() -> None:
             with database.write() as db:
                 survey = next(form.key for form in surveys_to_send(db) if not form.is_anonymous)
                 rounds.send(
-                    db, house, key="once", survey_key=survey, segment=Segment(), shown=people, is_sure=True, by="staff:21",
-                    now=NOW,
+                    db, house, key="once", survey_key=survey, segment=Segment(), size=size, shown=size.people, is_sure=True,
+                    by="staff:21", now=NOW,
                 )  # fmt: skip
 
         counted, pressed = took(look), took(press)
@@ -84,21 +86,21 @@ def compare(kind: str, folder: Path) -> bool:
                 break
             batches.append(batch)
         with database.read() as db:
-            invited = db.scalar(select(func.count()).select_from(Invitation).where(Invitation.occasion.like("round:%")))
+            invited = db.scalar(select(func.count()).select_from(Invitation).where(Invitation.occasion.like("hand:%")))
             left = select(func.count()).select_from(DueAction).where(DueAction.kind == occasions.ASK)
             waiting = db.scalar(left.where(DueAction.done_at.is_(None)))
             letters = db.scalar(select(func.count()).select_from(LetterRow))
         database.close()
     longest = max(batch.seconds for batch in batches)
     print(
-        f"{kind:12} {people} people. Count {counted.seconds * 1000:.0f} ms, {counted.statements} statements; press "
+        f"{kind:12} {size.people} people. Count {counted.seconds * 1000:.0f} ms, {counted.statements} statements; press "
         f"{pressed.seconds * 1000:.0f} ms, {pressed.statements} statements, again {pressed_again.seconds * 1000:.0f} ms; worker "
         f"{sum(batch.seconds for batch in batches):.1f} s in {len(batches)} batches, the longest {longest * 1000:.0f} ms, at most "
         f"{max(batch.statements for batch in batches)} statements each; {invited} invitations, {letters} letters, "
         f"{waiting} left. Memory at its highest {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
         flush=True,
     )
-    return max(longest, pressed.seconds) <= LONGEST
+    return longest <= LONGEST and pressed.seconds <= (LONGEST_PRESS if kind == "sqlite" else LONGEST)
 
 
 def main() -> int:

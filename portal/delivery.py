@@ -10,6 +10,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, assert_never
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -37,6 +38,7 @@ from portal.mail import (
     Rank,
     ReplyTo,
     Sender,
+    Turns,
     Withheld,
 )
 from portal.reply_addresses import Answering, reply_address
@@ -267,6 +269,7 @@ def deliver(
     *,
     composers: Composers,
     now: datetime,
+    turns: Turns = MappingProxyType({}),
     limit: int = 50,
     stopping: Callable[[], bool] = lambda: False,
 ) -> int:
@@ -274,19 +277,20 @@ def deliver(
 
     At least once: letters are taken with a lease in one transaction, sent outside any, and each is marked in another as
     soon as it is out. Whoever dies in between makes at most that one letter go twice, with the same Message-ID. What
-    only goes to the mailbox page leaves no house, and is marked together.
+    only goes to the mailbox page leaves no house, and is marked together. What must not leave is for its room to turn
+    into something else (`turns`), where it has a say in that.
     """
     taken = _take(house, now, limit)
     began = time.monotonic()
     carrier: _Carrier = open_mail_server(house) if house.settings.smtp_url else _Mailbox()
-    tried: list[tuple[LetterRow, _Fate]] = []
+    tried: list[tuple[LetterRow, _Fate | None]] = []
     marked = 0
     try:
         for row in taken:
             if stopping() or time.monotonic() - began > SENDING_SECONDS:
                 _release(house, taken[len(tried) :], now)
                 break
-            tried.append((row, _tried(house, row, carrier, composers)))
+            tried.append((row, _tried(house, row, carrier, composers, turns, now)))
             if carrier.to is DeliveredTo.SMTP:
                 _mark(house, tried[marked:], carrier.to, now)
                 marked = len(tried)
@@ -349,15 +353,28 @@ def _release(house: House, rows: Sequence[LetterRow], now: datetime) -> None:
         )
 
 
-def _tried(house: House, row: LetterRow, carrier: "_Carrier", composers: Composers) -> _Fate:
-    message = attempted(f"letter {row.id} ({row.kind})", lambda: _composed(house, row, composers))
+def _tried(
+    house: House, row: LetterRow, carrier: "_Carrier", composers: Composers, turns: Turns, now: datetime
+) -> _Fate | None:
+    """What became of it; None where its room has marked it already."""
+    name = f"letter {row.id} ({row.kind})"
+    message = attempted(name, lambda: _composed(house, row, composers))
     match message:
         case Crash(words):
             return _Fate(LetterState.FAILED, words)
         case Withheld(why=why):
-            return _Fate(LetterState.SUPPRESSED, why)
+            if row.kind not in turns:
+                return _Fate(LetterState.SUPPRESSED, why)
+            crash = attempted(name, lambda: _turned(house, row, turns, why, max(now, house.clock.now())))
+            return _Fate(LetterState.FAILED, crash.words) if crash is not None else None
         case EmailMessage():
             return _carried(carrier, message, row)
+
+
+def _turned(house: House, row: LetterRow, turns: Turns, why: str, now: datetime) -> None:
+    # In a unit of work of its own: its room holds what stands above letters, and holds it first.
+    with house.database.write() as db:
+        turns[row.kind](db, house, row, why, now)
 
 
 def _composed(house: House, row: LetterRow, composers: Composers) -> EmailMessage | Withheld:
@@ -397,7 +414,8 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _mark(house: House, tried: Sequence[tuple[LetterRow, _Fate]], to: DeliveredTo, now: datetime) -> None:
+def _mark(house: House, every: Sequence[tuple[LetterRow, _Fate | None]], to: DeliveredTo, now: datetime) -> None:
+    tried = [(row, fate) for row, fate in every if fate is not None]
     if not tried:
         return
     # A long batch, or a demo whose clock has moved: what left now has not left before it was taken.

@@ -263,7 +263,7 @@ class Life:
         offer_times(db, self.house, now=self.today)
         mains = [self.staff[f"{name}@larderly.example"] for name in ("carla", "noor")]
         bring_calendars(db, self.house, mains, now=self.today)
-        return ask_for_words(db, by=manager, now=self.today)
+        return ask_for_words(db, self.house, by=manager, now=self.today)
 
     def _get_stuck(self, db: Session) -> None:
         """Today somebody can't get on with a step: one customer of each language whom nobody visits."""
@@ -644,13 +644,15 @@ class Life:
     def _ask_by_hand(self, db: Session) -> None:
         """The manager asks those in good hands how they see us by now, ahead of their turn."""
         segment = Segment(stage="good_hands")
+        size = rounds.size_of(db, segment)
         rounds.send(
             db,
             self.house,
             key="demo",
             survey_key=PULSE,
             segment=segment,
-            shown=rounds.size_of(db, segment).people,
+            size=size,
+            shown=size.people,
             is_sure=True,
             by=f"staff:{self.staff['rui@larderly.example']}",
             now=self.now,
@@ -784,12 +786,13 @@ class Life:
             )
         ).all()
         for row in waiting:
+            row.sent_at = row.due_at  # before it is rendered: what stands against it today didn't then
             try:
                 shown = delivery.rendered(db, self.house, row.id, composers=COMPOSERS)
             except mail.Withheld as withheld:
-                row.suppressed_at, row.why = row.due_at, withheld.why
+                row.sent_at, row.suppressed_at, row.why = None, row.due_at, withheld.why
                 continue
-            row.sent_at, row.attempts, row.delivered_to = row.due_at, 1, mail.DeliveredTo.MAILBOX
+            row.attempts, row.delivered_to = 1, mail.DeliveredTo.MAILBOX
             row.subject = shown.subject if shown is not None else ""
 
 

@@ -189,7 +189,7 @@ def sort_comments(db: Session, *, by: str, now: datetime) -> None:
             quoting.tag_comment(db, answer_id=answer_id, tag=tag, by=by, now=now - timedelta(days=1))
 
 
-def ask_for_words(db: Session, *, by: str, now: datetime) -> dict[int, ShownAs]:
+def ask_for_words(db: Session, house: House, *, by: str, now: datetime) -> dict[int, ShownAs]:
     """Asks some happy customers for their words; gives the requests that they say yes to, and under which name."""
     agreed: dict[int, ShownAs] = {}
     for language, said in _LENT.items():
@@ -207,7 +207,7 @@ def ask_for_words(db: Session, *, by: str, now: datetime) -> dict[int, ShownAs]:
             if not waiting or comment in their_words or len(comment) < _WORTH_QUOTING:
                 continue
             try:
-                quoting.ask_for_words(db, answer_id=answer_id, words=comment, by=by, now=now - timedelta(days=8))
+                quoting.ask_for_words(db, house, answer_id=answer_id, words=comment, by=by, now=now - timedelta(days=8))
             except Refused:
                 continue  # asked about another answer just before, or something is wrong there by now
             their_words.add(comment)
@@ -310,10 +310,11 @@ def send_survey(db: Session, house: House, key: str, *, by: str, now: datetime) 
     """To those who have used it for a while, a stage at a time."""
     for stage in _STAGES:
         segment = Segment(stage=stage)
-        people = rounds.size_of(db, segment).people
-        if people:
+        size = rounds.size_of(db, segment)
+        if size.people:
             rounds.send(
-                db, house, key=f"demo:{stage}", survey_key=key, segment=segment, shown=people, is_sure=True, by=by, now=now
+                db, house, key=f"demo:{stage}", survey_key=key, segment=segment, size=size, shown=size.people, is_sure=True,
+                by=by, now=now,
             )  # fmt: skip
 
 

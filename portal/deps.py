@@ -8,7 +8,7 @@ import functools
 import inspect
 import ipaddress
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from portal import auth, idempotency, media, strict_json, words
 from portal.audit import Event, Happened, note
@@ -125,6 +125,8 @@ class Ask:
     db: Session
     now: datetime
     me: Any
+    seen: Any = None
+    """What the route looked at before its unit of work (`looking_first`)."""
 
     def __init__(self, request: Request, form: FormFields, files: Mapping[str, Upload]) -> None:
         self.request = request
@@ -259,6 +261,13 @@ class Ask:
             content, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
         )
 
+    def stream(self, parts: Iterator[bytes], *, name: str, media_type: str) -> Response:
+        """A download that is made while it leaves: whoever makes the parts holds no connection between two of them, since
+        the other side may be slow."""
+        disposition = f"attachment; filename*=UTF-8''{quote(name)}"
+        headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+        return StreamingResponse(parts, media_type=media_type, headers=headers)
+
     def kept(self, medium: media.Kept) -> Response:
         """A picture or file of `portal.media`: pictures shown, files downloaded, and nothing in it may run."""
         if medium.reach is media.Reach.BY_ADDRESS:
@@ -326,14 +335,17 @@ class Ask:
                     auth.keep_awake(db, asleep_since_long, now=self.now)
         return response
 
-    def check(self, guard: Guard) -> Response | None:
-        """Only whether they may come in; None if so. For requests that are wrong before the route is called."""
+    def check(self, guard: Guard, look: Callable[[], Any] | None = None) -> Response | None:
+        """Only whether they may come in; None if so. For requests that are wrong before the route is called, and where a
+        route has a look first (`looking_first`), which is called then."""
         self.now = self.house.clock.now()
         try:
             with self.house.database.read() as db:
                 self.db = db
                 self._see_who_asks(guard)
                 admit(guard, self)
+                if look is not None:
+                    self.seen = look()
         except SignInFirst:
             return self._send_to_sign_in()
         except Refused as refused:
@@ -414,8 +426,8 @@ class AskOfApi(Ask):
             return refusal
         return super().answer(guard, functools.partial(self._answer_once, guard, route), unit=unit)
 
-    def check(self, guard: Guard) -> Response | None:
-        refusal = super().check(guard)
+    def check(self, guard: Guard, look: Callable[[], Any] | None = None) -> Response | None:
+        refusal = super().check(guard, look)
         if refusal is not None:
             return refusal
         most = self.settings.api_calls_per_minute
@@ -638,7 +650,27 @@ def _check_shape(endpoint: Callable[..., Any], guard: Guard) -> None:
         raise TypeError(f"{endpoint.__qualname__}: a route is a plain function of `ask: {_ASK_OF[guard.who].__name__}`")
 
 
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+def looking_first(look: Callable[..., Any]) -> Callable[[Route], Route]:
+    """For a route that writes and has much to read: `look`, called like the route, reads it before the unit of work, which
+    holds SQLite's one write lock, and leaves it in `ask.seen`. What it saw may have changed by then: the route sees to what
+    must hold."""
+
+    def marked(endpoint: Route) -> Route:
+        _LOOKS[endpoint] = look
+        return endpoint
+
+    return marked
+
+
+_LOOKS: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
 def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+    look = _LOOKS.get(endpoint)
+
     @functools.wraps(endpoint)
     async def call(**arguments: Any) -> Any:
         ask: Ask = arguments["ask"]
@@ -646,6 +678,11 @@ def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable
         is_reading = ask.request.method in READING
         unit = database.read if is_reading else database.write
         route = functools.partial(endpoint, **arguments)
+        if look is not None:
+            seen = functools.partial(look, **arguments)
+            refusal = await run_in_threadpool(ask.check, guard, seen)
+            if refusal is not None:
+                return refusal
         in_turn = None if is_reading else _in_turn(database)
         return await to_thread.run_sync(functools.partial(ask.answer, guard, route, unit=unit), limiter=in_turn)
 

@@ -293,6 +293,10 @@ class Withheld(Exception):
 
 Composer = Callable[[Session, House, LetterRow], dict[str, Any]]
 Composers = Mapping[Kind, Composer]
+Turn = Callable[[Session, House, LetterRow, str, datetime], None]
+"""What a room does with a letter of its own that must not leave (why, now): in one unit of work it stops the letter
+(`withhold`) or puts it off (`put_off`), and does instead what is to be done; nothing where neither was its to do."""
+Turns = Mapping[Kind, Turn]
 
 
 class Outgoing(NamedTuple):
@@ -393,6 +397,20 @@ def suppress(
     if not wanted:
         raise ValueError("say which letters to suppress")
     return changed(db, update(LetterRow).where(text(WAITING), *wanted).values(suppressed_at=now, why=why))
+
+
+def withhold(db: Session, row: LetterRow, *, why: str, now: datetime) -> bool:
+    """Stops a letter that this worker has taken; False if it isn't this worker's any more, or ended otherwise."""
+    return changed(db, _taken(row).values(suppressed_at=now, why=why[:300], leased_by="")) > 0
+
+
+def put_off(db: Session, row: LetterRow, *, until: datetime) -> bool:
+    """Gives a letter that this worker has taken back until then, as if it had not been tried; False as in `withhold`."""
+    return changed(db, _taken(row).values(try_at=until, attempts=LetterRow.attempts - 1, leased_by="")) > 0
+
+
+def _taken(row: LetterRow) -> Update:
+    return update(LetterRow).where(text(WAITING), LetterRow.id == row.id, LetterRow.leased_by == row.leased_by)
 
 
 def changed(db: Session, statement: Update) -> int:

@@ -25,7 +25,7 @@ from portal.house import WORKER_SEEN_AT, House, set_clock
 from portal.journeys import cases, due, importing, letters
 from portal.journeys.due import Waiting
 from portal.journeys.models import Flag
-from portal.mail import Composer, Kind
+from portal.mail import Composer, Kind, Turn
 from portal.meetings import actions as meetings
 from portal.meetings import letters as meeting_letters
 from portal.meetings import offering, own_calendar
@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import anonymous, occasions, quoting, sketching, tallies, triggers, verifying
+from portal.surveys import anonymous, leaving, occasions, quoting, sketching, tallies, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -109,8 +109,7 @@ COMPOSERS: dict[Kind, Composer] = {
     Kind.SIGN_IN: auth.sign_in_words,
     **people_letters.COMPOSERS,
     **letters.COMPOSERS,
-    **surveys.COMPOSERS,
-    **anonymous.COMPOSERS,
+    **leaving.COMPOSERS,
     **verifying.COMPOSERS,
     **sketching.COMPOSERS,
     **quoting.COMPOSERS,
@@ -121,6 +120,9 @@ COMPOSERS: dict[Kind, Composer] = {
     **own_calendar.COMPOSERS,
 }
 """What a letter needs and may not store: links that open something, the plan as it stands, calendar parts."""
+
+TURNS: dict[Kind, Turn] = {**leaving.TURNS, **quoting.TURNS}
+"""What becomes of a request whose mail must not leave any more."""
 
 HOUSEKEEPING: tuple[Callable[[Session, datetime], int], ...] = (
     auth.forget_what_ended,
@@ -160,7 +162,7 @@ def _next_late_flag(db: Session) -> datetime | None:
 
 
 def _deliver(house: House, now: datetime, stopping: Stopping) -> int:
-    return delivery.deliver(house, composers=COMPOSERS, now=now, stopping=stopping)
+    return delivery.deliver(house, composers=COMPOSERS, turns=TURNS, now=now, stopping=stopping)
 
 
 def _housekeep(house: House, now: datetime, _stopping: Stopping) -> int:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from portal.accounts import asking
 from portal.cli import _parser
 from portal.settings import Settings, UnsafeSettings, read_settings
+from portal.surveys import anonymous, moments
 from portal.surveys import rules as survey_rules
+from portal.surveys.sketch_rules import ADDABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +26,7 @@ def test_every_command_is_in_the_table_and_no_other() -> None:
     assert told == set(commands.choices or ())
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/security.md", "docs/answers.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/security.md", "docs/answers.md", "docs/surveys.md"])
 def test_the_files_that_a_page_names_are_there(page: str) -> None:
     named = re.findall(
         r"`((?:portal|tests|templates|docs|bench|static|migrations)/[\w./*]*)`", (ROOT / page).read_text()
@@ -69,3 +72,26 @@ def test_the_page_about_answers_names_every_sign_and_provenance_and_the_right_nu
         f"for {survey_rules.CHANGE_DAYS} days",
     ):
         assert words in page
+
+
+def test_the_page_about_writing_surveys_names_every_question_the_right_numbers_and_pages_that_are_there() -> None:
+    page = (ROOT / "docs/surveys.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(ADDABLE)
+    for words in (
+        f"At most {survey_rules.MOST_QUESTIONS} in one survey",
+        f"up to {survey_rules.MOST_OPTIONS} options",
+        f"after {survey_rules.OPEN_DAYS} days",
+        f"`PORTAL_STORM_LIMIT` ({Settings.model_fields['storm_limit'].default})",
+        f"within {asking.DAYS_BETWEEN_SURVEYS} days",
+        f"at least {anonymous.FEWEST} people",
+        f"in {survey_rules.ASK_AGAIN_DAYS} days",
+        *(
+            f"({low} to {high})"
+            for kind, (low, high) in moments.RANGES.items()
+            if kind is not moments.TriggerKind.MEETING
+        ),
+    ):
+        assert words in " ".join(page.split()), words
+    routes = (ROOT / "tests/routes/table.txt").read_text()
+    for path in re.findall(r"`(/[\w/-]+)`", page):
+        assert f"\n{path} GET " in routes, path

@@ -33,6 +33,8 @@ class Asked(StrEnum):
     NEWS = "news"
     OFFER = "offer"
     REFERRAL = "referral"
+    QUOTE = "quote"
+    """May we show these words of yours to others?"""
 
 
 OF_THE_PLAN = frozenset({Asked.SURVEY, Asked.REMINDER})
@@ -41,8 +43,9 @@ BEYOND_THE_PLAN = frozenset({Asked.FURTHER, Asked.MEETING, Asked.FURTHER_REMINDE
 IN_THE_PORTAL = frozenset({Asked.NEWS, Asked.OFFER}) | BEYOND_THE_PLAN
 """What is a card where it can't be a mail; the others become a call."""
 REMINDERS = frozenset({Asked.REMINDER, Asked.FURTHER_REMINDER})
-WAITS_AT_MOST: dict[Asked, timedelta] = {Asked.MEETING: timedelta(days=4)}
-"""What loses its moment sooner than the rest: who is asked about a meeting should still have it in their ears."""
+WAITS_AT_MOST: dict[Asked, timedelta] = {Asked.MEETING: timedelta(days=4), Asked.QUOTE: timedelta(days=60)}
+"""What loses its moment sooner than the rest: who is asked about a meeting should still have it in their ears. And what
+loses none: words are as good in two months, and whoever wants to ask for them is told from when on they can."""
 
 
 class Became(StrEnum):

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import audit, mail
-from portal.accounts.asking import Asked, Became, Colleague, Person, Why, whom_to_ask
+from portal.accounts.asking import OF_THE_PLAN, Asked, Became, Colleague, Person, Why, whom_to_ask
 from portal.accounts.asking_models import AskingChoice, RequestRow
 from portal.accounts.models import Account, Contact
 from portal.accounts.people_models import ContactWishes
@@ -76,6 +76,29 @@ def addressees(db: Session, account_ids: Collection[int]) -> dict[int, list[Addr
     return {account: [people[account][one] for one in whom_to_ask(some)] for account, some in ranked.items()}
 
 
+def languages_asked(db: Session, accounts: Select[Any]) -> Sequence[Sequence[str]]:
+    """The languages of those whom to ask, one list for each of the accounts that a statement gives. One statement, and no
+    more of each person than that takes: for counting thousands."""
+    wanted = (
+        select(
+            Contact.account_id,
+            Contact.id,
+            Contact.language,
+            Contact.is_primary,
+            Contact.email.is_not(None) & (Contact.email != ""),
+            AskingChoice.is_asked,
+        )
+        .outerjoin(AskingChoice, AskingChoice.contact_id == Contact.id)
+        .where(Contact.disabled_at.is_(None), Contact.account_id.in_(accounts))
+    )
+    ranked: dict[int, list[Colleague]] = {}
+    spoken: dict[int, str] = {}
+    for account, one, language, is_primary, has_address, choice in rows_of(db, wanted):
+        spoken[one] = language
+        ranked.setdefault(account, []).append(Colleague(one, is_primary, bool(has_address), choice))
+    return [[spoken[one] for one in whom_to_ask(some)] for some in ranked.values()]
+
+
 def people_of(db: Session, contact_ids: Collection[int]) -> dict[int, Addressee]:
     """These people, whether or not they are the ones to ask; who is gone is missing. One statement."""
     return {row.id: _addressee(row) for row in rows_of(db, _THESE, {"contacts": sorted(contact_ids)})}
@@ -94,6 +117,16 @@ _BEFORE = (
     .where(RequestRow.contact_id.in_(bindparam("contacts", expanding=True)))
     .group_by(RequestRow.contact_id, RequestRow.asked, RequestRow.became)
 )
+_OWN = select(RequestRow.id).where(RequestRow.key == bindparam("own")).scalar_subquery()
+_BEFORE_IT = _BEFORE.where(RequestRow.key != bindparam("own")).where(
+    or_(
+        RequestRow.id < _OWN,
+        RequestRow.became.in_((Became.CALL, Became.WHATSAPP)),
+        RequestRow.asked.in_(bindparam("outranking", expanding=True)),
+    )
+)
+"""What stands in the way of a request that is judged anew. What was decided after it was decided knowing of it, so that only
+what people said or were called about since counts, and what outranks it: else two requests could put each other off."""
 _MISSED: Select[*tuple[Any, ...]] = (
     select(AuditEvent.contact_id, func.max(AuditEvent.at))
     .where(
@@ -120,8 +153,10 @@ def known_of(
     purposes: Sequence[Purpose],
     flagged: Collection[int],
     now: datetime,
+    anew: "Request | None" = None,
 ) -> Known:
-    """What the rule needs to know of these people. `flagged`: those of them who are unhappy, which journeys know."""
+    """What the rule needs to know of these people. `flagged`: those of them who are unhappy, which journeys know. `anew`:
+    a request of the ledger that is to be judged again, as its mail leaves."""
     people = {
         one.id: Person(one.wishes, bool(one.email), bool(one.phone), has_open_flag=one.id in flagged) for one in some
     }
@@ -135,7 +170,7 @@ def known_of(
         if one.email in refusing:
             people[one.id] = replace(people[one.id], refused=True)
     waiting = set()
-    for contact_id, asked, became, at in rows_of(db, _BEFORE, {"contacts": sorted(people)}):
+    for contact_id, asked, became, at in _before(db, people, anew):
         if became is Became.WAITING:
             waiting.add(contact_id)
             continue
@@ -153,6 +188,14 @@ def known_of(
         if contact_id in people:
             people[contact_id] = replace(people[contact_id], missed_meeting_at=at)
     return Known(people, frozenset(waiting))
+
+
+def _before(db: Session, contacts: Collection[int], anew: "Request | None") -> Sequence[Any]:
+    these: dict[str, Any] = {"contacts": sorted(contacts)}
+    if anew is None:
+        return rows_of(db, _BEFORE, these)
+    outranking = [] if anew.asked in OF_THE_PLAN else sorted(OF_THE_PLAN)
+    return rows_of(db, _BEFORE_IT, {**these, "own": anew.key, "outranking": outranking})
 
 
 class Request(NamedTuple):
@@ -193,6 +236,19 @@ def keep(db: Session, requests: Sequence[Request], *, waiting: Collection[int], 
     if taken_up := [one.key for one in requests if one.contact_id in waiting]:
         db.connection().execute(_TAKE_UP, {"keys": taken_up})
     insert_new(db, _REQUESTS, [one.row(now) for one in requests], known_by=("key",))
+
+
+def turn(db: Session, request: Request, *, now: datetime) -> None:
+    """A request that had been decided already became something else, or goes out later than it was to."""
+    row = request.row(now)
+    said = {name: row[name] for name in ("became", "why", "at", "decided_at")}
+    made = insert_for(db, _REQUESTS).on_conflict_do_update(index_elements=["key"], set_=said)
+    db.connection().execute(made, row)
+
+
+def take_back(db: Session, request: Request) -> None:
+    """Nothing was asked after all: it doesn't draw on the budget."""
+    db.connection().execute(delete(_REQUESTS).where(_REQUESTS.c.key == request.key))
 
 
 class RequestLine(NamedTuple):

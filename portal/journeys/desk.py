@@ -720,13 +720,16 @@ def unhandled_flags(db: Session, *, now: datetime, most: int = 20) -> tuple[Flag
     return tuple(FlagLine._make(row) for row in db.execute(query))
 
 
-def duplicates_of(db: Session, line: FlagLine) -> tuple[FlagLine, ...]:
-    """Other open cases of the same person on the same journey, which could go on in this one."""
+def duplicates_of(line: FlagLine, others: Sequence[FlagLine]) -> list[FlagLine]:
+    """Those of an account's cases (`flags_of`) that are open and about the same person on the same journey: they could go on
+    in this one. The oldest first."""
     if line.contact_id is None or line.closed_at is not None:
-        return ()
-    same = (Flag.contact_id == line.contact_id) & (Flag.journey_id == line.journey_id) & (Flag.id != line.id)
-    rows = db.execute(_FLAGS.where(same, Flag.closed_at.is_(None)).order_by(Flag.id).limit(20))
-    return tuple(FlagLine._make(row) for row in rows)
+        return []
+    same = (line.contact_id, line.journey_id, None)
+    return sorted(
+        (one for one in others if one.id != line.id and (one.contact_id, one.journey_id, one.closed_at) == same),
+        key=lambda one: one.id,
+    )
 
 
 class PromiseLine(NamedTuple):

@@ -723,8 +723,9 @@ def left_behind(
 
 
 def convert(journey: Journey, day: int, now: datetime, *, why: str) -> tuple[Journey, list[Effect]]:
-    """Turns one contact into a call for the consultant, with the reason it could not be sent."""
-    journey = _with_follow_up(journey, replace(journey.follow_up(day), converted_at=now))
+    """Turns one contact into a call for the consultant, with the reason it could not be sent; also where its mail was on
+    its way already, and then didn't leave."""
+    journey = _with_follow_up(journey, replace(journey.follow_up(day), sent_at=None, converted_at=now))
     return journey, [Converted(day, now, why), call_instead(day, now, why=why)]
 
 

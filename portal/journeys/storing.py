@@ -142,7 +142,7 @@ def _write_visits(db: Session, changes: Sequence[Change]) -> None:
 def _write_contacts(db: Session, changes: Sequence[Change]) -> None:
     missed = [{"journey_id": c.after.id, "day": e.day, "missed_at": e.at} for c, e in effects_of(changes, rules.Missed)]
     converted = [
-        {"journey_id": c.after.id, "day": e.day, "converted_at": e.at, "converted_why": e.why}
+        {"journey_id": c.after.id, "day": e.day, "sent_at": None, "converted_at": e.at, "converted_why": e.why}
         for c, e in effects_of(changes, rules.Converted)
     ]
     planned = [
@@ -208,6 +208,12 @@ def _wait_or_move(dialect: str, names: tuple[str, ...] = (), count: int = 0) -> 
 def _drop_due(db: Session, changes: Sequence[Change]) -> None:
     """What waited for a contact that became a call or was missed, or for a customer who left, waits no longer."""
     dropped = [(c, f"survey:{e.day}", e.at, e.why) for c, e in effects_of(changes, rules.Converted)]
+    dropped += [
+        (c, f"{kind}:{e.day}", e.at, e.why)
+        for c, e in effects_of(changes, rules.Converted)
+        if c.before.follow_up(e.day).sent_at is not None  # its mail was on its way: silence means nothing
+        for kind in ("reminder", "call_no_answer")
+    ]
     dropped += [
         (c, f"{kind}:{e.day}", e.at, "missed")
         for c, e in effects_of(changes, rules.Missed)

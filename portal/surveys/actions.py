@@ -27,14 +27,12 @@ from portal.journeys import cases, conduct, due
 from portal.journeys.actions import HeardAnswer
 from portal.journeys.conduct import Change
 from portal.journeys.due import Waiting
-from portal.journeys.models import JourneyRow
 from portal.journeys.rules import Outcome, Status, call_instead, unremindable, unsendable
-from portal.mail import Composer, Kind, Letter, LetterRow, Purpose, Withheld
+from portal.mail import Kind, Letter, Purpose
 from portal.surveys import further_letters, moments, rules
 from portal.surveys.further_letters import CSAT_SCALE
-from portal.surveys.held import FURTHER_MAILS, MAIL_OF_DAY, Counted, Held, hold
+from portal.surveys.held import MAIL_OF_DAY, Counted, Held, hold
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
-from portal.surveys.paths import sealed_path
 from portal.surveys.rules import (
     Answers,
     Evidence,
@@ -238,7 +236,7 @@ def _queue_mails(db: Session, house: House, batch: _Batch, going: Sequence[_Plan
     letters = []
     for plan in going:
         row, change = plan.row, batch.changes[plan.row.journey_id]
-        # A colleague whose hours haven't begun gets theirs then; composing judges it anew.
+        # A colleague whose hours haven't begun gets theirs then; it is judged anew as it leaves (`leaving`).
         for person, due_at in [*((one, now) for one in plan.now), *((one, wait.until) for one, wait in plan.later)]:
             letters.append(
                 Letter(
@@ -413,41 +411,6 @@ def _queue_reminders(
         events.append(Event(Happened.SURVEY_REMINDED, "system", now, *of, {"day": one.day}))
     mail.queue_all(db, letters, now=now)
     audit.note_all(db, events)
-
-
-# Composing, when the letter leaves
-
-
-def compose_survey(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
-    """The link of a survey mail or a reminder, judged anew at the moment it leaves.
-
-    Errors: Withheld where it has lost its reason: answered, closed, or a dispute has begun.
-    """
-    invitation = db.scalar(
-        select(Invitation).where(
-            Invitation.journey_id == row.journey_id,
-            Invitation.contact_id == row.contact_id,
-            Invitation.occasion == _occasion(row),
-        )
-    )
-    if invitation is None or invitation.sent_at is None:
-        raise Withheld(N_("The survey was withdrawn."))
-    if counted_answer(db, invitation.id) is not None:
-        raise Withheld(N_("They answered before the mail went out."))
-    if invitation.expires_at is not None and invitation.expires_at <= house.clock.now():
-        raise Withheld(N_("The survey closed before the mail went out."))
-    if db.scalar(select(JourneyRow.open_flags).where(JourneyRow.id == invitation.journey_id)):
-        raise Withheld(N_("They told us that something is wrong: no survey in the middle of that."))
-    return {"answer_url": house.url(sealed_path(house, invitation.id, invitation.nonce))}
-
-
-def _occasion(row: LetterRow) -> str:
-    return str(row.context.get("occasion") or moments.of_contact(int(row.context["days"])))
-
-
-COMPOSERS: dict[Kind, Composer] = dict.fromkeys(
-    (*MAIL_OF_DAY.values(), Kind.SURVEY_REMINDER, *FURTHER_MAILS), compose_survey
-)
 
 
 # Answering

@@ -22,7 +22,7 @@ from portal.db import rows_of
 from portal.errors import N_, Refused
 from portal.house import House
 from portal.journeys.models import DueAction
-from portal.mail import Composer, Kind, LetterRow, Withheld
+from portal.mail import Kind, LetterRow, Withheld
 from portal.surveys import moments, rules
 from portal.surveys.actions import Unanswerable
 from portal.surveys.moments import Occasion
@@ -78,9 +78,6 @@ def _hash(token: str) -> str:
 
 def _round_of(db: Session, occasion: Occasion) -> SurveyRound | None:
     return db.get(SurveyRound, occasion.number)
-
-
-COMPOSERS: dict[Kind, Composer] = {Kind.SURVEY_ANONYMOUS: compose}
 
 
 # Answering

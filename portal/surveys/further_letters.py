@@ -1,4 +1,4 @@
-"""What the mails of surveys beyond the plan show; their links are derived when they leave (`actions.compose_survey`)."""
+"""What the mails of surveys beyond the plan show; their links are derived when they leave (`leaving.compose_survey`)."""
 
 from datetime import date
 from typing import Any

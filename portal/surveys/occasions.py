@@ -101,6 +101,12 @@ _ON = select(SurveyTrigger.scope, SurveyTrigger.survey_key).where(
 )
 
 
+def plan_comes_at(db: Session, journey_id: int) -> datetime | None:
+    """When the next contact of its plan that nobody was asked about yet comes."""
+    at: datetime | None = db.scalar(select(_NEXT_OF_PLAN).where(JourneyRow.id == journey_id))
+    return at
+
+
 @dataclass
 class _Batch:
     """What a batch is judged by."""

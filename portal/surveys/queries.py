@@ -19,7 +19,7 @@ from portal.surveys import rules
 from portal.surveys.models import AnswerRow, Draft, Invitation, Quarantine, Survey
 from portal.surveys.moments import WHY_NO_MAIL
 from portal.surveys.paths import SURVEY, own_path, sealed_path
-from portal.surveys.rules import Answers, InvitationState, Provenance, Sign, SurveyForm, Then
+from portal.surveys.rules import Answers, InvitationState, Provenance, Sign, SurveyForm, Then, Wording
 from portal.surveys.stored import known_form
 
 _COUNTED = and_(AnswerRow.quarantined_at.is_(None), AnswerRow.superseded_at.is_(None))
@@ -469,6 +469,8 @@ def _why(state: InvitationState, why: str, waits: str | None, *, beyond_the_plan
 
 # Answers, for the customer's page of the staff
 
+_NAME = (Survey.name_en, Survey.name_pt)
+
 
 class Given(NamedTuple):
     """One counted answer, as staff read it."""
@@ -489,6 +491,8 @@ class Given(NamedTuple):
     submitted_at: datetime
     others: Mapping[str, Any]
     """Answers to further questions, by their keys."""
+    survey: Wording
+    """The name of the survey it belongs to."""
 
 
 def answer(db: Session, answer_id: int) -> Given | None:
@@ -527,13 +531,16 @@ def _given(db: Session, *wanted: ColumnElement[bool], limit: int) -> Sequence[Gi
             AnswerRow.by,
             AnswerRow.submitted_at,
             AnswerRow.others,
+            *_NAME,
         )
         .join(Contact, Contact.id == AnswerRow.contact_id)
+        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+        .join(Survey, Survey.id == Invitation.survey_id)
         .where(_COUNTED, *wanted)
         .order_by(AnswerRow.submitted_at.desc(), AnswerRow.id.desc())
         .limit(limit)
     )
-    return [Given(*row) for row in found]
+    return [Given._make([*row, Wording(en, pt)]) for *row, en, pt in found]
 
 
 # Answers that were set aside
@@ -562,6 +569,8 @@ class SetAside(NamedTuple):
     evidence: Mapping[str, Any]
     signs: Sequence[str]
     asked_at: datetime | None
+    survey: Wording
+    """The name of the survey it came to."""
 
     @property
     def answers(self) -> Answers:
@@ -595,8 +604,11 @@ _SET_ASIDE = (
         AnswerRow.evidence,
         Quarantine.signs,
         Quarantine.asked_at,
+        *_NAME,
     )
     .join(Quarantine, Quarantine.answer_id == AnswerRow.id)
+    .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    .join(Survey, Survey.id == Invitation.survey_id)
     .join(Account, Account.id == AnswerRow.account_id)
     .join(Contact, Contact.id == AnswerRow.contact_id)
     .where(Quarantine.ended_at.is_(None))
@@ -613,7 +625,12 @@ def set_aside(
         wanted = wanted.where(AnswerRow.account_id == account_id)
     if owner_id is not None:
         wanted = wanted.join(JourneyRow, JourneyRow.id == AnswerRow.journey_id).where(JourneyRow.owner_id == owner_id)
-    return [SetAside(*row) for row in rows_of(db, wanted.limit(most))]
+    return [_aside(row) for row in rows_of(db, wanted.limit(most))]
+
+
+def _aside(row: Any) -> SetAside:
+    *facts, en, pt = row
+    return SetAside._make([*facts, Wording(en, pt)])
 
 
 def count_set_aside(db: Session, *, owner_id: int | None = None) -> int:
@@ -630,13 +647,13 @@ def count_set_aside(db: Session, *, owner_id: int | None = None) -> int:
 
 def one_set_aside(db: Session, answer_id: int) -> SetAside | None:
     """One of them; None where there is none, or it is settled."""
-    return next((SetAside(*row) for row in rows_of(db, _SET_ASIDE.where(AnswerRow.id == answer_id))), None)
+    return next((_aside(row) for row in rows_of(db, _SET_ASIDE.where(AnswerRow.id == answer_id))), None)
 
 
 def asked_about(db: Session, invitation_id: int) -> SetAside | None:
     """The newest one of an invitation about which we asked its person."""
     wanted = _SET_ASIDE.where(AnswerRow.invitation_id == invitation_id, Quarantine.asked_at.is_not(None)).limit(1)
-    return next((SetAside(*row) for row in rows_of(db, wanted)), None)
+    return next((_aside(row) for row in rows_of(db, wanted)), None)
 
 
 class Askable(NamedTuple):
@@ -647,16 +664,18 @@ class Askable(NamedTuple):
     contact_name: str
     expires_at: datetime
     contact_id: int
+    survey: Wording
 
 
 def askable(db: Session, account_id: int, now: datetime) -> Sequence[Askable]:
     """The open surveys of an account that nobody has answered, newest first."""
     wanted = (
-        select(Invitation.id, Invitation.day, Contact.name, Invitation.expires_at, Contact.id)
+        select(Invitation.id, Invitation.day, Contact.name, Invitation.expires_at, Contact.id, *_NAME)
         .join(Contact, Contact.id == Invitation.contact_id)
+        .join(Survey, Survey.id == Invitation.survey_id)
         .where(Invitation.account_id == account_id, Invitation.expires_at > now, ~_HAS_ANSWER)
         .where(or_(Invitation.sent_at.is_not(None), Invitation.suppressed_at.is_not(None)))
         .order_by(Invitation.id.desc())
         .limit(6)
     )
-    return [Askable(*row) for row in rows_of(db, wanted)]
+    return [Askable._make([*row, Wording(en, pt)]) for *row, en, pt in rows_of(db, wanted)]

@@ -3,18 +3,23 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import String, cast, delete, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit, links, mail
+from portal.accounts import asking_ledger as ledger
+from portal.accounts.asking import WHY_IT_WAITS, Asked, Became, Instead, Send, Wait, Why, judge
+from portal.accounts.asking_ledger import Addressee, known_of, people_of
 from portal.accounts.models import Account, Contact
 from portal.audit import Event, Happened
 from portal.db import insert_for
 from portal.errors import N_, NotFound, Refused
 from portal.house import House
+from portal.journeys import cases, conduct
 from portal.journeys.models import JourneyRow
 from portal.mail import Kind, Letter, LetterRow, Withheld
 from portal.search.rules import fold, words_in
+from portal.surveys.leaving import AT_ONCE, known_anew
 from portal.surveys.models import AnswerRow, AnswerTag, Quote
 from portal.surveys.narrowing import COUNTED
 from portal.surveys.rules import ASK_AGAIN_DAYS, ShownAs, byline
@@ -79,28 +84,33 @@ def untag_comment(db: Session, *, answer_id: int, tag: str, by: str, now: dateti
 # Asking for words to quote
 
 
-def ask_for_words(db: Session, *, answer_id: int, words: str, by: str, now: datetime) -> None:
-    """Mails the person and asks whether we may show these words of theirs to others.
+def ask_for_words(db: Session, house: House, *, answer_id: int, words: str, by: str, now: datetime) -> datetime:
+    """Mails the person and asks whether we may show these words of theirs to others; gives when the mail goes out: now, or
+    in their next hours. It draws on their contact budget.
 
-    Errors: NotFound; Refused where the words aren't theirs, they were asked before or lately, can't or don't want to be
-    asked, or something is wrong at their company.
+    Errors: NotFound; Refused, with the reason and from when on it is possible, where the words aren't theirs, they were
+    asked before or lately, can't or don't want to be asked, or something is wrong at their company.
     """
     answer = _comment(db, answer_id)
     if not words or words not in answer.comment or len(words) > 1000:
         raise Refused(N_("Only words that they wrote themselves, at most 1000 characters, can be quoted."))
+    _forget_unsent(db, answer.contact_id)
     if db.scalar(select(Quote.id).where(Quote.answer_id == answer_id)) is not None:
         raise Refused(N_("They were asked about this one already."))
-    if db.scalar(select(JourneyRow.open_flags).where(JourneyRow.id == answer.journey_id)):
-        raise Refused(N_("They told us that something is wrong: settle that first."))
-    person = db.get_one(Contact, answer.contact_id)
-    if not person.email or person.disabled_at is not None:
-        raise Refused(N_("There is no address to ask at. Call them instead."))
-    for purpose in mail.MANNERS[Kind.QUOTE_REQUEST].purposes:
-        if mail.refusing(db, [person.email], purpose):
-            raise Refused(N_("They asked not to get such mails. Call them instead."))
+    if _has_open_case(db, answer.journey_id):
+        raise Refused(WHY_NOT[Why.OPEN_FLAG])
+    person = people_of(db, [answer.contact_id]).get(answer.contact_id)
+    if person is None or not person.email:
+        raise Refused(WHY_NOT[Why.NO_ADDRESS])
     lately = now - timedelta(days=ASK_AGAIN_DAYS)
-    if db.scalar(select(Quote.id).where(Quote.contact_id == person.id, Quote.asked_at > lately).limit(1)) is not None:
-        raise Refused(N_("They were asked for a quote less than %(days)s days ago."), days=ASK_AGAIN_DAYS)
+    last = db.scalar(select(func.max(Quote.asked_at)).where(Quote.contact_id == person.id, Quote.asked_at > lately))
+    if last is not None:
+        raise Refused(
+            N_("They were asked for a quote less than %(days)s days ago. You can ask again from %(when)s on."),
+            days=ASK_AGAIN_DAYS,
+            when=last + timedelta(days=ASK_AGAIN_DAYS),
+        )
+    goes_at, why = _judged(db, house, person, now=now)
     quote = Quote(
         answer_id=answer_id,
         account_id=answer.account_id,
@@ -113,30 +123,140 @@ def ask_for_words(db: Session, *, answer_id: int, words: str, by: str, now: date
     db.add(quote)
     db.flush()
     letter = Letter(
-        key=f"quote_request:{quote.id}",
+        key=_key(quote.id),
         kind=Kind.QUOTE_REQUEST,
         to_email=person.email,
         language=person.language,
+        due_at=goes_at,
         account_id=answer.account_id,
         journey_id=answer.journey_id,
         contact_id=person.id,
         context={"quote_id": quote.id, "words": words},
     )
     mail.queue(db, letter, now=now)
+    ledger.keep(db, [_request(quote, answer.journey_id, why, goes_at)], waiting=(), now=now)
     audit.note(db, _event(Happened.QUOTE_ASKED, answer, by, now, answer=answer_id, quote=quote.id))
+    return goes_at
+
+
+def _judged(db: Session, house: House, person: Addressee, *, now: datetime) -> tuple[datetime, Why | None]:
+    """When it may go out, and why not now. Their hours are waited for; a budget that is used up isn't, since who asks may
+    rather want to call. Errors: Refused."""
+    purposes = tuple(sorted(mail.MANNERS[Kind.QUOTE_REQUEST].purposes))
+    flagged = cases.unhappy(db, [person.id])
+    known = known_of(db, [person], purposes=purposes, flagged=flagged, now=now)
+    match judge(Asked.QUOTE, known.people[person.id], now, house.holidays):
+        case Send():
+            return now, None
+        case Wait(until=until, why=Why.BUDGET):
+            raise Refused(
+                N_("They were asked for something else not long before. You can ask from %(when)s on."), when=until
+            )
+        case Wait(until=until, why=why):
+            return until, why
+        case Instead(why=why):
+            raise Refused(WHY_NOT.get(why, WHY_NOT[Why.NO_HOUR]))
+
+
+WHY_NOT: dict[Why, str] = {
+    Why.OPEN_FLAG: N_("They told us that something is wrong: settle that first."),
+    Why.NO_ADDRESS: N_("There is no address to ask at. Call them instead."),
+    Why.REFUSED: N_("They asked not to get such mails. Call them instead."),
+    Why.PREFERS_PHONE: N_("They like the phone best: ask them there."),
+    Why.PREFERS_WHATSAPP: N_("They like WhatsApp best: ask them there."),
+    Why.PREFERS_PORTAL: N_("They want no mail about such things: ask when you talk to them."),
+    Why.FEWER_REQUESTS: N_("They only want to be asked what is necessary: ask when you talk to them."),
+    Why.NO_HOUR: N_("None of their hours is on a working day. Call them instead."),
+}
+"""Why somebody can't be asked by mail, as a sentence."""
+
+
+def _has_open_case(db: Session, journey_id: int | None) -> bool:
+    return bool(db.scalar(select(JourneyRow.open_flags).where(JourneyRow.id == journey_id)))
+
+
+def _key(quote_id: int) -> str:
+    return f"quote_request:{quote_id}"
+
+
+def _request(quote: Quote, journey_id: int | None, why: Why | None, at: datetime) -> ledger.Request:
+    who = (quote.account_id, quote.contact_id, journey_id, 0)
+    return ledger.Request(Asked.QUOTE, *who, Became.MAIL, why, at, about=quote.id)
+
+
+def _forget_unsent(db: Session, contact_id: int) -> None:
+    """Requests whose mail never left asked for nothing, and stand in no other's way."""
+    unsent = db.execute(
+        select(Quote.id, LetterRow.id)
+        .join(LetterRow, _ITS_LETTER)
+        .where(Quote.contact_id == contact_id, Quote.consented_at.is_(None), Quote.declined_at.is_(None))
+        .where(LetterRow.suppressed_at.is_not(None))
+    ).all()
+    for quote_id, letter_id in unsent:
+        # SQLite may give the number away again, and a key happens once for ever.
+        renamed = LetterRow.key + literal(f":unsent:{letter_id}")
+        db.execute(update(LetterRow).where(LetterRow.id == letter_id).values(key=renamed))
+        db.execute(delete(Quote).where(Quote.id == quote_id))
+
+
+_ITS_LETTER = LetterRow.key == literal("quote_request:") + cast(Quote.id, String)
+
+
+# The mail, as it leaves
 
 
 def compose_request(db: Session, house: House, row: LetterRow) -> dict[str, Any]:
-    """The page where they say yes or no. Errors: Withheld where it is settled, or something went wrong meanwhile."""
+    """The page where they say yes or no. Errors: Withheld where it is settled, or something stands against it by now."""
     quote = db.get(Quote, row.context["quote_id"])
     if quote is None or quote.consented_at is not None or quote.declined_at is not None:
-        raise Withheld(N_("It was settled before the mail went out."))
-    if row.journey_id and db.scalar(select(JourneyRow.open_flags).where(JourneyRow.id == row.journey_id)):
-        raise Withheld(N_("They told us that something is wrong: settle that first."))
+        raise Withheld(SETTLED)
+    if row.sent_at is None and (against := _against(db, house, row, quote)) is not None:
+        raise Withheld(against if isinstance(against, str) else WHY_IT_WAITS[against.why])
     return {"quote_url": house.url(quote_path(house, quote))}
 
 
+SETTLED = N_("It was settled before the mail went out.")
+
+
+def _against(db: Session, house: House, row: LetterRow, quote: Quote) -> Wait | str | None:
+    """What stands against a request that would leave now: a while, or a reason (msgid); None: nothing."""
+    if _has_open_case(db, row.journey_id):
+        return WHY_NOT[Why.OPEN_FLAG]
+    now = house.clock.now()
+    person = known_anew(db, row, _request(quote, row.journey_id, None, now), now=now)
+    if person is None:
+        return SETTLED
+    match judge(Asked.QUOTE, person, now, house.holidays):
+        case Send():
+            return None
+        case Wait() as wait:
+            return wait
+        case Instead(why=why):
+            return WHY_NOT.get(why, WHY_NOT[Why.NO_HOUR])
+
+
+def turn_request(db: Session, house: House, row: LetterRow, why: str, now: datetime) -> None:
+    """What becomes of a request that was withheld: put off to their hours; else it asked for nothing, draws on no budget,
+    and the page of quotes says why."""
+    if row.journey_id is not None:
+        conduct.lock(db, row.journey_id)
+    quote = db.get(Quote, row.context["quote_id"], with_for_update=True)
+    if quote is None or quote.consented_at is not None or quote.declined_at is not None:
+        mail.withhold(db, row, why=SETTLED, now=now)
+        return
+    match _against(db, house, row, quote):
+        case None:
+            mail.put_off(db, row, until=now + AT_ONCE)
+        case Wait() as wait:
+            if mail.put_off(db, row, until=wait.until):
+                ledger.turn(db, _request(quote, row.journey_id, wait.why, wait.until), now=now)
+        case reason:
+            if mail.withhold(db, row, why=reason, now=now):
+                ledger.take_back(db, _request(quote, row.journey_id, None, now))
+
+
 COMPOSERS: dict[Kind, mail.Composer] = {Kind.QUOTE_REQUEST: compose_request}
+TURNS: dict[Kind, mail.Turn] = {Kind.QUOTE_REQUEST: turn_request}
 
 
 # What the person says
@@ -213,6 +333,8 @@ class Listed(NamedTuple):
     quote: Quote
     name: str
     company: str
+    not_sent: str | None
+    """Why the mail that asks didn't go out (msgid); None: it did, or will."""
 
     @property
     def byline(self) -> str:
@@ -220,12 +342,13 @@ class Listed(NamedTuple):
 
 
 MOST_LISTED = 200
+_NOT_SENT = select(LetterRow.why).where(_ITS_LETTER, LetterRow.suppressed_at.is_not(None)).correlate(Quote)
 
 
 def quotes(db: Session) -> list[Listed]:
     """Everything that was asked for, the latest first; at most `MOST_LISTED`."""
     rows = db.execute(
-        select(Quote, Contact.name, Account.name)
+        select(Quote, Contact.name, Account.name, _NOT_SENT.scalar_subquery())
         .join(Contact, Contact.id == Quote.contact_id)
         .join(Account, Account.id == Quote.account_id)
         .order_by(Quote.id.desc())

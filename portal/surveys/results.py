@@ -1,11 +1,12 @@
 """What stands behind the figures of one survey, narrowed to whom one asks about: who is silent, comments, rows to take away.
 Only verified answers, the latest version of each. The counts are `tallies`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, literal_column, select
+from sqlalchemy import Select, and_, case, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
@@ -335,37 +336,72 @@ class Taken(NamedTuple):
     tags: str
 
 
-def answers_to_take(db: Session, narrow: Narrow, asked: Asked, *, most: int) -> Iterator[Taken]:
-    """The answers of the period, newest first, at most so many. Two statements."""
+Reading = Callable[[], AbstractContextManager[Session]]
+AT_A_TIME = 2000
+"""Lines of a file that are read at once: no more of them are in memory, however many there are."""
+
+
+def answers_to_take(read: Reading, narrow: Narrow, asked: Asked, *, most: int) -> Iterator[Taken]:
+    """The answers of the period, newest first, at most so many. Two statements for each `AT_A_TIME`, each time in a session
+    of its own, so that no connection waits for who takes them away."""
+    words, given = fold(asked.words).split(), 0
+    before: Taken | None = None
+    while given < most:
+        with read() as db:
+            some = _some_to_take(db, narrow, asked, before=before)
+        for one in some:
+            folded = fold(one.comment) if words else ""
+            if all(word in folded for word in words) and given < most:
+                given += 1
+                yield one
+        if len(some) < AT_A_TIME:
+            return
+        before = some[-1]
+
+
+def count_to_take(read: Reading, narrow: Narrow, asked: Asked, *, most: int) -> int:
+    """How many those are."""
     if not narrow.survey_ids:
-        return
+        return 0
+    if asked.words:
+        return sum(1 for _ in answers_to_take(read, narrow, asked, most=most))
+    with read() as db:
+        counted = _to_take(narrow, asked, AnswerRow.id).limit(most).subquery()
+        return db.scalar(select(func.count()).select_from(counted)) or 0
+
+
+def _to_take(narrow: Narrow, asked: Asked, *columns: Any) -> Select[*tuple[Any, ...]]:
+    at = AnswerRow.submitted_at
+    query = select(*columns).join(Invitation, Invitation.id == AnswerRow.invitation_id)
+    query = query.where(COUNTED, at >= asked.since, at < asked.until, *only(narrow, AnswerRow, at), *_chosen(asked))
+    return query.where(AnswerRow.comment != "") if asked.with_words else query
+
+
+def _some_to_take(db: Session, narrow: Narrow, asked: Asked, *, before: Taken | None) -> list[Taken]:
+    if not narrow.survey_ids:
+        return []
     at = AnswerRow.submitted_at
     query = (
-        select(
-            AnswerRow.id, at, Account.name, Account.plan, Contact.name, Contact.email, Contact.language,
-            func.coalesce(Staff.name, ""), AnswerRow.provenance, AnswerRow.csat, AnswerRow.nps, AnswerRow.wants_help,
-            AnswerRow.comment, AnswerRow.others,
+        _to_take(
+            narrow, asked, AnswerRow.id, AnswerRow.submitted_at, Account.name, Account.plan, Contact.name, Contact.email,
+            Contact.language, func.coalesce(Staff.name, ""), AnswerRow.provenance, AnswerRow.csat, AnswerRow.nps,
+            AnswerRow.wants_help, AnswerRow.comment, AnswerRow.others,
         )
-        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
         .join(Account, Account.id == AnswerRow.account_id)
         .join(Contact, Contact.id == AnswerRow.contact_id)
         .join(JourneyRow, JourneyRow.id == AnswerRow.journey_id)
         .outerjoin(Staff, Staff.id == JourneyRow.owner_id)
-        .where(COUNTED, at >= asked.since, at < asked.until, *only(narrow, AnswerRow, at), *_chosen(asked))
-        .order_by(AnswerRow.id.desc())
-        .limit(most)
+        .order_by(at.desc(), AnswerRow.id.desc())
+        .limit(AT_A_TIME)
     )  # fmt: skip
-    if asked.with_words:
-        query = query.where(AnswerRow.comment != "")
-    words = fold(asked.words).split()
+    if before is not None:  # in the order of an index, so that it goes on where it was, and sorts nothing
+        then = before.submitted_at
+        query = query.where(at <= then, or_(at < then, AnswerRow.id < before.id))
+    rows = rows_of(db, query)
+    if not rows:
+        return []
     tags: dict[int, list[str]] = {}
-    inside = query.with_only_columns(AnswerRow.id).subquery()
-    for number, tag in rows_of(
-        db, select(AnswerTag.answer_id, AnswerTag.tag).join(inside, inside.c.id == AnswerTag.answer_id)
-    ):
+    tagged = select(AnswerTag.answer_id, AnswerTag.tag).where(AnswerTag.answer_id.in_([row[0] for row in rows]))
+    for number, tag in rows_of(db, tagged):
         tags.setdefault(number, []).append(tag)
-    for row in rows_of(db, query):
-        taken = Taken._make((*row, ", ".join(sorted(tags.get(row[0], ())))))
-        folded = fold(taken.comment) if words else ""
-        if all(word in folded for word in words):
-            yield taken
+    return [Taken._make((*row, ", ".join(sorted(tags.get(row[0], ()))))) for row in rows]

@@ -1,17 +1,16 @@
 """Surveys sent by hand to some of the customers: how many that would be, and a person's yes where it is many."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from portal import audit
-from portal.accounts.asking_ledger import addressees
+from portal.accounts.asking_ledger import languages_asked
 from portal.accounts.models import Account
 from portal.audit import Event, Happened
-from portal.db import insert_new, rows_of
+from portal.db import connection_of, rows_of
 from portal.errors import N_, Refused
 from portal.house import House
 from portal.journeys.models import DueAction, JourneyRow, StageRow
@@ -24,8 +23,6 @@ from portal.surveys.round_models import SurveyRound
 from portal.surveys.rules import SurveyForm
 from portal.surveys.stored import known_form
 from portal.surveys.triggers import surveys_to_send
-
-AT_A_TIME = 5000
 
 
 class TooMany(Refused):
@@ -79,29 +76,29 @@ class Size(NamedTuple):
 
     customers: int
     people: int
+    journeys: int
+    """Under way; with those of customers where nobody is left to ask."""
 
 
 def size_of(db: Session, segment: Segment) -> Size:
-    """How many customers and people would be asked, as things stand."""
+    """How many customers and people would be asked, as things stand. Two statements."""
+    journeys = _journeys(segment).subquery()
     people = customers = 0
-    accounts = [account_id for _, account_id in _journeys(db, segment)]
-    for first in range(0, len(accounts), AT_A_TIME):
-        for some in addressees(db, accounts[first : first + AT_A_TIME]).values():
-            asked = sum(1 for one in some if not segment.language or one.language == segment.language)
-            people += asked
-            customers += asked > 0
-    return Size(customers, people)
+    for languages in languages_asked(db, select(journeys.c.account_id)):
+        asked = sum(1 for language in languages if not segment.language or language == segment.language)
+        people += asked
+        customers += asked > 0
+    return Size(customers, people, db.scalar(select(func.count()).select_from(journeys)) or 0)
 
 
-def _journeys(db: Session, segment: Segment) -> Sequence[tuple[int, int]]:
+def _journeys(segment: Segment) -> Select[int, int]:
     """One journey under way of each customer, the newest, with the customer."""
     wanted = (
-        select(func.max(JourneyRow.id), JourneyRow.account_id)
+        select(func.max(JourneyRow.id).label("journey_id"), JourneyRow.account_id)
         .join(Account, Account.id == JourneyRow.account_id)
         .join(StageRow, StageRow.id == JourneyRow.stage_id)
         .where(JourneyRow.status == Status.OPEN, Account.churned_on.is_(None))
         .group_by(JourneyRow.account_id)
-        .order_by(JourneyRow.account_id)
     )
     if segment.stage:
         wanted = wanted.where(StageRow.key == segment.stage)
@@ -109,7 +106,7 @@ def _journeys(db: Session, segment: Segment) -> Sequence[tuple[int, int]]:
         wanted = wanted.where(Account.plan == segment.plan)
     if segment.owner_id is not None:
         wanted = wanted.where(JourneyRow.owner_id == segment.owner_id)
-    return [tuple(row) for row in rows_of(db, wanted)]
+    return wanted
 
 
 def send(
@@ -119,6 +116,7 @@ def send(
     key: str,
     survey_key: str,
     segment: Segment,
+    size: Size,
     shown: int,
     is_sure: bool,
     by: str,
@@ -126,8 +124,9 @@ def send(
 ) -> int:
     """Leaves the survey for everybody in the segment, each to be judged by their contact budget; gives the round's number.
 
-    `key`: of the form, so that pressing twice sends once. `shown`: the number of people that the page said.
-    Errors: Changed; TooMany beyond the storm guard without `is_sure`; TooFew for an anonymous survey.
+    `key`: of the form, so that pressing twice sends once. `shown`: the number of people that the page said. `size`: as the
+    segment was counted just before, outside of this unit of work, which others wait for. Errors: Changed; TooMany beyond the
+    storm guard without `is_sure`; TooFew for an anonymous survey.
     """
     known = db.scalar(select(SurveyRound.id).where(SurveyRound.key == key))
     if known is not None:
@@ -135,32 +134,41 @@ def send(
     form = next((form for form in surveys_to_send(db) if form.key == survey_key), None)
     if form is None:
         raise Refused(N_("That survey can’t be sent any more."))
-    people = size_of(db, segment).people
-    if people != shown:
+    if size.people != shown:
         raise Changed
-    if not people:
+    if not size.people:
         raise Refused(N_("There is nobody to ask."))
-    if form.is_anonymous and people < FEWEST:
+    if form.is_anonymous and size.people < FEWEST:
         raise TooFew
-    if people > house.settings.storm_limit and not is_sure:
-        raise TooMany(people, house.settings.storm_limit)
-    row = SurveyRound(
-        key=key,
-        survey_id=form.id,
-        segment=segment.kept(),
-        people=people,
-        made_at=now,
-        made_by=by,
-        closes_at=rules.expires_at(now, house.settings.default_timezone, days=form.closes_after_days),
-    )
-    db.add(row)
-    db.flush()
-    occasion = moments.of_round(row.id)
-    due = [due_row(journey_id, occasion, due_at=now, now=now) for journey_id, _ in _journeys(db, segment)]
-    insert_new(db, DueAction.__table__, due, known_by=("journey_id", "key"))
-    detail = {"round": row.id, "survey": form.key, "people": people, **segment.kept()}
+    if size.people > house.settings.storm_limit and not is_sure:
+        raise TooMany(size.people, house.settings.storm_limit)
+    with db.begin_nested():  # nothing of it stays where it has changed since it was counted
+        row = SurveyRound(
+            key=key,
+            survey_id=form.id,
+            segment=segment.kept(),
+            people=size.people,
+            made_at=now,
+            made_by=by,
+            closes_at=rules.expires_at(now, house.settings.default_timezone, days=form.closes_after_days),
+        )
+        db.add(row)
+        db.flush()
+        if _leave_due(db, segment, moments.of_round(row.id), now=now) != size.journeys:
+            raise Changed
+    detail = {"round": row.id, "survey": form.key, "people": size.people, **segment.kept()}
     audit.note(db, Event(Happened.SURVEY_ROUND_SENT, by, now, detail=detail))
     return row.id
+
+
+def _leave_due(db: Session, segment: Segment, occasion: str, *, now: datetime) -> int:
+    """A due action for each journey of the segment, in one statement, however many; gives how many those are by now."""
+    journeys = _journeys(segment).subquery()
+    columns: Any = DueAction.__table__.c
+    same = {name: value for name, value in due_row(0, occasion, due_at=now, now=now).items() if name != "journey_id"}
+    rows = select(journeys.c.journey_id, *(literal(value, columns[name].type) for name, value in same.items()))
+    made = insert(DueAction.__table__).from_select(["journey_id", *same], rows).inline()  # type: ignore[arg-type]
+    return connection_of(db).execute(made, execution_options={"preserve_rowcount": True}).rowcount
 
 
 # What became of them

@@ -1,4 +1,4 @@
-"""The temperatures of accounts, read anew each time: seven statements, however many accounts are asked about."""
+"""The temperatures of accounts, read anew each time: three statements, however many accounts are asked about."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ from portal.journeys.temperature import Facts, Said, Temperature
 from portal.surveys.models import AnswerRow
 
 _THESE: Any = bindparam("accounts", expanding=True)
-_ACCOUNTS = select(Account.id, Account.created_at, Account.churned_on).where(Account.id.in_(_THESE))
 _NEWEST_ANSWERS = (
     select(
         AnswerRow.account_id,
@@ -60,21 +59,48 @@ def _of_open_journeys(table: Any, *columns: Any) -> Select[*tuple[Any, ...]]:
     )
 
 
-_UNANSWERED = _of_open_journeys(FollowUpRow, func.count()).where(
-    FollowUpRow.sent_at < bindparam("asked_before"),
-    or_(FollowUpRow.settled_at.is_(None), FollowUpRow.missed_at.is_not(None)),
+_UNANSWERED = (
+    _of_open_journeys(FollowUpRow, func.count().label("n"))
+    .where(
+        FollowUpRow.sent_at < bindparam("asked_before"),
+        or_(FollowUpRow.settled_at.is_(None), FollowUpRow.missed_at.is_not(None)),
+    )
+    .subquery()
 )
-_LATE_MILESTONES = _of_open_journeys(Milestone, func.count()).where(
-    Milestone.done_at.is_(None), Milestone.due_on < bindparam("today")
+_LATE_MILESTONES = (
+    _of_open_journeys(Milestone, func.count().label("n"))
+    .where(Milestone.done_at.is_(None), Milestone.due_on < bindparam("today"))
+    .subquery()
 )
-_ISSUES = _of_open_journeys(
-    PendingIssue, func.count(), func.sum(case((PendingIssue.due_on < bindparam("today"), 1), else_=0))
-).where(PendingIssue.solved_at.is_(None))
+_LATE_ISSUE = case((PendingIssue.due_on < bindparam("today"), 1), else_=0)
+_ISSUES = (
+    _of_open_journeys(PendingIssue, func.count().label("n"), func.sum(_LATE_ISSUE).label("late"))
+    .where(PendingIssue.solved_at.is_(None))
+    .subquery()
+)
 _FLAGS = (
-    select(Flag.account_id, func.count())
+    select(Flag.account_id, func.count().label("n"))
     .join(JourneyRow, JourneyRow.id == Flag.journey_id)
     .where(JourneyRow.account_id.in_(_THESE), Flag.closed_at.is_(None))
     .group_by(Flag.account_id)
+    .subquery()
+)
+_ACCOUNTS = (
+    select(
+        Account.id,
+        Account.created_at,
+        Account.churned_on,
+        func.coalesce(_UNANSWERED.c.n, 0).label("unanswered"),
+        func.coalesce(_LATE_MILESTONES.c.n, 0).label("late_milestones"),
+        func.coalesce(_FLAGS.c.n, 0).label("flags"),
+        func.coalesce(_ISSUES.c.n, 0).label("issues"),
+        func.coalesce(_ISSUES.c.late, 0).label("late_issues"),
+    )
+    .outerjoin(_UNANSWERED, _UNANSWERED.c.account_id == Account.id)
+    .outerjoin(_LATE_MILESTONES, _LATE_MILESTONES.c.account_id == Account.id)
+    .outerjoin(_FLAGS, _FLAGS.c.account_id == Account.id)
+    .outerjoin(_ISSUES, _ISSUES.c.account_id == Account.id)
+    .where(Account.id.in_(_THESE))
 )
 
 
@@ -91,29 +117,20 @@ def temperatures(db: Session, account_ids: Sequence[int], *, zone: str, now: dat
         for account_id, what, count, last in db.execute(_LIFE, {**these, "since": now - timedelta(days=90)})
     }
     asked_before = now - timedelta(days=temperature.UNANSWERED_DAYS)
-    unanswered = _counts(db, _UNANSWERED, {**these, "asked_before": asked_before})
-    milestones = _counts(db, _LATE_MILESTONES, {**these, "today": today})
-    flags = _counts(db, _FLAGS, these)
-    issues = {account_id: (n, late) for account_id, n, late in db.execute(_ISSUES, {**these, "today": today})}
     found = {}
-    for account_id, created_at, churned_on in db.execute(_ACCOUNTS, these):
-        signed_in = life.get((account_id, Happened.SIGNED_IN))
-        open_issues, late_issues = issues.get(account_id, (0, 0))
+    for row in db.execute(_ACCOUNTS, {**these, "asked_before": asked_before, "today": today}):
+        signed_in = life.get((row.id, Happened.SIGNED_IN))
         facts = Facts(
-            customer_since=created_at,
-            answers=tuple(answers[account_id]),
-            unanswered_surveys=unanswered.get(account_id, 0),
+            customer_since=row.created_at,
+            answers=tuple(answers[row.id]),
+            unanswered_surveys=row.unanswered,
             last_signed_in_at=signed_in[1] if signed_in else None,
-            tutorials_done=life.get((account_id, Happened.TUTORIAL_FINISHED), (0, now))[0],
-            late_milestones=milestones.get(account_id, 0),
-            open_flags=flags.get(account_id, 0),
-            open_issues=open_issues,
-            late_issues=int(late_issues or 0),
-            churned_on=churned_on,
+            tutorials_done=life.get((row.id, Happened.TUTORIAL_FINISHED), (0, now))[0],
+            late_milestones=row.late_milestones,
+            open_flags=row.flags,
+            open_issues=row.issues,
+            late_issues=int(row.late_issues),
+            churned_on=row.churned_on,
         )
-        found[account_id] = temperature.read(facts, now)
+        found[row.id] = temperature.read(facts, now)
     return found
-
-
-def _counts(db: Session, statement: Select[*tuple[Any, ...]], values: dict[str, Any]) -> dict[int, int]:
-    return {account_id: n for account_id, n in db.execute(statement, values)}

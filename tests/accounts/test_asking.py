@@ -13,6 +13,7 @@ from portal.accounts.asking import (
     LONGEST_WAIT,
     OF_THE_PLAN,
     REMINDERS,
+    WAITS_AT_MOST,
     Asked,
     Became,
     Colleague,
@@ -193,7 +194,7 @@ def test_every_request_is_sent_in_their_hours_waits_for_them_or_becomes_somethin
                 assert gap is not None
                 assert now - person.last_asked_at >= timedelta(days=gap)
         case Wait(until):
-            assert now < until <= now + LONGEST_WAIT
+            assert now < until <= now + WAITS_AT_MOST.get(asked, LONGEST_WAIT)
             assert is_in_hours(person.wishes, until)
             assert judge(asked, person, until) == Send()  # what waited goes out, if nothing else happens
         case Instead(became, why):

@@ -39,8 +39,8 @@ STAFF_PAGES = {
     "/staff/customers": 6,
     "/staff/customers/{lumen}": 32,
     # with the most urgent case opened beside the list: its promises, meeting, offers, scores, free times, reasons, colleagues,
-    # and the seven of its temperature
-    "/staff/inbox": 34,
+    # and the three of its temperature
+    "/staff/inbox": 28,
     "/staff": 10,
 }
 

@@ -21,7 +21,7 @@ from portal.journeys.models import Activity, DueAction, Flag, FollowUpRow, Journ
 from portal.journeys.rules import ActivityKind, FlagOrigin, FlagOutcome, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Withheld
 from portal.surveys import actions as surveys
-from portal.surveys import queries
+from portal.surveys import leaving, queries
 from portal.surveys.actions import Closed, FromForm, Sending, Unanswerable
 from portal.surveys.models import AnswerRow, Invitation, Survey
 from portal.surveys.paths import sealed_path
@@ -611,7 +611,7 @@ def letter_row(house: House, kind: Kind) -> LetterRow:
 def test_the_link_is_derived_when_the_mail_leaves_and_stored_nowhere(town: Town, maria: Customer) -> None:
     row, invitation = letter_row(town.house, Kind.SURVEY_30), town.invitation(maria)
     with town.house.database.read() as db:
-        composed = surveys.COMPOSERS[Kind.SURVEY_30](db, town.house, row)
+        composed = leaving.COMPOSERS[Kind.SURVEY_30](db, town.house, row)
     token = links.seal(town.house.secret, "survey", invitation.id, invitation.nonce)
     assert composed == {"answer_url": f"http://localhost:8000/s/{token}"}
     assert token not in repr(row.context)
@@ -620,8 +620,8 @@ def test_the_link_is_derived_when_the_mail_leaves_and_stored_nowhere(town: Town,
 def test_a_reminder_leads_to_the_same_page(town: Town, maria: Customer, later: Later) -> None:
     town.live_until(later(5))
     with town.house.database.read() as db:
-        first = surveys.compose_survey(db, town.house, letter_row(town.house, Kind.SURVEY_30))
-        second = surveys.compose_survey(db, town.house, letter_row(town.house, Kind.SURVEY_REMINDER))
+        first = leaving.compose_survey(db, town.house, letter_row(town.house, Kind.SURVEY_30))
+        second = leaving.compose_survey(db, town.house, letter_row(town.house, Kind.SURVEY_REMINDER))
     assert first == second
 
 
@@ -630,7 +630,7 @@ def test_a_mail_that_lost_its_reason_does_not_leave(town: Town, maria: Customer)
 
     def why() -> str:
         with town.house.database.read() as db, pytest.raises(Withheld) as withheld:
-            surveys.compose_survey(db, town.house, row)
+            leaving.compose_survey(db, town.house, row)
         return withheld.value.why
 
     with town.house.database.write() as db:
@@ -639,7 +639,7 @@ def test_a_mail_that_lost_its_reason_does_not_leave(town: Town, maria: Customer)
         )
     assert why() == "They told us that something is wrong: no survey in the middle of that."
     town.house.clock.set(DAY_30 + timedelta(days=30))  # type: ignore[attr-defined]
-    assert why() == "The survey closed before the mail went out."
+    assert why() == "Its day was more than two weeks ago: a call instead of a survey."
     town.house.clock.set(DAY_30)  # type: ignore[attr-defined]
     answer(town.house, town.invitation(maria).id, Answers(csat=5))
     assert why() == "They answered before the mail went out."
@@ -786,7 +786,7 @@ def test_the_mail_itself_shows_eleven_links_that_only_choose_a_score(town: Town,
     town.live_until(DAY_30)
     row = letter_row(town.house, Kind.SURVEY_30)
     with town.house.database.read() as db:
-        shown = delivery.rendered(db, town.house, row.id, composers=surveys.COMPOSERS)
+        shown = delivery.rendered(db, town.house, row.id, composers=leaving.COMPOSERS)
     assert shown is not None
     invitation = town.invitation(maria)
     page = town.house.url(sealed_path(town.house, invitation.id, invitation.nonce))

@@ -62,8 +62,8 @@ def crowd(town: Town) -> list[Customer]:
 def send(town: Town, *, people: int = 6, key: str = "once", house: House | None = None) -> int:
     with town.house.database.write() as db:
         return rounds.send(
-            db, house or town.house, key=key, survey_key="honestly", segment=Segment(), shown=people, is_sure=False, by="staff:3",
-            now=START,
+            db, house or town.house, key=key, survey_key="honestly", segment=Segment(),
+            size=rounds.size_of(db, Segment()), shown=people, is_sure=False, by="staff:3", now=START,
         )  # fmt: skip
 
 

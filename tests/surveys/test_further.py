@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from portal.accounts.asking import Asked, Became, Why
+from portal.accounts.asking_ledger import addressees
 from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Contact
 from portal.accounts.rules import Channel
@@ -20,13 +21,15 @@ from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow
 from portal.journeys.shipped import RELATIONSHIP
 from portal.mail import Kind, LetterRow
 from portal.surveys import occasions, queries, rounds, triggers
-from portal.surveys.actions import Sending, compose_survey, send_again, submit
+from portal.surveys.actions import Sending, send_again, submit
+from portal.surveys.leaving import compose_survey
 from portal.surveys.models import AnswerRow, Invitation
 from portal.surveys.moments import TriggerKind
-from portal.surveys.round_models import SurveyTrigger
+from portal.surveys.round_models import SurveyRound, SurveyTrigger
 from portal.surveys.rules import Answers, InvitationState, Provenance
 from portal.surveys.shipped import load_shipped_triggers
 from tests.surveys.conftest import DAY_30, START, Customer, Town
+from tests.surveys.test_asking import colleague
 
 NINE_NEXT_DAY = datetime(2026, 6, 2, 12, tzinfo=START.tzinfo)
 """Nine in São Paulo, the day after the town began; a Tuesday."""
@@ -405,6 +408,37 @@ def test_several_workers_ask_each_once_in_many_rounds(asking: Town) -> None:
     assert len(letters(asking, Kind.SURVEY_PULSE)) == len(by_mail) > 0
 
 
+def test_a_round_for_other_customers_than_were_counted_leaves_nothing(asking: Town) -> None:
+    asking.customer(email="first@lumen.example")
+    with asking.house.database.read() as db:
+        counted = rounds.size_of(db, rounds.Segment())
+        survey = next(form for form in triggers.surveys_to_send(db) if not form.is_anonymous)
+    asking.customer(email="second@lumen.example")
+    with asking.house.database.write() as db, pytest.raises(rounds.Changed):
+        rounds.send(
+            db, asking.house, key="once", survey_key=survey.key, segment=rounds.Segment(), size=counted, shown=1,
+            is_sure=True, by="staff:1", now=START,
+        )  # fmt: skip
+    with asking.house.database.read() as db:
+        assert db.scalars(select(SurveyRound)).all() == []
+        assert db.scalars(select(DueAction).where(DueAction.kind == occasions.ASK)).all() == []
+
+
+def test_those_whom_to_ask_are_counted_as_they_will_be_asked(asking: Town) -> None:
+    """The main contact and who was ticked; where none of them has an address, a colleague in their place."""
+    maria = asking.customer()
+    colleague(asking, maria)
+    asking.customer(email=None, phone="+551140028922")
+    house = asking.house
+    with house.database.write() as db:
+        accounts = [maria.account_id, maria.account_id + 1]
+        expected = addressees(db, accounts)
+        assert {account: len(some) for account, some in expected.items()} == {accounts[0]: 2, accounts[1]: 1}
+        assert rounds.size_of(db, rounds.Segment()) == (2, 3, 2)
+        assert rounds.size_of(db, rounds.Segment(language="pt-BR")) == (1, 1, 2)
+        assert rounds.size_of(db, rounds.Segment(plan="None of theirs")) == (0, 0, 0)
+
+
 class Killed(Exception):
     """The worker's process ended before its transaction did."""
 
@@ -416,7 +450,8 @@ def test_a_round_that_was_cut_short_goes_on_and_asks_nobody_twice(asking: Town) 
         form = next(form for form in triggers.surveys_to_send(db) if not form.is_anonymous)
         for _ in range(2):  # pressed twice
             rounds.send(
-                db, house, key="once", survey_key=form.key, segment=rounds.Segment(), shown=5, is_sure=True, by="staff:1",
+                db, house, key="once", survey_key=form.key, segment=rounds.Segment(),
+                size=rounds.size_of(db, rounds.Segment()), shown=5, is_sure=True, by="staff:1",
                 now=START,
             )  # fmt: skip
 

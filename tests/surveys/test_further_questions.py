@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select
 from portal.house import House
 from portal.journeys.models import Activity, DueAction, Flag
 from portal.journeys.rules import ActivityKind
+from portal.mail import LetterRow
 from portal.surveys import actions as surveys
 from portal.surveys import further_results, results, rules, sketch_rules, sketching, tallies
 from portal.surveys.actions import Counted, Sending, Unanswerable, What
@@ -228,9 +229,7 @@ def test_a_reminder_keeps_the_version_that_was_asked(town: Town, maria: Customer
         from_mails = {
             str(kind): context["question"]
             for kind, context in db.execute(
-                select(surveys.LetterRow.kind, surveys.LetterRow.context).where(
-                    surveys.LetterRow.kind.in_(["survey_30", "survey_reminder"])
-                )
+                select(LetterRow.kind, LetterRow.context).where(LetterRow.kind.in_(["survey_30", "survey_reminder"]))
             )
         }
     assert set(from_mails) == {"survey_30", "survey_reminder"}
@@ -278,7 +277,7 @@ def test_ratings_and_choices_are_counted_per_question(town: Town, maria: Custome
         (counted,) = tallies.counted(db, narrow, [now - timedelta(1), now + timedelta(1)], now=now)
         told = further_results.spreads(counted, questions, language="en", vendor="Onward")
         asked = results.Asked(now - timedelta(1), now + timedelta(1), with_words=False)
-        (line,) = results.answers_to_take(db, narrow, asked, most=9)
+        (line,) = results.answers_to_take(town.house.database.read, narrow, asked, most=9)
     assert [(one.key, one.answers, [value.key for value in one.values if value.n]) for one in told] == [
         ("pace", 1, ["9"]),
         ("where", 1, ["b"]),

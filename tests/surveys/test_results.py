@@ -85,7 +85,7 @@ def test_quarantine_and_earlier_versions_count_nowhere(town: Town, said: Said) -
     assert (got.answers, got.delivered, got.answered, got.still_open) == (0, 5, 0, 5)
     with town.house.database.read() as db:
         assert results.comments(db, narrow(town.house), ALL).comments == []
-        assert list(results.answers_to_take(db, narrow(town.house), ALL, most=10)) == []
+        assert list(results.answers_to_take(town.house.database.read, narrow(town.house), ALL, most=10)) == []
 
 
 def test_it_is_narrowed_by_plan_language_consultant_and_the_stage_they_were_in(
@@ -169,8 +169,28 @@ def test_tags_are_found_in_any_spelling_and_counted(town: Town, said: Said) -> N
         assert results.tags_in_use(db, only, ALL) == [("Preço", 2), ("Luz", 1)]
         found = results.comments(db, only, ALL._replace(tag="PREÇO")).comments
         assert [(one.words, one.tags) for one in found] == [("B", ("Luz", "Preço")), ("A", ("Preço",))]
-        taken = list(results.answers_to_take(db, only, ALL._replace(tag="luz"), most=10))
+        taken = list(results.answers_to_take(town.house.database.read, only, ALL._replace(tag="luz"), most=10))
         assert [(one.comment, one.tags) for one in taken] == [("B", "Luz, Preço")]
+
+
+def test_lines_are_read_a_few_at_a_time_and_none_is_missed_or_comes_twice(
+    town: Town, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        said(number, Answers(nps=9, comment=f"Stock counts {number}" if number != 3 else "Something else"))
+    monkeypatch.setattr(results, "AT_A_TIME", 2)
+    read, only = town.house.database.read, narrow(town.house)
+
+    def taken(asked: results.Asked, most: int = 10) -> list[str]:
+        some = [one.comment for one in results.answers_to_take(read, only, asked, most=most)]
+        assert results.count_to_take(read, only, asked, most=most) == len(some)
+        return some
+
+    everything = ["Stock counts 4", "Something else", "Stock counts 2", "Stock counts 1", "Stock counts 0"]
+    assert taken(ALL) == everything
+    assert taken(ALL, most=3) == everything[:3]
+    assert taken(ALL._replace(words="stock")) == [one for one in everything if one.startswith("Stock")]
+    assert taken(ALL._replace(words="stock"), most=2) == ["Stock counts 4", "Stock counts 2"]
 
 
 @pytest.mark.parametrize("answers", [1, 4])
@@ -192,4 +212,4 @@ def test_it_takes_as_many_statements_for_one_answer_as_for_many(
         assert took(lambda: tallies.counted(db, only, BOUNDS, now=DAY_30)) == 5
         assert took(lambda: results.silent(db, only, BOUNDS[0], BOUNDS[-1], now=DAY_30)) == 2
         assert took(lambda: results.comments(db, only, ALL)) == 4
-        assert took(lambda: list(results.answers_to_take(db, only, ALL, most=9))) == 2
+        assert took(lambda: list(results.answers_to_take(town.house.database.read, only, ALL, most=9))) == 2

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from portal import links, words
 from portal.accounts.rules import Language
-from portal.deps import AskOfStaff, Id, StaffAsk, admin_pages
+from portal.deps import AskOfStaff, Id, StaffAsk, admin_pages, looking_first
 from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, FormFields, empty_form, read_form
 from portal.journeys import desk
@@ -157,10 +157,11 @@ def look_at_sending(ask: StaffAsk) -> Response:
     filled: Filled[Any] = read_form(RoundForm, FormFields(list(ask.query.multi_items())))
     if filled.value is None:
         return ask.see_other(HERE)
-    return _sending(ask, filled.value, empty_form({"key": links.new_nonce()}))
+    size = rounds.size_of(ask.db, filled.value.segment)
+    return _sending(ask, filled.value, empty_form({"key": links.new_nonce()}), size=size)
 
 
-def _sending(ask: AskOfStaff, chosen: RoundForm, form: Filled[Any]) -> Response:
+def _sending(ask: AskOfStaff, chosen: RoundForm, form: Filled[Any], *, size: rounds.Size) -> Response:
     survey = next((one for one in triggers.surveys_to_send(ask.db) if one.key == chosen.survey), None)
     if survey is None:
         raise NotFound
@@ -168,7 +169,7 @@ def _sending(ask: AskOfStaff, chosen: RoundForm, form: Filled[Any]) -> Response:
         "survey": survey,
         "title": _named(ask, survey),
         "chosen": chosen,
-        "size": rounds.size_of(ask.db, chosen.segment),
+        "size": size,
         "limit": ask.settings.storm_limit,
         "fewest": anonymous.FEWEST,
         "owner_names": {row.id: row.name for row in desk.consultants(ask.db)},
@@ -179,7 +180,14 @@ def _sending(ask: AskOfStaff, chosen: RoundForm, form: Filled[Any]) -> Response:
     return ask.page("admin/asking_send.html", form=form, **values)
 
 
+def _counted(ask: AskOfStaff) -> rounds.Size | None:
+    """How many the form is for. Counting thousands takes a while, in which others want to write."""
+    given = read_form(SendForm, ask.form).value
+    return rounds.size_of(ask.db, given.segment) if given is not None else None
+
+
 @pages.post("/asking/rounds")
+@looking_first(_counted)
 def send_round(ask: StaffAsk) -> Response:
     """Sends it to those that the page counted, each within their contact budget."""
     filled: Filled[Any] = read_form(SendForm, ask.form)
@@ -193,13 +201,14 @@ def send_round(ask: StaffAsk) -> Response:
             key=given.key[:40],
             survey_key=given.survey,
             segment=given.segment,
+            size=ask.seen,
             shown=given.shown,
             is_sure=given.sure,
             by=ask.me.by,
             now=ask.now,
         )
     except Refused as refused:
-        return _sending(ask, given, filled.with_error("sure", refused.message, **refused.values))
+        return _sending(ask, given, filled.with_error("sure", refused.message, **refused.values), size=ask.seen)
     return ask.see_other(f"{HERE}/rounds/{number}", said=N_("It is on its way, to each in their hours."))
 
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from portal.deps import CustomerAsk, Id, customer_pages
 from portal.errors import NotFound
-from portal.routes.public.survey import show_change, show_form, show_thanks, take_answer, take_draft
+from portal.routes.public.survey import show_change, show_form, show_thanks, shown_form, take_answer, take_draft
 from portal.surveys import queries
 from portal.surveys.paths import own_path
 from portal.surveys.queries import SurveyPage
@@ -28,7 +28,8 @@ def survey(ask: CustomerAsk, invitation: Id) -> Response:
 
 @pages.post("/surveys/{invitation}")
 def send_survey(ask: CustomerAsk, invitation: Id) -> Response:
-    return take_answer(ask, _own(ask, invitation), at=own_path(invitation), way=Provenance.SIGNED_IN)
+    page, shown = _own(ask, invitation), shown_form(ask, invitation)
+    return take_answer(ask, page, at=own_path(invitation), way=Provenance.SIGNED_IN, shown=shown)
 
 
 @pages.get("/surveys/{invitation}/thanks")

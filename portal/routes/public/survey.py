@@ -102,7 +102,7 @@ def survey(ask: PublicAsk, token: Token) -> Response:
 def send_survey(ask: PublicAsk, token: Token) -> Response:
     """Stores the answer, once; sent again it changes nothing and thanks again."""
     # What came with one of our own forms is about to be taken: the invitation is held and read once.
-    shown = seals.read(ask.house.secret, links.row_of(token) or 0, ask.form.get("form", ""))
+    shown = shown_form(ask, links.row_of(token) or 0)
     if shown is not None:
         known = hold_page(ask.db, ask.house, token, nonce=shown.nonce, now=ask.now)
         page, held = known if known is not None else (None, None)
@@ -110,7 +110,7 @@ def send_survey(ask: PublicAsk, token: Token) -> Response:
         page, held = queries.sealed_page(ask.db, ask.house, token, ask.now), None
     if page is None:
         return _broken(ask, token)
-    return take_answer(ask, page, at=f"/s/{token}", way=_way(ask, page), held=held)
+    return take_answer(ask, page, at=f"/s/{token}", way=_way(ask, page), shown=shown, held=held)
 
 
 def _way(ask: Ask, page: SurveyPage) -> Provenance:
@@ -293,22 +293,29 @@ def _change_form(ask: Ask, page: SurveyPage, form: Filled[Any], *, at: str, held
     return ask.page("public/survey.html", 409 if held else 200, form=form, **values)
 
 
+def shown_form(ask: Ask, invitation_id: int) -> Shown | None:
+    """What is known of the form that came back, by its seal; None where it is none of ours, or another invitation's."""
+    return seals.read(ask.house.secret, invitation_id, ask.form.get("form", ""))
+
+
 def take_draft(ask: Ask, page: SurveyPage, *, way: Provenance) -> Response:
     """Keeps what is half typed, as long as it could still be sent. It counts for nothing."""
-    is_ours = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", "")) is not None
+    is_ours = shown_form(ask, page.invitation_id) is not None
     if is_ours and page.state is not InvitationState.ANSWERED and page.is_open(way, ask.now):
         others = filling.others_typed(page.form, filling.others_in(page.form, ask.form))
         verifying.keep_draft(ask.db, invitation_id=page.invitation_id, typed=ask.form, others=others, now=ask.now)
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
-def take_answer(ask: Ask, page: SurveyPage, *, at: str, way: Provenance, held: Held | None = None) -> Response:
-    """Takes what was sent: on to the thank-you page, or the form again with what is wrong and all that was typed."""
+def take_answer(
+    ask: Ask, page: SurveyPage, *, at: str, way: Provenance, shown: Shown | None, held: Held | None = None
+) -> Response:
+    """Takes what was sent: on to the thank-you page, or the form again with what is wrong and all that was typed. `shown`: as
+    `shown_form` read it."""
     ask.speak_to(language=page.language, timezone=page.timezone)
     is_answered = page.state is InvitationState.ANSWERED
     if not is_answered and not page.is_open(way, ask.now):
         return _closed(ask, page)
-    shown = seals.read(ask.house.secret, page.invitation_id, ask.form.get("form", ""))
     came = read_survey(page.form, ask.form)
     filled: Filled[Any] = came.filled
     replaces = page.answer_id if is_answered and ask.form.get("changes") == str(page.answer_id) else None

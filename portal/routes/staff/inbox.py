@@ -1,6 +1,6 @@
 """The inbox of flags: who is unhappy, how much time is left, and everything needed to settle it on one screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -66,14 +66,14 @@ def inbox(ask: StaffAsk) -> Response:
     """Open cases by urgency, the most urgent one opened beside them."""
     found = _inbox(ask)
     first = found["flags"][0][0].id if found["flags"] else None
-    return ask.page("staff/inbox.html", **found, **_case(ask, first), **_neighbours(found, first))
+    return ask.page("staff/inbox.html", **found, **_case(ask, first, _lines(found)), **_neighbours(found, first))
 
 
 @pages.get("/flags/{flag}")
 def case(ask: StaffAsk, flag: Id) -> Response:
     """One case, open or settled."""
     found = _inbox(ask)
-    return ask.page("staff/inbox.html", **found, **_case(ask, flag), **_neighbours(found, flag))
+    return ask.page("staff/inbox.html", **found, **_case(ask, flag, _lines(found)), **_neighbours(found, flag))
 
 
 def _inbox(ask: AskOfStaff) -> dict[str, Any]:
@@ -105,11 +105,16 @@ def _neighbours(found: dict[str, Any], flag_id: int | None) -> dict[str, Any]:
     }
 
 
-def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
-    """Everything about one case: the person, the account, the journey, earlier flags. Errors: NotFound."""
+def _lines(found: Mapping[str, Any]) -> list[FlagLine]:
+    return [*(line for line, _ in found["flags"]), *found["settled"]]
+
+
+def _case(ask: AskOfStaff, flag_id: int | None, listed: Sequence[FlagLine] = ()) -> dict[str, Any]:
+    """Everything about one case: the person, the account, the journey, earlier flags. `listed`: cases that were just read.
+    Errors: NotFound."""
     if flag_id is None:
         return {"flag": None}
-    flag = desk.flag(ask.db, flag_id)
+    flag = next((line for line in listed if line.id == flag_id), None) or desk.flag(ask.db, flag_id)
     if flag is None:
         raise NotFound
     people = accounts.contacts_of(ask.db, flag.account_id)
@@ -119,11 +124,12 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
     all_flags = desk.flags_of(ask.db, flag.account_id)
     merged = [line for line in all_flags if line.merged_into_id == flag.id]
     promises = desk.promises_of(ask.db, [flag.id, *(line.id for line in merged)])
-    duplicates = desk.duplicates_of(ask.db, flag)
+    duplicates = desk.duplicates_of(flag, all_flags)
     talks = desk.conversations_of(ask.db, flag.journey_id)
     planned = meetings.planned_for_flag(ask.db, flag.id, now=ask.now)
     offered = offers.last_offer(ask.db, flag.id)
     answers = answers_of_person(ask.db, flag.contact_id) if flag.contact_id else ()
+    staff = [s for s in accounts.colleagues(ask.db) if s.disabled_at is None]
     degrees = temperatures(ask.db, [flag.account_id], zone=ask.settings.default_timezone, now=ask.now)
     return {
         "flag": flag,
@@ -149,12 +155,8 @@ def _case(ask: AskOfStaff, flag_id: int | None) -> dict[str, Any]:
         "rating": ledger.rating_of(ask.db, flag.id),
         "suggestion": _suggestion(ask, flag, person, planned, offered, talks, promises),
         "conversations": talks[:3],
-        "colleagues": desk.consultants(ask.db),
-        "all_staff": [
-            s
-            for s in accounts.colleagues(ask.db)
-            if s.disabled_at is None and s.id != (flag.handed_to_id or flag.owner_id)
-        ],
+        "colleagues": [s for s in staff if s.role in (Role.CONSULTANT, Role.MANAGER)],
+        "all_staff": [s for s in staff if s.id != (flag.handed_to_id or flag.owner_id)],
         "reasons": reasons.reasons(ask.db, retired=False),
         "locale": ask.locale,
         "greeting": _greeting(ask, person),

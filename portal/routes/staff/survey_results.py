@@ -3,9 +3,11 @@ comment with tags and themes, words to quote, and files to take away. Whatever w
 
 import csv
 import io
+import itertools
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 import xlsxwriter
@@ -16,7 +18,7 @@ from portal import audit, words
 from portal.accounts.rules import Language
 from portal.audit import Event, Happened
 from portal.clock import at_local, local_date
-from portal.deps import AskOfStaff, Id, StaffAsk, staff_pages
+from portal.deps import AskOfStaff, Id, StaffAsk, looking_first, staff_pages
 from portal.errors import N_, NotFound, Refused
 from portal.forms import Filled, empty_form, read_form
 from portal.insights import rules
@@ -48,7 +50,7 @@ PERIODS: Mapping[str, str] = {
 USUAL = "90"
 MONTHS = 12
 BEGINNING = date(2000, 1, 1)
-MOST_TAKEN = 50_000
+MOST_TAKEN = 1_000_000
 """Lines of a file; the newest ones."""
 
 
@@ -442,16 +444,24 @@ def ask_for_words(ask: StaffAsk, answer: Id) -> Response:
     filled = read_form(QuoteForm, ask.form)
     if filled.value is not None:
         try:
-            quoting.ask_for_words(ask.db, answer_id=answer, words=filled.value.words, by=ask.me.by, now=ask.now)
+            goes_at = quoting.ask_for_words(
+                ask.db, ask.house, answer_id=answer, words=filled.value.words, by=ask.me.by, now=ask.now
+            )
         except NotFound:
             raise
         except Refused as refused:
-            filled = filled.with_error("words", refused.message, **refused.values)
+            values = {name: _told(ask, value) for name, value in refused.values.items()}
+            filled = filled.with_error("words", refused.message, **values)
     if filled.value is None:
         return ask.invalid("staff/ask_for_words.html", form=filled, comment=comment)
-    return ask.see_other(
-        "/staff/insights/quotes", said=N_("Asked %(name)s by mail. You see the answer here."), name=comment.contact_name
-    )
+    said, places = N_("Asked %(name)s by mail. You see the answer here."), {"name": comment.contact_name}
+    if goes_at > ask.now:
+        said, places["when"] = N_("The mail goes out in %(name)s’s hours, on %(when)s."), _told(ask, goes_at)
+    return ask.see_other("/staff/insights/quotes", said=said, **places)
+
+
+def _told(ask: AskOfStaff, value: Any) -> Any:
+    return words.day_hour_in(value, ask.zone, ask.locale) if isinstance(value, datetime) else value
 
 
 def _one_comment(ask: AskOfStaff, answer: int) -> results.Comment:
@@ -477,60 +487,110 @@ _CAME: Mapping[Provenance, str] = {
 }
 
 
+class _Taking(NamedTuple):
+    """What is taken away: the survey, the lines that were chosen, how many those are, and what the address said."""
+
+    found: Listed
+    lines: Iterator[tuple[str | int, ...]]
+    number: int
+    chosen: str
+
+
+def _to_take(ask: AskOfStaff, key: str) -> _Taking:
+    """The lines that were chosen; only comments where the page showed those. They are read as they are taken."""
+    found = _survey(ask, key)
+    chosen = _filter(ask, _options(ask))
+    asked = _asked(ask, chosen)._replace(before=None, with_words=ask.query.get("only", "") == "comments")
+    what = (ask.house.database.read, chosen.narrow(found), asked)
+    taken = results.answers_to_take(*what, most=MOST_TAKEN)
+    count = results.count_to_take(*what, most=MOST_TAKEN)
+    return _Taking(found, _lines(ask, taken, further_results.questions_of(found)), count, chosen.address)
+
+
+def _note(ask: AskOfStaff, taking: _Taking) -> None:
+    detail = {"survey": taking.found.form.key, "lines": taking.number, "chosen": taking.chosen}
+    audit.note(ask.db, Event(Happened.ANSWERS_EXPORTED, ask.me.by, ask.now, detail=detail))
+
+
 @files.post("/insights/surveys/{key}/answers.csv")
+@looking_first(_to_take)
 def answers_as_csv(ask: StaffAsk, key: str) -> Response:
-    """The answers as chosen, for any spreadsheet; no cell in it is a formula."""
-    found, lines = _to_take(ask, key)
+    """The answers as chosen, for any spreadsheet; no cell in it is a formula. They leave as they are read, once it is on
+    record who took them."""
+    taking: _Taking = ask.seen
+    _note(ask, taking)
+    name = _file_name(ask, taking.found, "csv")
+    return ask.stream(_csv_of(_head(ask, taking.found), taking.lines), name=name, media_type="text/csv; charset=utf-8")
+
+
+def _csv_of(head: Sequence[str], lines: Iterable[tuple[str | int, ...]]) -> Iterator[bytes]:
     out = io.StringIO()
     table = csv.writer(out)
-    table.writerow([defused(column) for column in _head(ask, found)])
-    table.writerows([defused(cell) if isinstance(cell, str) else cell for cell in line] for line in lines)
-    # The mark at the start tells spreadsheets that it is UTF-8.
-    content = ("\ufeff" + out.getvalue()).encode()
-    return ask.file(content, name=_file_name(ask, found, "csv"), media_type="text/csv; charset=utf-8")
+    out.write("\ufeff")  # the mark at the start tells spreadsheets that it is UTF-8
+    table.writerow([defused(column) for column in head])
+    yield out.getvalue().encode()
+    lines = iter(lines)
+    while some := list(itertools.islice(lines, LINES_AT_A_TIME)):
+        out.seek(0)
+        out.truncate()
+        table.writerows([defused(cell) if isinstance(cell, str) else cell for cell in line] for line in some)
+        yield out.getvalue().encode()
 
 
-@files.post("/insights/surveys/{key}/answers.xlsx")
-def answers_as_xlsx(ask: StaffAsk, key: str) -> Response:
-    """The same as a workbook: text is written as text, whatever it looks like."""
-    found, lines = _to_take(ask, key)
-    out = io.BytesIO()
+LINES_AT_A_TIME = 500
+PART = 64 * 1024
+
+
+class _Workbook(NamedTuple):
+    taking: _Taking
+    file: IO[bytes]
+
+
+def _made_workbook(ask: AskOfStaff, key: str) -> _Workbook:
+    """The same as a workbook on disk: text is written as text, whatever it looks like. It begins with what is only known at
+    its end, so it is made first and leaves then."""
+    taking = _to_take(ask, key)
+    file = tempfile.TemporaryFile()
     plain = {
         "constant_memory": True,
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "strings_to_numbers": False,
     }
-    with xlsxwriter.Workbook(out, plain) as book:
+    with xlsxwriter.Workbook(file, plain) as book:
         sheet = book.add_worksheet()
         head = book.add_format({"bold": True})
-        for column, name in enumerate(_head(ask, found)):
+        for column, name in enumerate(_head(ask, taking.found)):
             sheet.write_string(0, column, name, head)
         sheet.freeze_panes(1, 0)
-        for row, line in enumerate(lines, 1):
+        for row, line in enumerate(taking.lines, 1):
             for column, cell in enumerate(line):
                 if isinstance(cell, int):
                     sheet.write_number(row, column, cell)
                 elif cell:
                     sheet.write_string(row, column, cell)
+    return _Workbook(taking, file)
+
+
+@files.post("/insights/surveys/{key}/answers.xlsx")
+@looking_first(_made_workbook)
+def answers_as_xlsx(ask: StaffAsk, key: str) -> Response:
+    """The workbook that was made, once it is on record who took it."""
+    made: _Workbook = ask.seen
+    _note(ask, made.taking)
     media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    return ask.file(out.getvalue(), name=_file_name(ask, found, "xlsx"), media_type=media_type)
+    return ask.stream(_parts_of(made.file), name=_file_name(ask, made.taking.found, "xlsx"), media_type=media_type)
+
+
+def _parts_of(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while part := file.read(PART):
+            yield part
 
 
 def _file_name(ask: AskOfStaff, found: Listed, ending: str) -> str:
     return f"{found.form.key}-{ask.now:%Y-%m-%d}.{ending}"
-
-
-def _to_take(ask: AskOfStaff, key: str) -> tuple[Listed, Iterator[tuple[str | int, ...]]]:
-    """The lines that were chosen, and a note of who took them away. Only comments where the page showed those."""
-    found = _survey(ask, key)
-    chosen = _filter(ask, _options(ask))
-    asked = _asked(ask, chosen)._replace(before=None, with_words=ask.query.get("only", "") == "comments")
-    taken = list(results.answers_to_take(ask.db, chosen.narrow(found), asked, most=MOST_TAKEN))
-    detail = {"survey": found.form.key, "lines": len(taken), "chosen": chosen.address}
-    audit.note(ask.db, Event(Happened.ANSWERS_EXPORTED, ask.me.by, ask.now, detail=detail))
-    further = further_results.questions_of(found)
-    return found, (_line(ask, one, further) for one in taken)
 
 
 def _head(ask: AskOfStaff, found: Listed) -> list[str]:
@@ -540,14 +600,16 @@ def _head(ask: AskOfStaff, found: Listed) -> list[str]:
     return [*(words.translate(ask.locale, column) for column in COLUMNS), *further]
 
 
-def _line(ask: AskOfStaff, one: Taken, further: Sequence[Question]) -> tuple[str | int, ...]:
-    came = words.translate(ask.locale, _CAME[one.provenance])
-    wants = "" if one.wants_help is None else words.translate(ask.locale, N_("Yes") if one.wants_help else N_("No"))
-    when = one.submitted_at.isoformat(sep=" ", timespec="minutes")
-    scores: tuple[str | int, ...] = ("" if one.csat is None else one.csat, "" if one.nps is None else one.nps)
-    who = (one.account, one.plan, one.contact, one.email or "", str(one.language), one.consultant)
-    others = (_cell(ask, question, one.others) for question in further)
-    return (when, *who, came, *scores, wants, one.comment, one.tags, *others)
+def _lines(ask: AskOfStaff, taken: Iterable[Taken], further: Sequence[Question]) -> Iterator[tuple[str | int, ...]]:
+    came = {how: words.translate(ask.locale, told) for how, told in _CAME.items()}
+    yes_or_no = {None: "", True: words.translate(ask.locale, N_("Yes")), False: words.translate(ask.locale, N_("No"))}
+    for one in taken:
+        when = one.submitted_at.isoformat(sep=" ", timespec="minutes")
+        scores: tuple[str | int, ...] = ("" if one.csat is None else one.csat, "" if one.nps is None else one.nps)
+        who = (one.account, one.plan, one.contact, one.email or "", str(one.language), one.consultant)
+        others = (_cell(ask, question, one.others) for question in further)
+        said = (yes_or_no[one.wants_help], one.comment, one.tags)
+        yield (when, *who, came[one.provenance], *scores, *said, *others)
 
 
 def _cell(ask: AskOfStaff, question: Question, others: Mapping[str, Any]) -> str | int:

@@ -2,9 +2,10 @@
 
 import re
 from html import unescape
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from starlette.testclient import TestClient
 
 from portal.audit import AuditEvent, Happened
@@ -114,6 +115,33 @@ def test_by_hand_the_number_comes_first_and_then_it_is_sent_once(
     assert told.detail == {"round": made.id, "survey": "pulse", "people": 1, "stage": "deployment"}
     assert "Meant for" in unescape(rui.get(first.headers["location"]).text)
     assert rui.get("/admin/asking/rounds/999").status_code == 404
+
+
+def test_people_are_counted_before_the_unit_of_work_that_others_wait_for(rui: TestClient, database: Database) -> None:
+    ran: dict[str, list[str]] = {"reading": [], "writing": []}
+    noted = []
+    for name, engine in (("reading", database.read_engine), ("writing", database.write_engine)):
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any, to: list[str] = ran[name]) -> None:
+            to.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        noted.append((engine, note))
+    sent = {"survey": "pulse", "key": "k", "shown": "2", "sure": "1"}
+    assert rui.post("/admin/asking/rounds", data=sent).status_code == 303
+    for engine, note in noted:
+        event.remove(engine, "before_cursor_execute", note)
+    assert [name for name, some in ran.items() if any("asking_choices" in one for one in some)] == ["reading"]
+    assert [one for one in ran["writing"] if "INSERT INTO due_actions" in one] != []
+
+
+def test_who_may_not_send_surveys_gets_nothing_counted(signed_in: SignIn, cast: Cast, database: Database) -> None:
+    carla = signed_in(staff_id=cast.carla)
+    sent = {"survey": "pulse", "key": "k", "shown": "2", "sure": "1"}
+    assert carla.post("/admin/asking/rounds", data=sent).status_code == 403
+    with database.read() as db:
+        [told] = db.scalars(select(AuditEvent).where(AuditEvent.what == Happened.PERMISSION_REFUSED)).all()
+    assert told.detail["path"] == "/admin/asking/rounds"
 
 
 def test_a_number_that_has_changed_meanwhile_is_shown_again(rui: TestClient, database: Database) -> None:

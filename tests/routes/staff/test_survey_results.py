@@ -5,12 +5,19 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import func, insert, select, update
 from starlette.testclient import TestClient
 
-from portal import mail
+from portal import delivery, mail
+from portal.accounts import asking_ledger as ledger
+from portal.accounts.asking import Asked, Became, Wait, Why, judge
+from portal.accounts.asking_models import RequestRow
+from portal.accounts.models import Contact, Staff
+from portal.accounts.people_models import ContactWishes
+from portal.accounts.rules import Channel, Frequency
 from portal.audit import AuditEvent, Happened
 from portal.db import Database
 from portal.house import House
@@ -20,6 +27,7 @@ from portal.surveys import quoting
 from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
 from portal.surveys.rules import ShownAs
 from portal.surveys.shipped import load_shipped_surveys
+from portal.worker import COMPOSERS, TURNS
 from tests.routes.conftest import NOON, Cast
 from tests.routes.staff.conftest import Road, statements
 
@@ -194,6 +202,26 @@ def test_the_workbook_holds_text_as_text(rui: TestClient, answered: Answered) ->
         assert "<is><t>=1+1</t></is>" in sheet and "<v>9</v>" in sheet
 
 
+# The customer's page
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "30-day check-in"), ("pt-BR", "Conversa dos 30 dias")])
+def test_an_answer_on_the_customers_page_says_which_survey_it_belongs_to_without_a_statement_for_each(
+    rui: TestClient, answered: Answered, database: Database, cast: Cast, language: str, name: str
+) -> None:
+    answered(1, comment="One of them")
+    with database.write() as db:
+        db.execute(update(Staff).where(Staff.id == cast.rui).values(language=language))
+    page = f"/staff/customers/{cast.lumen}"
+    rui.get(page)
+    with statements(database) as one:
+        assert f"{name} ·" in seen(rui, page)
+    answered(3, comment="Three more")
+    with statements(database) as four:
+        assert seen(rui, page).count(f"{name} ·") == 4
+    assert len(four) == len(one)
+
+
 # Words to quote
 
 
@@ -233,6 +261,112 @@ def test_only_their_own_words_are_asked_for_once_and_not_while_something_is_wron
     with database.read() as db:
         assert db.scalar(select(func.count()).where(LetterRow.kind == Kind.QUOTE_REQUEST)) == 1
     assert rui.get("/staff/insights/comments/999/quote").status_code == 404
+
+
+def test_asking_for_words_draws_on_the_budget_and_a_refusal_says_from_when_on_it_is_possible(
+    rui: TestClient, answered: Answered, database: Database, house: House, cast: Cast, road: Road
+) -> None:
+    (number,) = answered(1, comment="We count in half an hour.")
+    at, form = f"/staff/insights/comments/{number}/quote", {"words": "We count"}
+    who = (cast.lumen, cast.maria, road.lumen, 0)
+
+    def before(days: int) -> None:
+        line = ledger.Request(Asked.REFERRAL, *who, Became.CALL, None, NOON - timedelta(days=days), about=days)
+        with database.write() as db:
+            ledger.keep(db, [line], waiting=(), now=NOON)
+
+    before(3)
+    page = words_of(rui.post(at, data=form).text)
+    told = "They were asked for something else not long before. You can ask from Mon 29 June, 09:00 on."
+    assert told in page  # a week later is a Saturday
+    assert "We count" in page  # what was typed stands there still
+    with database.write() as db:
+        db.execute(update(RequestRow).values(at=NOON - timedelta(days=8)))
+    assert rui.post(at, data=form).status_code == 303
+    with database.read() as db:
+        asked = select(RequestRow.asked, RequestRow.contact_id, RequestRow.became, RequestRow.why, RequestRow.at)
+        rows = db.execute(asked.order_by(RequestRow.id)).all()
+        known = ledger.known_of(
+            db, list(ledger.people_of(db, [cast.maria]).values()), purposes=(), flagged=(), now=NOON
+        ).people[cast.maria]
+    assert tuple(rows[1]) == (Asked.QUOTE, cast.maria, Became.MAIL, None, NOON)
+    assert judge(Asked.FURTHER, known, NOON) == Wait(datetime(2026, 6, 30, 15, tzinfo=UTC), Why.BUDGET)
+
+
+@pytest.mark.parametrize(
+    ("channel", "frequency", "said"),
+    [
+        (Channel.PHONE, None, "They like the phone best: ask them there."),
+        (Channel.WHATSAPP, None, "They like WhatsApp best: ask them there."),
+        (Channel.PORTAL, None, "They want no mail about such things: ask when you talk to them."),
+        (None, Frequency.NECESSARY, "They only want to be asked what is necessary: ask when you talk to them."),
+    ],
+)
+def test_who_wants_to_be_asked_in_another_way_is_not_asked_by_mail(
+    rui: TestClient, answered: Answered, database: Database, cast: Cast, channel: Channel | None,
+    frequency: Frequency | None, said: str,
+) -> None:  # fmt: skip
+    (number,) = answered(1, comment="We count in half an hour.")
+    wish(database, cast.maria, channel=channel, frequency=frequency)
+    refused = rui.post(f"/staff/insights/comments/{number}/quote", data={"words": "We count"})
+    assert refused.status_code == 422 and said in words_of(refused.text)
+    with database.read() as db:
+        assert db.scalar(select(func.count()).select_from(Quote)) == 0
+
+
+def wish(
+    database: Database, contact_id: int, *, channel: Channel | None = None, frequency: Frequency | None = None,
+    hours_from: time = time(9),
+) -> None:  # fmt: skip
+    with database.write() as db:
+        if channel is not None:
+            chosen = {"channel": channel, "phone": "+5511987654321"}
+            db.execute(update(Contact).where(Contact.id == contact_id).values(**chosen))
+        values = {"frequency": frequency or Frequency.USUAL, "hours_from": hours_from, "hours_until": time(18)}
+        common = {"contact_id": contact_id, "weekdays": 31, "chosen_at": NOON, "chosen_by": "contact:1"}
+        db.execute(insert(ContactWishes).values(**values, **common))
+
+
+def test_outside_their_hours_the_mail_waits_for_them(
+    rui: TestClient, answered: Answered, database: Database, cast: Cast
+) -> None:
+    (number,) = answered(1, comment="We count in half an hour.")
+    wish(database, cast.maria, hours_from=time(16))
+    assert rui.post(f"/staff/insights/comments/{number}/quote", data={"words": "We count"}).status_code == 303
+    four = datetime(2026, 6, 23, 19, tzinfo=UTC)
+    with database.read() as db:
+        assert db.scalars(select(LetterRow.due_at).where(LetterRow.kind == Kind.QUOTE_REQUEST)).one() == four
+        line = db.scalars(select(RequestRow)).one()
+    assert (line.became, line.why, line.at) == (Became.MAIL, Why.OUT_OF_HOURS, four)
+
+
+def test_a_request_that_may_not_leave_asked_for_nothing_and_the_page_says_why(
+    rui: TestClient, answered: Answered, database: Database, house: House, road: Road
+) -> None:
+    first, second = answered(2, comment="We count in half an hour.")
+    form = {"words": "We count"}
+    assert rui.post(f"/staff/insights/comments/{first}/quote", data=form).status_code == 303
+    with database.write() as db:
+        db.execute(update(JourneyRow).where(JourneyRow.id == road.lumen).values(open_flags=1))
+    for _ in range(2):
+        delivery.deliver(house, composers=COMPOSERS, turns=TURNS, now=NOON)
+    page = seen(rui, "/staff/insights/quotes")
+    assert (
+        "Not sent" in page
+        and "The mail didn’t go out. They told us that something is wrong: settle that first." in page
+    )
+    with database.read() as db:
+        assert db.scalar(select(func.count()).select_from(RequestRow)) == 0
+        letter = db.scalars(select(LetterRow).where(LetterRow.kind == Kind.QUOTE_REQUEST)).one()
+    assert letter.why == "They told us that something is wrong: settle that first."
+    with database.write() as db:  # settled: another of their comments, or the same, can be asked for
+        db.execute(update(JourneyRow).where(JourneyRow.id == road.lumen).values(open_flags=0))
+    assert rui.post(f"/staff/insights/comments/{second}/quote", data=form).status_code == 303
+    delivery.deliver(house, composers=COMPOSERS, turns=TURNS, now=NOON)
+    with database.read() as db:
+        assert db.scalars(select(Quote.answer_id)).all() == [second]
+        sent = select(func.count()).where(LetterRow.kind == Kind.QUOTE_REQUEST, LetterRow.sent_at.is_not(None))
+        assert db.scalar(sent) == 1
 
 
 def test_nothing_can_be_copied_before_they_say_yes_and_only_what_they_allowed_after(
