@@ -12,7 +12,7 @@ from portal.audit import Event, Happened
 from portal.errors import N_, NotFound, Refused
 from portal.learning.changes import readers_view_changed
 from portal.learning.models import Tutorial, TutorialText, TutorialVersion
-from portal.learning.rules import Draft, Text, slug_for
+from portal.learning.rules import Draft, Text, compared, slug_for
 
 
 class SavedMeanwhile(Refused):
@@ -130,6 +130,7 @@ def _locked(db: Session, tutorial_id: int, *, version: int | None = None) -> Tut
 def _put(row: Tutorial, draft: Draft) -> None:
     row.kind, row.stage_key, row.position, row.minutes = draft.kind, draft.stage_key, draft.position, draft.minutes
     row.audience, row.plans, row.happened_on = draft.audience, list(draft.plans), draft.happened_on
+    row.for_plans = compared(draft.plans)
 
 
 def _put_texts(db: Session, tutorial_id: int, draft: Draft, *, now: datetime) -> None:
