@@ -39,7 +39,7 @@ def people(database: Database) -> cast.Cast:
 
 def written(database: Database, count: int, **same: object) -> list[dict[str, object]]:
     """So many published ones, in English: the rows."""
-    chance = random.Random(count)
+    chance = random.Random(count)  # noqa: S311 - the same ones every time
     rows: list[dict[str, object]] = [
         {
             "id": 100 + n,
@@ -75,7 +75,10 @@ def written(database: Database, count: int, **same: object) -> list[dict[str, ob
 
 def read(database: Database, contact_id: int, rows: list[dict[str, object]], share: float) -> None:
     """The person began that share of them, and finished two of three."""
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - the same ones every time
+    begun = [row for row in rows if chance.random() < share]
+    if not begun:
+        return
     with database.write() as db:
         db.execute(
             insert(TutorialProgress),
@@ -88,8 +91,7 @@ def read(database: Database, contact_id: int, rows: list[dict[str, object]], sha
                     "part": 1,
                     "words": "",
                 }
-                for row in rows
-                if chance.random() < share
+                for row in begun
             ],
         )
 
@@ -153,7 +155,7 @@ def test_a_few_of_each_stage_are_enough_to_recommend_and_to_go_on(
         in_hand = queries.shelved(db, reader, here=here).in_hand
         assert recommended(ROAD[:-1], in_hand, here=here) == recommended(ROAD[:-1], everything, here=here)
         along = [each for one in shelves(ROAD, everything, here=here) for each in one.lessons]
-        for lesson in random.Random(3).sample(everything, 25):
+        for lesson in everything[::5]:
             found = queries.from_here(db, reader, lesson)
             few = [each for one in shelves(ROAD, found.to_read, here=here) for each in one.lessons]
             assert next_lesson(few, lesson.slug) == next_lesson(along, lesson.slug)

@@ -1,19 +1,21 @@
 """The lesson pages, as a customer uses them."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
 from portal.accounts.rules import Language
 from portal.clock import FixedClock
-from portal.db import Database
+from portal.db import Database, rows_of
 from portal.journeys.shipped import load_shipped
-from portal.learning import actions, writing
-from portal.learning.models import TutorialProgress
-from portal.learning.rules import Audience, Draft, Kind, Text
+from portal.learning import actions, queries, writing
+from portal.learning.models import Tutorial, TutorialProgress, TutorialText
+from portal.learning.rules import WHEREVER, Audience, Draft, Kind, Text
 from tests.routes.conftest import NOON, Cast
 
 PATH = "/learn/your-first-hour"
@@ -129,3 +131,111 @@ def test_news_and_examples_have_their_pages_and_looking_alone_changes_nothing(
     assert "Mark all as seen" not in maria.get("/learn/news").text
     assert "something new" not in maria.get("/").text
     assert "Long." in maria.get("/learn/half-the-waste").text
+
+
+# However much there is
+
+
+def written(database: Database, first: int, last: int) -> None:
+    """Published ones of every kind for everybody, half of them lessons of deployment, a quarter news and examples."""
+    kinds = (Kind.TUTORIAL, Kind.TUTORIAL, Kind.NEWS, Kind.EXAMPLE)
+    with database.write() as db:
+        rows = [
+            {
+                "id": 1_000 + n,
+                "slug": f"article-{n:03}",
+                "kind": kinds[n % 4],
+                "stage_key": "deployment" if n % 8 < 4 else WHEREVER,
+                "position": 50 + n,
+                "minutes": 3,
+                "plans": [],
+                "happened_on": NOON.date() - timedelta(days=n) if n % 4 == 2 else None,
+                "created_at": NOON,
+                "changed_at": NOON,
+                "published_at": NOON + timedelta(hours=1),
+            }
+            for n in range(first, last)
+        ]
+        db.execute(insert(Tutorial), rows)
+        db.execute(
+            insert(TutorialText),
+            [
+                {
+                    "tutorial_id": row["id"],
+                    "language": language,
+                    "title": f"Article {row['slug']}",
+                    "summary": "",
+                    "body": "x",
+                    "who": "",
+                    "achieved": "",
+                    "fingerprint": "x",
+                    "shipped": "",
+                    "changed_at": NOON,
+                }
+                for row in rows
+                for language in Language
+            ],
+        )
+
+
+LISTS = ("/", "/learn", "/learn/news", "/learn/examples", "/learn/stages/deployment", "/learn/stages/any")
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/learn/article-100", "/learn/article-102", "/learn/article-103"])
+def test_a_page_reads_and_shows_no_more_with_many_more_articles(
+    maria: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    read: list[int] = []
+
+    def counting(*given: Any) -> Sequence[Any]:
+        rows = rows_of(*given)
+        read.append(len(rows))
+        return rows
+
+    written(database, 0, 240)
+    monkeypatch.setattr(queries, "rows_of", counting)
+    few, rows_of_few = maria.get(path).text, sum(read)
+    read.clear()
+    written(database, 240, 800)
+    many = maria.get(path).text
+    assert sum(read) == rows_of_few > 0
+    assert many.count('href="/learn') == few.count('href="/learn')
+
+
+@pytest.mark.parametrize(("path", "a_page"), [("/learn/news", 20), ("/learn/examples", 20), ("/learn/stages/any", 30)])
+def test_lists_are_turned_page_by_page_to_their_end(
+    maria: TestClient, database: Database, path: str, a_page: int
+) -> None:
+    written(database, 0, 240)
+    found: list[str] = []
+    page, at = "", path
+    while at:
+        page = maria.get(at).text
+        on_this = re.findall(r'href="/learn/(article-\d+)"', page)
+        assert len(on_this) <= a_page
+        found += on_this
+        older = re.search(r'href="([^"]+)" rel="next"', page) or re.search(r'rel="next"[^>]* href="([^"]+)"', page)
+        at = older[1] if older else ""
+    assert 'rel="prev"' in page
+    assert len(found) == len(set(found)) == 60
+    assert found == sorted(found)
+    for odd in ("0", "-1", "x", "", "9999999999", "50"):
+        assert maria.get(f"{path}?page={odd}").status_code in (404, 422)
+
+
+def test_a_long_stage_shows_its_first_lessons_and_leads_to_all_of_them(maria: TestClient, database: Database) -> None:
+    assert "/learn/stages/" not in maria.get("/learn").text
+    written(database, 0, 80)
+    page = maria.get("/learn").text
+    assert 'href="/learn/stages/deployment">All 22' in page and 'href="/learn/stages/any">All 2' in page
+    assert "0 of 22 finished" in page
+    stage = maria.get("/learn/stages/deployment").text
+    assert stage.count('class="lesson"') == 22 and 'rel="next"' not in stage
+    lesson = maria.get("/learn/article-016").text
+    assert "0 of 22 finished" in lesson and 'href="/learn/stages/deployment">All 22' in lesson
+    assert "article-017" in lesson and "article-009" in lesson and "article-072" not in lesson
+
+
+@pytest.mark.parametrize("key", ["nowhere", "%00", "..%2f", "A" * 300, "x'--"])
+def test_a_stage_that_is_not_there_is_a_friendly_404(maria: TestClient, key: str) -> None:
+    assert maria.get(f"/learn/stages/{key}").status_code == 404

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 from starlette.testclient import TestClient
 
 from portal.db import Database
@@ -253,3 +253,26 @@ def test_the_list_can_be_narrowed(rui: TestClient) -> None:
     assert rui.get("/admin/lessons?missing=pt-BR").text.count('<th scope="row">') == 1
     assert rui.get("/admin/lessons?state=draft&kind=tutorial&stage=deployment").text.count('<th scope="row">') == 1
     assert "Nothing like that" in rui.get("/admin/lessons?kind=news").text
+    for odd in ("kind=poem", "stage=%00", "missing=fr", "stage=nowhere", "kind=" + "x" * 500):
+        assert "Nothing like that" in rui.get(f"/admin/lessons?{odd}").text
+
+
+def test_long_lists_are_turned_page_by_page_with_their_filters(rui: TestClient, database: Database) -> None:
+    with database.write() as db:
+        more = [
+            {"id": 1_000 + n, "slug": f"more-{n}", "kind": "tutorial", "stage_key": "deployment", "position": n}
+            for n in range(1, 61)
+        ]
+        same = {"minutes": 3, "created_at": NOON, "changed_at": NOON}
+        db.execute(insert(Tutorial), [row | same for row in more])
+    page = rui.get("/admin/lessons?state=draft").text
+    assert page.count('<th scope="row">') == 50 and "1–50 of 60" in page
+    assert 'href="/admin/lessons?state=draft&amp;page=2"' in page
+    last = rui.get("/admin/lessons?state=draft&page=2").text
+    assert last.count('<th scope="row">') == 10 and 'href="/admin/lessons?state=draft"' in last
+    assert rui.get("/admin/lessons?state=draft&page=3").status_code == 404
+    with database.write() as db:
+        db.execute(update(Tutorial).values(published_at=NOON))
+    report = rui.get("/admin/lessons/report").text
+    assert report.count('<th scope="row">') == 50 and "1–50 of 74" in report
+    assert rui.get("/admin/lessons/report?page=2").text.count('<th scope="row">') == 24
