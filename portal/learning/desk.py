@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, exists, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
@@ -89,7 +89,7 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         written = exists().where(
             TutorialText.tutorial_id == Tutorial.id, cast(TutorialText.language, String) == wanted.missing
         )
-        yield ~written
+        yield ~written if wanted.missing in set(Language) else false()
 
 
 def _items(db: Session, language: str, chosen: Select[Any]) -> list[Item]:

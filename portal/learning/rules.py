@@ -169,15 +169,15 @@ class Shelf(NamedTuple):
     name: str
     is_here: bool
     lessons: list[Lesson]
-    count: Count
+    counted: Count
 
     @property
     def finished(self) -> int:
-        return self.count.finished
+        return self.counted.finished
 
     @property
     def all(self) -> int:
-        return self.count.all
+        return self.counted.all
 
     @property
     def path(self) -> str:

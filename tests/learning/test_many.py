@@ -136,7 +136,7 @@ def test_shelves_show_the_first_few_and_count_all(database: Database, people: ca
         counts = queries.counts(db, reader)
     whole = shelves(ROAD, everything, here="deployment")
     shown = shelves(ROAD, found.first, here="deployment", counts=counts.by_stage)
-    assert [(one.key, one.count.all, one.finished) for one in shown] == [
+    assert [(one.key, one.all, one.finished) for one in shown] == [
         (one.key, len(one.lessons), one.finished) for one in whole
     ]
     for one, of_all in zip(shown, whole, strict=True):

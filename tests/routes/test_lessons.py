@@ -225,14 +225,14 @@ def test_lists_are_turned_page_by_page_to_their_end(
 
 def test_a_long_stage_shows_its_first_lessons_and_leads_to_all_of_them(maria: TestClient, database: Database) -> None:
     assert "/learn/stages/" not in maria.get("/learn").text
-    written(database, 0, 80)
+    written(database, 0, 100)
     page = maria.get("/learn").text
-    assert 'href="/learn/stages/deployment">All 22' in page and 'href="/learn/stages/any">All 2' in page
-    assert "0 of 22 finished" in page
+    assert 'href="/learn/stages/deployment">All 28' in page and 'href="/learn/stages/any">All 2' in page
+    assert "0 of 28 finished" in page
     stage = maria.get("/learn/stages/deployment").text
-    assert stage.count('class="lesson"') == 22 and 'rel="next"' not in stage
+    assert stage.count('class="lesson"') == 28 and 'rel="next"' not in stage
     lesson = maria.get("/learn/article-016").text
-    assert "0 of 22 finished" in lesson and 'href="/learn/stages/deployment">All 22' in lesson
+    assert "0 of 28 finished" in lesson and 'href="/learn/stages/deployment">All 28' in lesson
     assert "article-017" in lesson and "article-009" in lesson and "article-072" not in lesson
 
 

@@ -253,8 +253,9 @@ def test_the_list_can_be_narrowed(rui: TestClient) -> None:
     assert rui.get("/admin/lessons?missing=pt-BR").text.count('<th scope="row">') == 1
     assert rui.get("/admin/lessons?state=draft&kind=tutorial&stage=deployment").text.count('<th scope="row">') == 1
     assert "Nothing like that" in rui.get("/admin/lessons?kind=news").text
-    for odd in ("kind=poem", "stage=%00", "missing=fr", "stage=nowhere", "kind=" + "x" * 500):
+    for odd in ("kind=poem", "missing=fr", "stage=nowhere", "kind=" + "x" * 500):
         assert "Nothing like that" in rui.get(f"/admin/lessons?{odd}").text
+    assert rui.get("/admin/lessons?stage=%00&kind=%F0%9F").status_code == 200
 
 
 def test_long_lists_are_turned_page_by_page_with_their_filters(rui: TestClient, database: Database) -> None:
