@@ -41,7 +41,7 @@ class Tutorial(Base):
     audience: Mapped[Audience] = mapped_column(choice(Audience, "audience"), default=Audience.EVERYONE)
     plans: Mapped[list[str]] = mapped_column(default=list)
     """Of accounts; empty: all plans."""
-    for_plans: Mapped[list[str]] = mapped_column(default=_as_compared)
+    for_plans: Mapped[list[str]] = mapped_column(default=_as_compared, server_default=text("'[]'"))
     """The same as plans are compared (`accounts.rules.folded`), since no database folds as we do."""
     happened_on: Mapped[date | None]
     """The day of a piece of news."""
