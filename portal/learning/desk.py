@@ -68,14 +68,15 @@ def listed(
     on_road = (
         [case({key: place for place, key in enumerate(stages)}, value=Tutorial.stage_key, else_=-1)] if stages else []
     )
-    chosen = (
-        select(*_COLUMNS)
-        .where(*conditions)
-        .order_by(_KINDS, *on_road, Tutorial.position, Tutorial.slug)
-        .limit(a_page)
-        .offset((page - 1) * a_page)
-    )
+    order = (_KINDS, *on_road, Tutorial.position, Tutorial.slug)
+    chosen = _page(select(Tutorial.id).where(*conditions), order, page, a_page)
     return _items(db, language, chosen), number, everything
+
+
+def _page(ids: Select[Any], order: Sequence[Any], page: int, a_page: int) -> Select[Any]:
+    """Only ids are sorted: all columns of all rows take three times as long."""
+    shown = ids.order_by(*order).limit(a_page).offset((page - 1) * a_page).subquery()
+    return select(*_COLUMNS).join(shown, shown.c.id == Tutorial.id).order_by(*order)
 
 
 def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
@@ -99,7 +100,7 @@ def _items(db: Session, language: str, chosen: Select[Any]) -> list[Item]:
     for id_, written_in, title in db.execute(
         select(TutorialText.tutorial_id, TutorialText.language, TutorialText.title)
         .where(TutorialText.tutorial_id.in_([row.id for row in rows]))
-        .order_by(TutorialText.language)
+        .order_by(TutorialText.tutorial_id, TutorialText.language)  # by language alone SQLite reads them all
     ):
         texts.setdefault(id_, {})[str(written_in)] = title
     found = []
@@ -244,14 +245,8 @@ def report(db: Session, language: str, *, page: int, a_page: int) -> tuple[list[
     told = TutorialProgress.helped
     conditions = or_(Tutorial.published_at.is_not(None), exists().where(TutorialProgress.tutorial_id == Tutorial.id))
     count = db.scalar(select(func.count()).select_from(Tutorial).where(conditions)) or 0
-    chosen = (
-        select(*_COLUMNS)
-        .where(conditions)
-        .order_by(Tutorial.kind.desc(), Tutorial.position, Tutorial.slug)
-        .limit(a_page)
-        .offset((page - 1) * a_page)
-    )
-    shown = _items(db, language, chosen)
+    order = (Tutorial.kind.desc(), Tutorial.position, Tutorial.slug)
+    shown = _items(db, language, _page(select(Tutorial.id).where(conditions), order, page, a_page))
     rows = db.execute(
         select(
             TutorialProgress.tutorial_id,

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, Integer, Select, String, and_, bindparam, case, exists, func, literal, or_, select
+from sqlalchemy import Boolean, Integer, Select, String, and_, bindparam, case, func, literal, or_, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.expression import FunctionElement
@@ -88,9 +88,8 @@ _THEIRS = (
     Tutorial.published_at.is_not(None),
     Tutorial.audience.in_((Audience.EVERYONE, bindparam("audience", type_=Tutorial.audience.type))),
     or_(Tutorial.for_plans == literal([], Json), _Names(Tutorial.for_plans, bindparam("plan", type_=String()))),
-    exists().where(TutorialText.tutorial_id == Tutorial.id),
 )
-"""What `rules.is_for` says, for the database: of `audience` and `plan`."""
+"""What `rules.is_for` says, for the database: of `audience` and `plan`. What is published has words (`writing.publish`)."""
 _PROGRESS = and_(TutorialProgress.tutorial_id == Tutorial.id, TutorialProgress.contact_id == _contact)
 
 
@@ -157,6 +156,7 @@ def _lessons(chosen: Any, *more: Any, order: Any = _IN_ORDER) -> Select[Any]:
         .outerjoin(_own, and_(_own.tutorial_id == Tutorial.id, _own.language == language))
         .outerjoin(_other, and_(_other.tutorial_id == Tutorial.id, _other.language != language))
         .outerjoin(TutorialProgress, _PROGRESS)
+        .where(_either("title").is_not(None))
         .order_by(*order)
     )
 
@@ -327,30 +327,32 @@ _side = case(
     (or_(Tutorial.position < _position, and_(Tutorial.position == _position, Tutorial.slug < _slug)), -1),
     else_=1,
 )
-_from_here = (
+_own_stage = (
     _theirs(
         Tutorial.id,
-        Tutorial.stage_key,
-        TutorialProgress.finished_at,
-        _numbered([Tutorial.stage_key, _side]).label("place"),
-        _numbered([Tutorial.stage_key, _side], [each.desc() for each in _IN_ORDER]).label("place_back"),
-        _numbered([Tutorial.stage_key, _side, TutorialProgress.finished_at.is_(None)]).label("place_to_read"),
         _side.label("side"),
+        _numbered(_side).label("place"),
+        _numbered(_side, [each.desc() for each in _IN_ORDER]).label("place_back"),
     )
-    .where(_is_lesson)
+    .where(_is_lesson, Tutorial.stage_key == bindparam("stage_key"))
     .subquery()
 )
-_is_around = and_(
-    _from_here.c.stage_key == bindparam("stage_key"),
-    or_(
-        _from_here.c.side == 0,
-        and_(_from_here.c.side > 0, _from_here.c.place < AROUND),
-        and_(_from_here.c.side < 0, _from_here.c.place_back < AROUND),
+_unread = (
+    _theirs(Tutorial.id, _numbered([Tutorial.stage_key, _side]).label("place"))
+    .where(_is_lesson, TutorialProgress.finished_at.is_(None), Tutorial.slug != _slug)
+    .subquery()
+)
+_from_here = union_all(
+    select(_own_stage.c.id, literal(1, Integer()).label("is_around")).where(
+        or_(
+            _own_stage.c.side == 0,
+            and_(_own_stage.c.side > 0, _own_stage.c.place < AROUND),
+            and_(_own_stage.c.side < 0, _own_stage.c.place_back < AROUND),
+        )
     ),
-)
-_FROM_HERE = _lessons(_from_here, _is_around).where(
-    or_(_is_around, and_(_from_here.c.finished_at.is_(None), _from_here.c.place_to_read == 1))
-)
+    select(_unread.c.id, literal(0, Integer())).where(_unread.c.place == 1),
+).subquery()
+_FROM_HERE = _lessons(_from_here, _from_here.c.is_around)
 
 
 class FromHere(NamedTuple):
@@ -364,7 +366,7 @@ def from_here(db: Session, reader: Reader, lesson: Lesson) -> FromHere:
     """Where somebody goes on from a lesson: enough for `rules.around` and `rules.next_lesson`. One statement."""
     values = _values(db, reader, slug=lesson.slug, position=lesson.position, stage_key=lesson.stage_key)
     found = _found(db, _FROM_HERE, values)
-    return FromHere([each for each, (is_around,) in found if is_around], [each for each, _ in found])
+    return FromHere([each for each, (is_around,) in found if is_around], list(dict.fromkeys(each for each, _ in found)))
 
 
 def road(db: Session, account_id: int, language: str) -> Road:
