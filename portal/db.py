@@ -337,12 +337,20 @@ def numbered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def insert_few(dialect: str, table: Any, names: Sequence[str], count: int) -> Any:
     """`INSERT` of so many rows, for `numbered` ones. Columns left out have their default as the table's class says."""
     left_out = [each for each in table.c if each.default is not None and each.name not in names]
-    same = {each.name: each.default.arg if each.default.is_scalar else each.default.arg(None) for each in left_out}
+    same = {each.name: each.default.arg if each.default.is_scalar else _empty(each) for each in left_out}
     rows = [
         {**{name: bindparam(f"r{number}_{name}", type_=table.c[name].type) for name in names}, **same}
         for number in range(count)
     ]
     return insert_on(dialect, table).values(rows)
+
+
+def _empty(left_out: Any) -> Any:
+    # The statement is kept, and with it the value: a nonce or a moment made here would be every row's.
+    made = left_out.default.arg(None)
+    if made not in ({}, []):
+        raise ValueError(f"give {left_out} a value: its default is made anew each time")
+    return made
 
 
 @lru_cache(maxsize=300)

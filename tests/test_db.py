@@ -1,14 +1,26 @@
 """Statements that go to the driver as they are, and connections that the server has ended."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.audit import AuditEvent, Happened
-from portal.db import Database, DeploymentFact, insert_all, insert_new, rows_of, send, together, update_each, write_down
+from portal.db import (
+    Database,
+    DeploymentFact,
+    insert_all,
+    insert_few,
+    insert_new,
+    rows_of,
+    send,
+    together,
+    update_each,
+    write_down,
+)
 
 AT = datetime(2026, 3, 4, 17, 30, 5, 250_000, tzinfo=UTC)
 EVENTS = AuditEvent.__table__
@@ -73,6 +85,13 @@ def test_what_is_sent_is_found_by_what_others_ask(database: Database) -> None:
             db.add(AuditEvent(**event(1) | {"at": at}))
             db.flush()
             assert db.scalar(select(func.count()).where(EVENTS.c.at == at)) == 2
+
+
+def test_a_default_that_is_made_anew_is_never_kept_in_a_statement() -> None:
+    numbers = itertools.count(1)
+    table = Table("made", MetaData(), Column("name", String), Column("nonce", Integer, default=lambda: next(numbers)))
+    with pytest.raises(ValueError, match="made anew"):
+        insert_few("sqlite", table, ["name"], 2)
 
 
 def test_what_waits_in_the_session_is_written_first(database: Database) -> None:

@@ -36,13 +36,13 @@ def only_whom(narrow: Narrow, row: Any, at: Any) -> list[Any]:
     """
     wanted: list[Any] = []
     if narrow.owner_id is not None:
-        wanted.append(_there(row, JourneyRow.id == row.journey_id, JourneyRow.owner_id == narrow.owner_id))
+        wanted.append(_its(row, JourneyRow.owner_id, JourneyRow.id == row.journey_id) == narrow.owner_id)
     if narrow.plan is not None:
-        wanted.append(_there(row, Account.id == row.account_id, Account.plan == narrow.plan))
+        wanted.append(_its(row, Account.plan, Account.id == row.account_id) == narrow.plan)
     if narrow.language is not None:
-        wanted.append(_there(row, Contact.id == row.contact_id, Contact.language == narrow.language))
+        wanted.append(_its(row, Contact.language, Contact.id == row.contact_id) == narrow.language)
     if narrow.stage is not None:
-        wanted.append(_there(row, *is_visit_at(row, at), StageRow.id == Visit.stage_id, StageRow.key == narrow.stage))
+        wanted.append(_its(row, StageRow.key, *is_visit_at(row, at), StageRow.id == Visit.stage_id) == narrow.stage)
     return wanted
 
 
@@ -55,6 +55,7 @@ def is_visit_at(row: Any, at: Any) -> list[Any]:
     ]
 
 
-def _there(row: Any, *wanted: Any) -> Any:
-    # Whatever else the statement joins: these are about the row's own account, contact, journey.
-    return select(1).where(*wanted).correlate(row.__table__).exists()
+def _its(row: Any, what: Any, *wanted: Any) -> Any:
+    # Whatever else the statement joins: these are about the row's own account, contact, journey. A value, and not whether it
+    # is there: PostgreSQL makes a join of that, and reads whole tables for a few rows.
+    return select(what).where(*wanted).limit(1).correlate(row.__table__).scalar_subquery()

@@ -318,6 +318,18 @@ def _answers_in(
 ) -> Any:
     """How many answers of these parts say that, by survey and period; `row` and `at` are what the filters are about."""
     source, inside, of_part = within(db, AnswerRow, AnswerRow.submitted_at, parts)
+    if db.get_bind().dialect.name == "postgresql" and row is AnswerRow:
+        # Each answer's survey is looked up: joined, all that was ever asked is read for these few.
+        of = select(Invitation.survey_id).where(Invitation.id == AnswerRow.invitation_id).scalar_subquery()
+        names = [f"said_{n}" for n in range(len(said))]
+        each = (
+            select(of.label("survey"), of_part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True)))
+            .select_from(source)
+            .where(COUNTED, inside, *only_whom(narrow, row, at))
+            .subquery()
+        )
+        columns = (each.c.survey, each.c.part, *(each.c[name] for name in names))
+        return select(*columns, func.count()).where(each.c.survey.in_(narrow.survey_ids)).group_by(*columns)
     is_of_survey = of_survey(db, narrow)
     by = (Invitation.survey_id, of_part if period is None else period, *said)
     return (
@@ -398,14 +410,15 @@ def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator
 def _delivered(db: Session, narrow: Narrow, kept: _Kept) -> Any:
     at = Invitation.sent_at
     source, inside, period = within(db, Invitation, at, kept.parts)
-    by = (Invitation.survey_id, period)
-    return (
-        select(*by, func.count(), func.count(AnswerRow.id))
+    answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).limit(1).scalar_subquery()
+    each = (
+        select(Invitation.survey_id.label("survey"), period.label("part"), answered.label("answer"))
         .select_from(source)
-        .outerjoin(AnswerRow, and_(AnswerRow.invitation_id == Invitation.id, COUNTED))
         .where(inside, *only(narrow, Invitation, at))
-        .group_by(*by)
+        .subquery()
     )
+    by = (each.c.survey, each.c.part)
+    return select(*by, func.count(), func.count(each.c.answer)).group_by(*by)
 
 
 def _answered_since(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Any:
