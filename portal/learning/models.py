@@ -23,12 +23,16 @@ class Tutorial(Base):
     __table_args__ = (
         CheckConstraint("minutes > 0", name="takes_minutes"),
         Index(
-            "ix_tutorials_published",
+            "ix_tutorials_in_order",
+            "kind",
             "stage_key",
             "position",
+            "slug",
             sqlite_where=text("published_at IS NOT NULL"),
             postgresql_where=text("published_at IS NOT NULL"),
         ),
+        # Whatever was published since somebody looked at the news: little, while there is much news.
+        Index("ix_tutorials_since", "kind", "published_at"),
     )
 
     id: Mapped[Id]

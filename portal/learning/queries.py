@@ -1,8 +1,26 @@
 """What the learning pages show: what is recommended, all there is for this person, one thing to read."""
 
+from collections.abc import Sequence
+from functools import cache
+from operator import add
 from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, Integer, Select, String, and_, bindparam, case, func, literal, or_, select, union_all
+from sqlalchemy import (
+    Boolean,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.expression import FunctionElement
@@ -19,6 +37,7 @@ from portal.learning.rules import (
     MOST_RECOMMENDED,
     ON_SHELF,
     ON_SHELF_HERE,
+    WHEREVER,
     Audience,
     Count,
     Kind,
@@ -109,7 +128,12 @@ def _values(db: Session, reader: Reader, **more: Any) -> dict[str, Any]:
 
 def _theirs(*columns: Any) -> Select[Any]:
     """Of all there is for this reader, without the words: what is counted, and chosen from."""
-    return select(*columns).select_from(Tutorial).outerjoin(TutorialProgress, _PROGRESS).where(*_THEIRS)
+    return select(*columns).select_from(Tutorial).where(*_THEIRS)
+
+
+def _touched(*columns: Any) -> Select[Any]:
+    """Of what this reader has begun or finished, which is little: found from their side, however much there is."""
+    return _theirs(*columns).join(TutorialProgress, _PROGRESS)
 
 
 # As they read it
@@ -124,40 +148,58 @@ def _either(name: str) -> Any:
 
 _seen = select(NewsSeen.seen_at).where(NewsSeen.contact_id == _contact).scalar_subquery()
 _joined = select(Contact.created_at).where(Contact.id == _contact).scalar_subquery()
-_is_new = and_(Tutorial.kind == Kind.NEWS, Tutorial.published_at > func.coalesce(_seen, _joined))
-_IN_ORDER = (Tutorial.position, Tutorial.slug)
-_NEWEST_FIRST = (Tutorial.happened_on.desc().nulls_last(), Tutorial.slug)
+_SHOWN = [
+    getattr(Tutorial, name)
+    for name in ("id", "slug", "stage_key", "position", "minutes", "kind", "happened_on", "published_at")
+]
 
 
-def _lessons(chosen: Any, *more: Any, order: Any = _IN_ORDER) -> Select[Any]:
-    """The words of those whose ids are `chosen`: a `Lesson`, and what more is wanted."""
+def _is_new(of: Any) -> Any:
+    return and_(of.kind == Kind.NEWS, of.published_at > func.coalesce(_seen, _joined))
+
+
+def _in_order(of: Any) -> tuple[Any, ...]:
+    return (of.position, of.slug)
+
+
+def _backwards(of: Any) -> tuple[Any, ...]:
+    return (of.position.desc(), of.slug.desc())
+
+
+def _newest_first(of: Any) -> tuple[Any, ...]:
+    return (of.happened_on.desc().nulls_last(), of.slug)
+
+
+def _lessons(chosen: Any, *more: Any, order: Any = _in_order) -> Select[Any]:
+    """Those that are `chosen` (`_SHOWN`), with their words: a `Lesson`, and what more is wanted."""
     language = bindparam("language", type_=_own.language.type)
+    of = chosen.c
+    progress = and_(TutorialProgress.tutorial_id == of.id, TutorialProgress.contact_id == _contact)
     return (
         select(
-            Tutorial.slug,
-            Tutorial.stage_key,
-            Tutorial.position,
-            Tutorial.minutes,
+            of.slug,
+            of.stage_key,
+            of.position,
+            of.minutes,
             _either("title"),
             _either("summary"),
             TutorialProgress.started_at,
             TutorialProgress.finished_at,
-            Tutorial.kind,
+            of.kind,
             _either("language"),
             func.coalesce(TutorialProgress.part, 0),
-            Tutorial.happened_on,
+            of.happened_on,
             _either("who"),
             _either("achieved"),
-            _is_new,
+            _is_new(of),
             *more,
         )
         .select_from(chosen)
-        .join(Tutorial, Tutorial.id == chosen.c.id)
-        .outerjoin(_own, and_(_own.tutorial_id == Tutorial.id, _own.language == language))
-        .outerjoin(_other, and_(_other.tutorial_id == Tutorial.id, _other.language != language))
-        .outerjoin(TutorialProgress, _PROGRESS)
+        .outerjoin(_own, and_(_own.tutorial_id == of.id, _own.language == language))
+        .outerjoin(_other, and_(_other.tutorial_id == of.id, _other.language != language))
+        .outerjoin(TutorialProgress, progress)
         .where(_either("title").is_not(None))
-        .order_by(*order)
+        .order_by(*order(of))
     )
 
 
@@ -174,46 +216,58 @@ def _found(db: Session, statement: Any, values: dict[str, Any]) -> list[tuple[Le
     return found
 
 
-def _numbered(partition: Any, order: Any = _IN_ORDER) -> Any:
-    return func.row_number().over(partition_by=partition, order_by=order)
-
-
-_state = case(
-    (TutorialProgress.finished_at.is_not(None), State.DONE.value),
-    (TutorialProgress.started_at.is_not(None), State.OPEN.value),
-    else_=State.NEW.value,
-)
 _is_lesson = Tutorial.kind == Kind.TUTORIAL
+_is_untouched = ~exists().where(_PROGRESS)
+_is_unfinished = ~exists().where(_PROGRESS, TutorialProgress.finished_at.is_not(None))
+_is_open = TutorialProgress.finished_at.is_(None)
+
+
+# Each of these reads on in the order of an index until it has enough. One ranking of everything (`row_number`) would be
+# shorter to write, and reads and sorts all there is to show a few.
+
+
+def _first(most: Any, *where: Any, order: Any = _in_order, says: Any = ()) -> Select[Any]:
+    """The first few; `says`: constants beside each."""
+    return select(_theirs(*_SHOWN, *says).where(*where).order_by(*order(Tutorial)).limit(most).subquery())
+
+
+def _first_of_each(parts: Any, *where: Any, most: int, says: Any = ()) -> Select[Any]:
+    """Of what this reader has begun or finished: the first few of each part."""
+    place = func.row_number().over(partition_by=parts, order_by=_in_order(Tutorial)).label("place")
+    few = _touched(*_SHOWN, *says, place).where(*where).subquery()
+    return select(*list(few.c)[:-1]).where(few.c.place <= most)
+
+
+def _once(parts: Any) -> Any:
+    """Found before their words are: otherwise PostgreSQL reads all words there are, and SQLite joins each part anew."""
+    return parts.cte("chosen").prefix_with("MATERIALIZED")
+
+
+def _of_stage(name: str) -> Any:
+    return and_(_is_lesson, Tutorial.stage_key == bindparam(name, type_=String()))
+
 
 # Home: of its stage and of the whole road, what is begun anywhere, and news that this person hasn't seen
 
-_of_home = (
-    _theirs(
-        Tutorial.id,
-        _numbered(
-            [Tutorial.kind, *(case((_is_lesson, each), else_="") for each in (Tutorial.stage_key, _state))],
-            [case((Tutorial.kind == Kind.NEWS, Tutorial.happened_on)).desc().nulls_last(), *_IN_ORDER],
-        ).label("place"),
-        func.count().over(partition_by=Tutorial.kind).label("of_kind"),
-    )
-    .where(
-        or_(
-            and_(_is_lesson, Tutorial.stage_key.in_((bindparam("stage_key"), ""))),
-            and_(_is_lesson, TutorialProgress.started_at.is_not(None), TutorialProgress.finished_at.is_(None)),
-            _is_new,
-        )
-    )
-    .subquery()
-)
-_FOR_HOME = _lessons(_of_home, _of_home.c.of_kind).where(_of_home.c.place <= ON_SHELF)
+_of_home = union(
+    *(_first(ON_SHELF, stage, _is_untouched) for stage in (_of_stage("stage_key"), _of_stage("wherever"))),
+    _first_of_each(
+        [Tutorial.stage_key, _is_open],
+        _is_lesson,
+        or_(_is_open, *(Tutorial.stage_key == bindparam(name, type_=String()) for name in ("stage_key", "wherever"))),
+        most=ON_SHELF,
+    ),
+    _first(ON_SHELF, _is_new(Tutorial), order=_newest_first),
+).subquery()
+_unread_news = _theirs(func.count()).where(_is_new(Tutorial)).correlate(None).scalar_subquery()
+_FOR_HOME = _lessons(_of_home, _unread_news)
 
 
 def for_home(db: Session, reader: Reader, stage_key: str) -> tuple[list[Lesson], int]:
     """What home needs: the first lessons of one stage and of the whole road in each state, those begun, the newest of the
     news this person hasn't seen; and how many such news there are. One statement."""
-    found = _found(db, _FOR_HOME, _values(db, reader, stage_key=stage_key))
-    unread = next((of_kind for lesson, (of_kind,) in found if lesson.is_unread), 0)
-    return [lesson for lesson, _ in found], unread
+    found = _found(db, _FOR_HOME, _values(db, reader, stage_key=stage_key, wherever=WHEREVER))
+    return [lesson for lesson, _ in found], next((unread for _, (unread,) in found), 0)
 
 
 def lessons_for(db: Session, reader: Reader, stage_key: str) -> list[Lesson]:
@@ -223,21 +277,22 @@ def lessons_for(db: Session, reader: Reader, stage_key: str) -> list[Lesson]:
 
 # The lists
 
-_COUNTS = _theirs(
-    Tutorial.kind,
-    case((_is_lesson, Tutorial.stage_key), else_="").label("stage"),
-    func.count(),
-    func.count(TutorialProgress.finished_at),
-    func.sum(case((_is_new, 1), else_=0)),
-).group_by(Tutorial.kind, "stage")
+_none, _one_each = literal(0, Integer()), func.count()
+_by = (Tutorial.kind, Tutorial.stage_key)
+_COUNTS = union_all(
+    _theirs(*_by, _one_each, _none, _none).group_by(*_by),
+    _touched(*_by, _none, _one_each, _none).where(~_is_open).group_by(*_by),
+    _theirs(*_by, _none, _none, _one_each).where(_is_new(Tutorial)).group_by(*_by),
+)
 
 
 def counts(db: Session, reader: Reader) -> Counts:
     """How many there are for this person. One statement."""
-    by_stage = {}
+    by_stage: dict[str, Count] = {}
     others = {Kind.EXAMPLE: Count(), Kind.NEWS: Count()}
     for kind, stage, *numbers in rows_of(db, _COUNTS, _values(db, reader)):
-        count = Count(*map(int, numbers))
+        known = by_stage.get(stage, Count()) if kind is Kind.TUTORIAL else others[kind]
+        count = Count(*map(add, known, numbers))
         if kind is Kind.TUTORIAL:
             by_stage[stage] = count
         else:
@@ -245,28 +300,33 @@ def counts(db: Session, reader: Reader) -> Counts:
     return Counts(by_stage, others[Kind.EXAMPLE], others[Kind.NEWS])
 
 
-_on_road = (
-    _theirs(
-        Tutorial.id,
-        Tutorial.stage_key,
-        _state.label("state"),
-        _numbered(Tutorial.stage_key).label("place"),
-        _numbered([Tutorial.stage_key, _state]).label("place_in_state"),
+def _keys(stages: Sequence[str]) -> dict[str, str]:
+    """Values for the statements that have a part for each stage."""
+    return {f"stage_{place}": key for place, key in enumerate(stages)}
+
+
+@cache
+def _shelved_of(count: int) -> Select[Any]:
+    """The shelves of so many stages."""
+    is_first, is_in_hand = (
+        [literal(says, Integer()).label(name) for says, name in zip(each, ("is_first", "is_in_hand"), strict=True)]
+        for each in ((1, 0), (0, 1))
     )
-    .where(_is_lesson)
-    .subquery()
-)
-_is_first = or_(
-    _on_road.c.place <= ON_SHELF,
-    and_(_on_road.c.place <= ON_SHELF_HERE, _on_road.c.stage_key == bindparam("here", type_=String())),
-)
-_is_in_hand = and_(_on_road.c.state != State.DONE.value, _on_road.c.place_in_state <= MOST_RECOMMENDED)
-_SHELVED = _lessons(_on_road, _is_first, _is_in_hand).where(or_(_is_first, _is_in_hand))
+    stages = [_of_stage(f"stage_{place}") for place in range(count)]
+    most = [bindparam(f"most_{place}", type_=Integer()) for place in range(count)]
+    chosen = union_all(
+        *(_first(few, stage, says=is_first) for stage, few in zip(stages, most, strict=True)),
+        *(_first(MOST_RECOMMENDED, stage, _is_untouched, says=is_in_hand) for stage in stages),
+        _first_of_each([Tutorial.stage_key], _is_lesson, _is_open, most=MOST_RECOMMENDED, says=is_in_hand),
+    )
+    chosen = _once(chosen)
+    return _lessons(chosen, chosen.c.is_first, chosen.c.is_in_hand)
 
 
-def shelved(db: Session, reader: Reader, *, here: str) -> Shelved:
-    """The lessons of all stages, a few of each; `here`: the key of the stage of which more are wanted. One statement."""
-    found = _found(db, _SHELVED, _values(db, reader, here=here))
+def shelved(db: Session, reader: Reader, stages: Sequence[str], *, here: str) -> Shelved:
+    """The lessons of these stages, a few of each; `here`: the one of which more are wanted. One statement."""
+    most = {f"most_{n}": ON_SHELF_HERE if key == here else ON_SHELF for n, key in enumerate(stages)}
+    found = _found(db, _shelved_of(len(stages)), _values(db, reader, **_keys(stages), **most))
     return Shelved(
         [lesson for lesson, (is_first, _) in found if is_first],
         [lesson for lesson, (_, is_in_hand) in found if is_in_hand],
@@ -276,14 +336,14 @@ def shelved(db: Session, reader: Reader, *, here: str) -> Shelved:
 def _page(order: Any, *where: Any) -> Select[Any]:
     """A page of a list: `most` after those that are `skipped`."""
     most, skipped = bindparam("most", type_=Integer()), bindparam("skipped", type_=Integer())
-    chosen = _theirs(Tutorial.id).where(*where).order_by(*order).limit(most).offset(skipped).subquery()
-    return _lessons(chosen, order=order)
+    chosen = _theirs(*_SHOWN).where(*where).order_by(*order(Tutorial)).limit(most).offset(skipped)
+    return _lessons(chosen.subquery(), order=order)
 
 
 _of_kind = Tutorial.kind == bindparam("kind", type_=Tutorial.kind.type)
-_NEWEST = _page(_NEWEST_FIRST, _of_kind)
-_EXAMPLES = _page(_IN_ORDER, _of_kind)
-_OF_STAGE = _page(_IN_ORDER, _of_kind, Tutorial.stage_key == bindparam("stage_key"))
+_NEWEST = _page(_newest_first, _of_kind)
+_EXAMPLES = _page(_in_order, _of_kind)
+_OF_STAGE = _page(_in_order, _of_kind, Tutorial.stage_key == bindparam("stage_key"))
 
 
 def _listed(db: Session, statement: Any, reader: Reader, page: int, a_page: int, **more: Any) -> list[Lesson]:
@@ -308,9 +368,9 @@ def of_stage(db: Session, reader: Reader, stage_key: str, *, page: int, a_page: 
 
 # One to read
 
-_one = _theirs(Tutorial.id).where(Tutorial.slug == bindparam("slug")).subquery()
+_one = _theirs(*_SHOWN).where(Tutorial.slug == bindparam("slug")).subquery()
 _READING = _lessons(
-    _one, Tutorial.id, _either("body"), TutorialProgress.helped, func.coalesce(TutorialProgress.words, "")
+    _one, _one.c.id, _either("body"), TutorialProgress.helped, func.coalesce(TutorialProgress.words, "")
 )
 
 
@@ -322,37 +382,25 @@ def reading(db: Session, reader: Reader, slug: str) -> Reading:
 
 
 _slug, _position = bindparam("slug", type_=String()), bindparam("position", type_=Integer())
-_side = case(
-    (Tutorial.slug == _slug, 0),
-    (or_(Tutorial.position < _position, and_(Tutorial.position == _position, Tutorial.slug < _slug)), -1),
-    else_=1,
-)
-_own_stage = (
-    _theirs(
-        Tutorial.id,
-        _side.label("side"),
-        _numbered(_side).label("place"),
-        _numbered(_side, [each.desc() for each in _IN_ORDER]).label("place_back"),
+_is_before = or_(Tutorial.position < _position, and_(Tutorial.position == _position, Tutorial.slug < _slug))
+_is_after = or_(Tutorial.position > _position, and_(Tutorial.position == _position, Tutorial.slug > _slug))
+
+
+@cache
+def _from_here_of(count: int) -> Select[Any]:
+    """The ways on from a lesson on a road of so many stages."""
+    yes, no = ([literal(says, Integer()).label("is_around")] for says in (1, 0))
+    own, stages = _of_stage("stage_key"), [_of_stage(f"stage_{place}") for place in range(count)]
+    is_another = Tutorial.slug != _slug
+    chosen = union_all(
+        _first(1, own, ~is_another, says=yes),
+        _first(AROUND - 1, own, _is_before, order=_backwards, says=yes),
+        _first(AROUND - 1, own, _is_after, says=yes),
+        _first(1, own, _is_after, _is_unfinished, says=no),
+        *(_first(1, stage, _is_unfinished, is_another, says=no) for stage in stages),
     )
-    .where(_is_lesson, Tutorial.stage_key == bindparam("stage_key"))
-    .subquery()
-)
-_unread = (
-    _theirs(Tutorial.id, _numbered([Tutorial.stage_key, _side]).label("place"))
-    .where(_is_lesson, TutorialProgress.finished_at.is_(None), Tutorial.slug != _slug)
-    .subquery()
-)
-_from_here = union_all(
-    select(_own_stage.c.id, literal(1, Integer()).label("is_around")).where(
-        or_(
-            _own_stage.c.side == 0,
-            and_(_own_stage.c.side > 0, _own_stage.c.place < AROUND),
-            and_(_own_stage.c.side < 0, _own_stage.c.place_back < AROUND),
-        )
-    ),
-    select(_unread.c.id, literal(0, Integer())).where(_unread.c.place == 1),
-).subquery()
-_FROM_HERE = _lessons(_from_here, _from_here.c.is_around)
+    chosen = _once(chosen)
+    return _lessons(chosen, chosen.c.is_around)
 
 
 class FromHere(NamedTuple):
@@ -362,10 +410,10 @@ class FromHere(NamedTuple):
     to_read: list[Lesson]
 
 
-def from_here(db: Session, reader: Reader, lesson: Lesson) -> FromHere:
+def from_here(db: Session, reader: Reader, stages: Sequence[str], lesson: Lesson) -> FromHere:
     """Where somebody goes on from a lesson: enough for `rules.around` and `rules.next_lesson`. One statement."""
-    values = _values(db, reader, slug=lesson.slug, position=lesson.position, stage_key=lesson.stage_key)
-    found = _found(db, _FROM_HERE, values)
+    own = {"slug": lesson.slug, "position": lesson.position, "stage_key": lesson.stage_key}
+    found = _found(db, _from_here_of(len(stages)), _values(db, reader, **_keys(stages), **own))
     return FromHere([each for each, (is_around,) in found if is_around], list(dict.fromkeys(each for each, _ in found)))
 
 

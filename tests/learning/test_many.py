@@ -132,7 +132,7 @@ def test_shelves_show_the_first_few_and_count_all(database: Database, people: ca
     everything = all_of(database, reader)
     assert len(everything) == 200
     with database.read() as db:
-        found = queries.shelved(db, reader, here="deployment")
+        found = queries.shelved(db, reader, STAGES, here="deployment")
         counts = queries.counts(db, reader)
     whole = shelves(ROAD, everything, here="deployment")
     shown = shelves(ROAD, found.first, here="deployment", counts=counts.by_stage)
@@ -152,11 +152,11 @@ def test_a_few_of_each_stage_are_enough_to_recommend_and_to_go_on(
     reader = Reader(people.maria, people.padaria, "en", is_primary=True)
     everything = all_of(database, reader)
     with database.read() as db:
-        in_hand = queries.shelved(db, reader, here=here).in_hand
+        in_hand = queries.shelved(db, reader, STAGES, here=here).in_hand
         assert recommended(ROAD[:-1], in_hand, here=here) == recommended(ROAD[:-1], everything, here=here)
         along = [each for one in shelves(ROAD, everything, here=here) for each in one.lessons]
         for lesson in everything[::5]:
-            found = queries.from_here(db, reader, lesson)
+            found = queries.from_here(db, reader, STAGES, lesson)
             few = [each for one in shelves(ROAD, found.to_read, here=here) for each in one.lessons]
             assert next_lesson(few, lesson.slug) == next_lesson(along, lesson.slug)
             own = [each for each in along if each.stage_key == lesson.stage_key]

@@ -50,7 +50,7 @@ class Story:
 
     def found_by(self, reader: Reader) -> list[Lesson]:
         with self.database.read() as db:
-            lessons = queries.shelved(db, reader, here="deployment").first
+            lessons = queries.shelved(db, reader, ["deployment"], here="deployment").first
             examples = queries.examples(db, reader, page=1, a_page=20)
             return [*lessons, *examples, *queries.newest(db, reader, Kind.NEWS, page=1, a_page=20)]
 

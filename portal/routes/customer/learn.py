@@ -62,8 +62,8 @@ def _turning(path: str, page: int, a_page: int, count: int) -> dict[str, Any]:
 def learn(ask: CustomerAsk) -> Response:
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
     counts = queries.counts(ask.db, reader_of(ask))
-    found = queries.shelved(ask.db, reader_of(ask), here=road.here)
     stages = [*road.stages, (rules.WHEREVER, "")]
+    found = queries.shelved(ask.db, reader_of(ask), [key for key, _ in stages], here=road.here)
     return ask.page(
         "customer/learn.html",
         tab=Kind.TUTORIAL,
@@ -206,7 +206,7 @@ def _along(ask: AskOfCustomer, reader: Reader, lesson: Lesson) -> dict[str, Any]
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
     stages = [*road.stages, (rules.WHEREVER, "")]
     counts = queries.counts(ask.db, reader)
-    found = queries.from_here(ask.db, reader, lesson)
+    found = queries.from_here(ask.db, reader, [key for key, _ in stages], lesson)
     around = rules.around(found.around, lesson.slug)
     shelves = rules.shelves(stages, around, here=road.here, counts=counts.by_stage)
     on_the_way = [each for one in rules.shelves(stages, found.to_read, here=road.here) for each in one.lessons]

@@ -10,8 +10,8 @@ from portal.accounts import people
 from portal.accounts.rules import StartStep
 from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_, NotFound
-from portal.journeys.queries import customer_journey
-from portal.learning.queries import shelved
+from portal.learning.queries import road, shelved
+from portal.learning.rules import WHEREVER
 from portal.routes.customer.learn import reader_of
 
 pages = customer_pages()
@@ -46,10 +46,9 @@ def take_step(ask: CustomerAsk, step: Step) -> Response:
 
 def _first_lesson(ask: CustomerAsk) -> str:
     """The first lesson of their stage that they haven't finished, else of all."""
-    journey = customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
-    here = journey.stage.key if journey else ""
-    lessons = shelved(ask.db, reader_of(ask), here=here).in_hand
-    lessons.sort(key=lambda lesson: (lesson.stage_key != here, lesson.position, lesson.slug))
+    way = road(ask.db, ask.me.account_id, ask.locale)
+    lessons = shelved(ask.db, reader_of(ask), [*(key for key, _ in way.stages), WHEREVER], here=way.here).in_hand
+    lessons.sort(key=lambda lesson: (lesson.stage_key != way.here, lesson.position, lesson.slug))
     return lessons[0].path if lessons else "/learn"
 
 
