@@ -303,9 +303,14 @@ def learners(
     *,
     tutorial_id: int | None = None,
     account_id: int | None = None,
+    helped: bool | None = None,
     most: int | None = None,
+    skipped: int = 0,
 ) -> list[Learner]:
-    """Who read what, those whom it did not help first, then the latest. One statement."""
+    """Who read what, those whom it did not help first, then the latest; `most` after those that are `skipped`.
+
+    `helped`: only those who said so. One statement.
+    """
     titles = (
         select(TutorialText.title)
         .where(TutorialText.tutorial_id == TutorialProgress.tutorial_id)
@@ -340,9 +345,18 @@ def learners(
         wanted = wanted.where(TutorialProgress.tutorial_id == tutorial_id)
     if account_id is not None:
         wanted = wanted.where(Contact.account_id == account_id)
-    return [Learner(*row) for row in db.execute(wanted.limit(most))]
+    if helped is not None:
+        wanted = wanted.where(TutorialProgress.helped.is_(helped))
+    return [Learner(*row) for row in db.execute(wanted.limit(most).offset(skipped or None))]
+
+
+def readers(db: Session, language: str, tutorial_id: int, *, page: int, a_page: int) -> tuple[list[Learner], int]:
+    """A page of those who read one of them; and how many that are. Two statements."""
+    of_it = select(func.count()).select_from(TutorialProgress).where(TutorialProgress.tutorial_id == tutorial_id)
+    shown = learners(db, language, tutorial_id=tutorial_id, most=a_page, skipped=(page - 1) * a_page)
+    return shown, db.scalar(of_it) or 0
 
 
 def complaints(db: Session, language: str, *, most: int = 20) -> list[Learner]:
     """The latest of those whom something did not help."""
-    return [one for one in learners(db, language, most=most) if one.helped is False]
+    return learners(db, language, helped=False, most=most)

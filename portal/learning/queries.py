@@ -12,7 +12,6 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
-    case,
     exists,
     func,
     literal,
@@ -43,7 +42,6 @@ from portal.learning.rules import (
     Kind,
     Lesson,
     Reader,
-    State,
 )
 
 

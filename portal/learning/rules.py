@@ -348,14 +348,17 @@ TAKEN_SLUGS = frozenset({"news", "examples", "stages"})
 """Addresses below /learn that are pages of their own."""
 
 
-def slug_for(title: str, taken: frozenset[str] | set[str]) -> str:
-    """An address of the title's words that nothing else has."""
-    plain = re.sub(r"[^a-z0-9]+", "-", folded(title)).strip("-")[:70].strip("-") or "lesson"
-    numbers = iter(range(2, 10_000))
-    slug = plain
-    while slug in taken or slug in TAKEN_SLUGS:
-        slug = f"{plain}-{next(numbers)}"
-    return slug
+SLUGS_TO_TRY = 50
+
+
+def slugs_for(title: str, *, last: int) -> list[str]:
+    """Addresses of the title's words, the best first, so that one of a few is free however many have the same title.
+
+    `last`: the highest number that any of them has; an address behind it is rarely taken.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", folded(title)).strip("-")[:60].strip("-") or "lesson"
+    numbers = [*range(2, SLUGS_TO_TRY), *range(max(last + 1, SLUGS_TO_TRY), max(last + 1, SLUGS_TO_TRY) + SLUGS_TO_TRY)]
+    return [slug for slug in (plain, *(f"{plain}-{number}" for number in numbers)) if slug not in TAKEN_SLUGS]
 
 
 class Line(NamedTuple):

@@ -323,7 +323,9 @@ def _answers_in(
         of = select(Invitation.survey_id).where(Invitation.id == AnswerRow.invitation_id).scalar_subquery()
         names = [f"said_{n}" for n in range(len(said))]
         each = (
-            select(of.label("survey"), of_part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True)))
+            select(
+                of.label("survey"), of_part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True))
+            )
             .select_from(source)
             .where(COUNTED, inside, *only_whom(narrow, row, at))
             .subquery()

@@ -485,11 +485,14 @@ def restore(ask: StaffAsk, lesson: Id, number: Id) -> Response:
 
 
 @pages.get("/lessons/{lesson}/readers")
-def readers(ask: StaffAsk, lesson: Id) -> Response:
-    """Who read this one, by name."""
+def readers(ask: StaffAsk, lesson: Id, page: Page = 1) -> Response:
+    """Who read this one, by name, a page at a time."""
+    item = desk.item(ask.db, lesson, ask.locale)
+    shown, count = desk.readers(ask.db, ask.locale, lesson, page=page, a_page=A_PAGE)
     return ask.page(
         "admin/lesson_readers.html",
-        item=desk.item(ask.db, lesson, ask.locale),
-        learners=desk.learners(ask.db, ask.locale, tutorial_id=lesson),
+        item=item,
+        learners=shown,
+        **_turning(f"{item.path}/readers", {}, page, count),
         **_labels(ask),
     )
