@@ -323,7 +323,7 @@ def _shelved_of(count: int) -> Select[Any]:
 
 def shelved(db: Session, reader: Reader, stages: Sequence[str], *, here: str) -> Shelved:
     """The lessons of these stages, a few of each; `here`: the one of which more are wanted. One statement."""
-    most = {f"most_{n}": ON_SHELF_HERE if key == here else ON_SHELF for n, key in enumerate(stages)}
+    most = {f"most_{n}": ON_SHELF_HERE if key == here != WHEREVER else ON_SHELF for n, key in enumerate(stages)}
     found = _found(db, _shelved_of(len(stages)), _values(db, reader, **_keys(stages), **most))
     return Shelved(
         [lesson for lesson, (is_first, _) in found if is_first],

@@ -198,7 +198,8 @@ def shelves(
 ) -> list[Shelf]:
     """Lessons by stage: where the customer is first, then the road from its start; stages without lessons are left out.
 
-    `stages` are pairs of key and name in the order of the road. A lesson for no stage of this road is not shown.
+    `stages` are pairs of key and name in the order of the road. A lesson for no stage of this road is not shown, and who
+    is on no road (`here` is "") is nowhere, not at what is for the whole road.
     `counts` by stage, where `lessons` are not all there are.
     """
     by_stage: dict[str, list[Lesson]] = {}
@@ -208,7 +209,11 @@ def shelves(
     counted = {
         key: Count(len(those), sum(each.state is State.DONE for each in those)) for key, those in by_stage.items()
     } | dict(counts or {})
-    found = [Shelf(key, name, key == here, by_stage[key], counted[key]) for key, name in stages if key in by_stage]
+    found = [
+        Shelf(key, name, key == here != WHEREVER, by_stage[key], counted[key])
+        for key, name in stages
+        if key in by_stage
+    ]
     return sorted(found, key=lambda shelf: not shelf.is_here)
 
 

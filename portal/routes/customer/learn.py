@@ -86,7 +86,7 @@ def stage(ask: CustomerAsk, key: StageKey, page: Page = 1) -> Response:
     lessons = queries.of_stage(ask.db, reader_of(ask), stage_key, page=page, a_page=A_PAGE_OF_STAGE)
     return ask.page(
         "customer/learn_stage.html",
-        shelf=rules.Shelf(stage_key, name, stage_key == road.here != "", lessons, count),
+        shelf=rules.Shelf(stage_key, name, stage_key == road.here != rules.WHEREVER, lessons, count),
         unread_news=counts.news.unread,
         **_turning(f"/learn/stages/{key}", page, A_PAGE_OF_STAGE, count.all),
     )
