@@ -156,9 +156,9 @@ class Count(NamedTuple):
     """Of news."""
 
 
-ON_SHELF = 8
-"""How many lessons of a stage the list of all stages shows."""
-ON_SHELF_HERE = 20
+ON_SHELF = 4
+"""How many lessons of a stage the list of all stages shows: few enough to see the whole road on a phone."""
+ON_SHELF_HERE = 10
 """The same of the stage where the customer is."""
 
 

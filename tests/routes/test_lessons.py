@@ -260,11 +260,11 @@ def test_a_page_that_is_just_full_is_the_only_one_and_one_more_makes_a_second(
 
 
 @pytest.mark.parametrize("path", ["/learn/news", "/learn/examples", "/learn/stages/deployment"])
-@pytest.mark.parametrize("page", ["0", "-1", "x", "", "1.5", "9999999999", "1e3", "%00", "２", "50"])
-def test_a_page_number_that_makes_no_sense_is_refused_in_words(maria: TestClient, path: str, page: str) -> None:
-    answer = maria.get(f"{path}?page={page}")
-    assert answer.status_code in (404, 422)
-    assert "<h1" in answer.text and "Traceback" not in answer.text
+def test_a_page_number_that_makes_no_sense_is_refused_in_words(maria: TestClient, path: str) -> None:
+    for page in ("0", "-1", "x", "", "1.5", "9999999999", "1e3", "%00", "２", "50"):
+        answer = maria.get(f"{path}?page={page}")
+        assert answer.status_code in (404, 422)
+        assert "<h1" in answer.text and "Traceback" not in answer.text
 
 
 def test_only_what_is_for_somebody_is_listed_counted_and_turned_to(
@@ -297,7 +297,7 @@ def test_only_what_is_for_somebody_is_listed_counted_and_turned_to(
             "joao": {0, 2, 3},
             "sofia": {0, 1, 4},
         }[who]
-        assert re.search(rf'"/learn/stages/any">[^<]*\b{count}<', people[who].get("/learn").text)
+        assert re.search(rf'"/learn/stages/any">[^<]*\b{count}\b', people[who].get("/learn").text)
     assert maria.get("/learn/article-400").status_code == maria.get("/learn/article-500").status_code == 404
 
 
