@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cache
-from operator import add
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -64,11 +63,14 @@ class Road(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many there are for somebody: lessons by the key of their stage, examples and news."""
+    """How many there are for somebody: of what was asked for by the key of its stage, and news that they haven't seen."""
 
     by_stage: dict[str, Count]
-    examples: Count
-    news: Count
+    unread_news: int
+
+    @property
+    def all(self) -> int:
+        return sum(count.all for count in self.by_stage.values())
 
 
 class Shelved(NamedTuple):
@@ -275,27 +277,35 @@ def lessons_for(db: Session, reader: Reader, stage_key: str) -> list[Lesson]:
 
 # The lists
 
-_none, _one_each = literal(0, Integer()), func.count()
-_by = (Tutorial.kind, Tutorial.stage_key)
-_COUNTS = union_all(
-    _theirs(*_by, _one_each, _none, _none).group_by(*_by),
-    _touched(*_by, _none, _one_each, _none).where(~_is_open).group_by(*_by),
-    _theirs(*_by, _none, _none, _one_each).where(_is_new(Tutorial)).group_by(*_by),
-)
+
+def _counts(*where: Any) -> Any:
+    """How many there are by stage, how many of them are finished, and how much of the news is unread."""
+    none, each = literal(0, Integer()), func.count()
+    stage = Tutorial.stage_key
+    return union_all(
+        _theirs(stage, each, none, none).where(*where).group_by(stage),
+        _touched(stage, none, each, none).where(*where, ~_is_open).group_by(stage),
+        _theirs(literal("", String()), none, none, each).where(_is_new(Tutorial)),
+    )
 
 
-def counts(db: Session, reader: Reader) -> Counts:
-    """How many there are for this person. One statement."""
+_of_kind = Tutorial.kind == bindparam("kind", type_=Tutorial.kind.type)
+_of_one_stage = Tutorial.stage_key == bindparam("stage_key", type_=String())
+_COUNTS = _counts(_of_kind)
+_COUNTS_OF_STAGE = _counts(_of_kind, _of_one_stage)
+
+
+def counts(db: Session, reader: Reader, kind: Kind, stage_key: str | None = None) -> Counts:
+    """How many of a kind there are for this person; `stage_key`: only of that stage. One statement."""
+    statement, of_stage = (_COUNTS, {}) if stage_key is None else (_COUNTS_OF_STAGE, {"stage_key": stage_key})
     by_stage: dict[str, Count] = {}
-    others = {Kind.EXAMPLE: Count(), Kind.NEWS: Count()}
-    for kind, stage, *numbers in rows_of(db, _COUNTS, _values(db, reader)):
-        known = by_stage.get(stage, Count()) if kind is Kind.TUTORIAL else others[kind]
-        count = Count(*map(add, known, numbers))
-        if kind is Kind.TUTORIAL:
-            by_stage[stage] = count
-        else:
-            others[kind] = count
-    return Counts(by_stage, others[Kind.EXAMPLE], others[Kind.NEWS])
+    unread_news = 0
+    for stage, of_all, finished, unread in rows_of(db, statement, _values(db, reader, kind=kind, **of_stage)):
+        unread_news += unread
+        if of_all or finished:
+            known = by_stage.get(stage, Count())
+            by_stage[stage] = Count(known.all + of_all, known.finished + finished)
+    return Counts(by_stage, unread_news)
 
 
 def _keys(stages: Sequence[str]) -> dict[str, str]:
@@ -338,10 +348,9 @@ def _page(order: Any, *where: Any) -> Select[Any]:
     return _lessons(chosen.subquery(), order=order)
 
 
-_of_kind = Tutorial.kind == bindparam("kind", type_=Tutorial.kind.type)
 _NEWEST = _page(_newest_first, _of_kind)
 _EXAMPLES = _page(_in_order, _of_kind)
-_OF_STAGE = _page(_in_order, _of_kind, Tutorial.stage_key == bindparam("stage_key"))
+_OF_STAGE = _page(_in_order, _of_kind, _of_one_stage)
 
 
 def _listed(db: Session, statement: Any, reader: Reader, page: int, a_page: int, **more: Any) -> list[Lesson]:

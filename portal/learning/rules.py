@@ -152,8 +152,6 @@ class Count(NamedTuple):
 
     all: int = 0
     finished: int = 0
-    unread: int = 0
-    """Of news."""
 
 
 ON_SHELF = 4

@@ -61,7 +61,7 @@ def _turning(path: str, page: int, a_page: int, count: int) -> dict[str, Any]:
 @pages.get("/learn")
 def learn(ask: CustomerAsk) -> Response:
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
-    counts = queries.counts(ask.db, reader_of(ask))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.TUTORIAL)
     stages = [*road.stages, (rules.WHEREVER, "")]
     found = queries.shelved(ask.db, reader_of(ask), [key for key, _ in stages], here=road.here)
     return ask.page(
@@ -69,7 +69,7 @@ def learn(ask: CustomerAsk) -> Response:
         tab=Kind.TUTORIAL,
         shelves=rules.shelves(stages, found.first, here=road.here, counts=counts.by_stage),
         recommended=rules.recommended(road.stages, found.in_hand, here=road.here),
-        unread_news=counts.news.unread,
+        unread_news=counts.unread_news,
     )
 
 
@@ -78,7 +78,7 @@ def stage(ask: CustomerAsk, key: StageKey, page: Page = 1) -> Response:
     """All lessons of one stage, a page at a time."""
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
     stage_key = rules.WHEREVER if key == rules.ANY_STAGE else key
-    counts = queries.counts(ask.db, reader_of(ask))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.TUTORIAL, stage_key)
     count = counts.by_stage.get(stage_key)
     name = dict([*road.stages, (rules.WHEREVER, "")]).get(stage_key)
     if count is None or name is None:
@@ -87,7 +87,7 @@ def stage(ask: CustomerAsk, key: StageKey, page: Page = 1) -> Response:
     return ask.page(
         "customer/learn_stage.html",
         shelf=rules.Shelf(stage_key, name, stage_key == road.here != rules.WHEREVER, lessons, count),
-        unread_news=counts.news.unread,
+        unread_news=counts.unread_news,
         **_turning(f"/learn/stages/{key}", page, A_PAGE_OF_STAGE, count.all),
     )
 
@@ -95,26 +95,26 @@ def stage(ask: CustomerAsk, key: StageKey, page: Page = 1) -> Response:
 @pages.get("/learn/examples")
 def examples(ask: CustomerAsk, page: Page = 1) -> Response:
     """Who uses it how, and what they achieved."""
-    counts = queries.counts(ask.db, reader_of(ask))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.EXAMPLE)
     return ask.page(
         "customer/learn.html",
         tab=Kind.EXAMPLE,
         examples=queries.examples(ask.db, reader_of(ask), page=page, a_page=A_PAGE),
-        unread_news=counts.news.unread,
-        **_turning("/learn/examples", page, A_PAGE, counts.examples.all),
+        unread_news=counts.unread_news,
+        **_turning("/learn/examples", page, A_PAGE, counts.all),
     )
 
 
 @pages.get("/learn/news")
 def news(ask: CustomerAsk, page: Page = 1) -> Response:
     """What's new, the newest first."""
-    counts = queries.counts(ask.db, reader_of(ask))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.NEWS)
     return ask.page(
         "customer/learn.html",
         tab=Kind.NEWS,
         news=queries.newest(ask.db, reader_of(ask), Kind.NEWS, page=page, a_page=A_PAGE),
-        unread_news=counts.news.unread,
-        **_turning("/learn/news", page, A_PAGE, counts.news.all),
+        unread_news=counts.unread_news,
+        **_turning("/learn/news", page, A_PAGE, counts.all),
     )
 
 
@@ -205,7 +205,7 @@ def _along(ask: AskOfCustomer, reader: Reader, lesson: Lesson) -> dict[str, Any]
     """The stage of a lesson with those around it, and what comes next on the road."""
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
     stages = [*road.stages, (rules.WHEREVER, "")]
-    counts = queries.counts(ask.db, reader)
+    counts = queries.counts(ask.db, reader, Kind.TUTORIAL, lesson.stage_key)
     found = queries.from_here(ask.db, reader, [key for key, _ in stages], lesson)
     around = rules.around(found.around, lesson.slug)
     shelves = rules.shelves(stages, around, here=road.here, counts=counts.by_stage)
