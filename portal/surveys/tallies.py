@@ -133,22 +133,25 @@ def counted_by_survey(
         return {}
     kept = _kept(db, narrow, bounds)
     _add_lines(db, found, narrow, bounds, kept)
-    for survey_id, period, nps, csat, wants_help, has_words, n in rows_of(db, _answers(db, narrow, kept)):
-        count = found[survey_id][period]
-        count.answers += n
-        count.comments += n if has_words else 0
-        if nps is not None:
-            count.nps[nps] += n
-        if csat is not None:
-            count.csat[csat] += n
-        if wants_help is not None:
-            count.help[bool(wants_help)] += n
-    for survey_id, period, others, n in _others(db, narrow, kept):
+    for survey_id, part, nps, csat, wants_help, has_words, n in rows_of(db, _answers(db, narrow, kept)):
+        for period, sign in kept.parts[part].goes:
+            count = found[survey_id][period]
+            count.answers += sign * n
+            count.comments += sign * n if has_words else 0
+            if nps is not None:
+                count.nps[nps] += sign * n
+            if csat is not None:
+                count.csat[csat] += sign * n
+            if wants_help is not None:
+                count.help[bool(wants_help)] += sign * n
+    for survey_id, part, others, n in _others(db, narrow, kept):
         for key, value in _further(db, survey_id, others):
-            found[survey_id][period].further[key, value] += n
-    for survey_id, period, delivered, answered in rows_of(db, _delivered(db, narrow, kept)):
-        found[survey_id][period].delivered += delivered
-        found[survey_id][period].answered += answered
+            for period, sign in kept.parts[part].goes:
+                found[survey_id][period].further[key, value] += sign * n
+    for survey_id, part, delivered, answered in rows_of(db, _delivered(db, narrow, kept)):
+        for period, sign in kept.parts[part].goes:
+            found[survey_id][period].delivered += sign * delivered
+            found[survey_id][period].answered += sign * answered
     for survey_id, period, n in rows_of(db, _answered_since(db, narrow, bounds, kept)):
         if period != OUTSIDE:
             found[survey_id][period].answered += n
@@ -164,6 +167,13 @@ class Part(NamedTuple):
     period: int
     since: datetime
     before: datetime
+    instead: int = OUTSIDE
+    """The period that the line of its day gives it to, which it is taken back from."""
+
+    @property
+    def goes(self) -> list[tuple[int, int]]:
+        """To which period what is counted in it is added, and from which it is taken."""
+        return [(period, sign) for period, sign in ((self.period, 1), (self.instead, -1)) if period != OUTSIDE]
 
 
 class _Kept(NamedTuple):
@@ -175,10 +185,16 @@ class _Kept(NamedTuple):
     until: date
     """The first day that isn't counted yet."""
     stale: frozenset[date]
-    by_hand: frozenset[date]
-    """Days before `until` whose lines can't be used: stale ones, and those cut by a bound."""
+    """Days before `until` whose lines can't be used."""
+    cut: Mapping[date, int]
+    """Other days that a bound cuts, each with the period that most of it lies in: its line is given to that."""
     parts: tuple[Part, ...]
     """What has to be counted from the answers."""
+
+    @property
+    def numbered(self) -> list[Part]:
+        """The parts, each with its own number in place of its period."""
+        return [part._replace(period=number) for number, part in enumerate(self.parts)]
 
     @property
     def unknown(self) -> list[Part]:
@@ -201,7 +217,7 @@ def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
         if value is not None
     ]
     whole = (Part(n, since, before) for n, (since, before) in enumerate(pairwise(bounds)))
-    nothing = _Kept(None, "", date.min, frozenset(), frozenset(), tuple(whole))
+    nothing = _Kept(None, "", date.min, frozenset(), {}, tuple(whole))
     if len(chosen) > 1:
         return nothing
     kind, value = chosen[0] if chosen else (Kind.EVERYBODY, "")
@@ -209,12 +225,25 @@ def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
     rows = rows_of(db, _STATE, {"kinds": ["", kind.value], "first": first})
     until = next((_read_fact(fact)[0] for fact, _day in rows if fact), date.min)
     stale = frozenset(day for day in (date.fromisoformat(day) for _fact, day in rows if day) if day < until)
-    cut = {at.date() for at in (bound.astimezone(UTC) for bound in bounds) if at.timetz() != MIDNIGHT}
-    by_hand = stale | {day for day in cut if day < until}
-    parts = list(_parts(by_hand, max(until, first), bounds))
+    days = {at.date() for at in (bound.astimezone(UTC) for bound in bounds) if at.timetz() != MIDNIGHT}
+    cut = {day: _segments(day, bounds) for day in days - stale if day < until}
+    parts = [*_parts(stale, max(until, first), bounds), *(part for _most, rest in cut.values() for part in rest)]
     if until <= first or len(parts) > MOST_PARTS:
         return nothing
-    return _Kept(kind, value, until, stale, frozenset(by_hand), tuple(parts))
+    return _Kept(kind, value, until, stale, {day: most for day, (most, _rest) in cut.items()}, tuple(parts))
+
+
+def _segments(day: date, bounds: Sequence[datetime]) -> tuple[int, list[Part]]:
+    """The period that the longest stretch of a day lies in, and the stretches that lie in other ones: few answers have to
+    be counted, where the whole day's figure is known."""
+    ends = [
+        _midnight(day),
+        *(at for at in bounds if _midnight(day) < at < _midnight(day + A_DAY)),
+        _midnight(day + A_DAY),
+    ]
+    pieces = [Part(_period_at(since, bounds), since, before) for since, before in pairwise(ends)]
+    most = max(pieces, key=lambda piece: piece.before - piece.since).period
+    return most, [piece._replace(instead=most) for piece in pieces if piece.period != most]
 
 
 _STATE = union_all(
@@ -254,7 +283,7 @@ def _add_lines(
     sums: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     came: dict[int, Counter[str]] = defaultdict(Counter)
     for survey_id, day, counts, sent in _known_lines(db, narrow, bounds, kept):
-        if day not in kept.by_hand and (period := _period_of(day, bounds)) is not None:
+        if (period := _period_of(day, bounds, kept)) != OUTSIDE:
             sums[survey_id, period].update(counts)
         if day not in kept.stale:
             came[survey_id].update(sent)
@@ -263,7 +292,7 @@ def _add_lines(
     for survey_id, by_day in came.items():
         for written, n in by_day.items():
             day = date.fromisoformat(written)
-            if day < kept.until and day not in kept.by_hand and (period := _period_of(day, bounds)) is not None:
+            if day < kept.until and (period := _period_of(day, bounds, kept)) != OUTSIDE:
                 found[survey_id][period].answered += n
 
 
@@ -281,9 +310,16 @@ _LINES = select(AnswerTally.survey_id, AnswerTally.day, AnswerTally.counts, Answ
 )
 
 
-def _period_of(day: date, bounds: Sequence[datetime]) -> int | None:
-    period = bisect_right(bounds, _midnight(day)) - 1
-    return period if 0 <= period < len(bounds) - 1 else None
+def _period_of(day: date, bounds: Sequence[datetime], kept: _Kept) -> int:
+    """The period that the line of a day is given to, as a whole."""
+    if day in kept.stale:
+        return OUTSIDE
+    return kept.cut[day] if day in kept.cut else _period_at(_midnight(day), bounds)
+
+
+def _period_at(at: datetime, bounds: Sequence[datetime]) -> int:
+    period = bisect_right(bounds, at) - 1
+    return period if 0 <= period < len(bounds) - 1 else OUTSIDE
 
 
 def _add(count: Count, counts: Mapping[str, int]) -> None:
@@ -310,7 +346,7 @@ def _add(count: Count, counts: Mapping[str, int]) -> None:
 def _answers(db: Session, narrow: Narrow, kept: _Kept) -> Any:
     has_words = case((AnswerRow.comment != "", 1), else_=0)
     said = (AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help, has_words)
-    return _answers_in(db, kept.parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
+    return _answers_in(db, kept.numbered, narrow, AnswerRow, AnswerRow.submitted_at, said)
 
 
 def _answers_in(
@@ -363,7 +399,10 @@ def within(db: Session, row: Any, at: Any, parts: Sequence[Part]) -> tuple[Any, 
         numbers = [(inside, literal(part.period)) for inside, part in zip(ranges, parts, strict=True)]
         return row, or_(*ranges), case(*numbers, else_=literal(OUTSIDE))
     # As SQLite keeps moments: text, in UTC.
-    texts = [[n, *(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}" for at in moments)] for n, *moments in parts]
+    texts = [
+        [part.period, *(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}" for at in (part.since, part.before))]
+        for part in parts
+    ]
     each = func.json_each(literal(json.dumps(texts), String)).table_valued("value")
     names = {"period": Integer, "since": UtcDateTime, "before": UtcDateTime}
     columns: list[Any] = [
@@ -393,9 +432,9 @@ def _others(db: Session, narrow: Narrow, kept: _Kept) -> Iterator[tuple[int, int
         else:
             others = func.json_replace(others, f"$.{json.dumps(key)}", 1)
     said = (others if is_postgresql else cast(others, String),)
-    query = _answers_in(db, kept.parts, narrow, AnswerRow, AnswerRow.submitted_at, said)
-    for survey_id, period, given, n in rows_of(db, query):
-        yield survey_id, period, json.loads(given) if isinstance(given, str) else given, n
+    query = _answers_in(db, kept.numbered, narrow, AnswerRow, AnswerRow.submitted_at, said)
+    for survey_id, part, given, n in rows_of(db, query):
+        yield survey_id, part, json.loads(given) if isinstance(given, str) else given, n
 
 
 def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -411,7 +450,7 @@ def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator
 
 def _delivered(db: Session, narrow: Narrow, kept: _Kept) -> Any:
     at = Invitation.sent_at
-    source, inside, period = within(db, Invitation, at, kept.parts)
+    source, inside, period = within(db, Invitation, at, kept.numbered)
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).limit(1).scalar_subquery()
     each = (
         select(Invitation.survey_id.label("survey"), period.label("part"), answered.label("answer"))
@@ -426,8 +465,10 @@ def _delivered(db: Session, narrow: Narrow, kept: _Kept) -> Any:
 def _answered_since(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Any:
     """Answers that no line knows to surveys that are counted by lines."""
     at = Invitation.sent_at
-    by_hand = [(and_(at >= part.since, at < part.before), literal(OUTSIDE)) for part in kept.parts]
-    period = case(*by_hand, *_periods(at, bounds), else_=literal(OUTSIDE))
+    by_hand = [(part.since, part.before, OUTSIDE) for part in kept.parts if part.instead == OUTSIDE]
+    whole = [(_midnight(day), _midnight(day + A_DAY), period) for day, period in sorted(kept.cut.items())]
+    known = [(and_(at >= since, at < before), literal(period)) for since, before, period in (*by_hand, *whole)]
+    period = case(*known, *_periods(at, bounds), else_=literal(OUTSIDE))
     return _answers_in(db, kept.unknown, narrow, Invitation, at, (), period)
 
 
@@ -465,16 +506,19 @@ def quiet_parts(db: Session, narrow: Narrow, since: datetime, until: datetime, *
         delivered[day] += counts.get("delivered", 0)
         for written, n in sent.items() if day not in kept.stale else ():
             answered[date.fromisoformat(written)] += n
-    quiet = {day: n for day in delivered if (n := delivered[day] - answered[day]) > 0 and day not in kept.by_hand}
-    chosen = [Part(0, max(_midnight(day), since), min(_midnight(day + A_DAY), until)) for day in quiet]
+    unsure = kept.stale | kept.cut.keys()
+    quiet = {day: n for day in delivered if (n := delivered[day] - answered[day]) > 0 and day not in unsure}
+    days = [*quiet, *kept.cut]
+    chosen = [Part(0, max(_midnight(day), since), min(_midnight(day + A_DAY), until)) for day in days]
     parts: list[Part] = []
     known = 0
-    for part in sorted([*chosen, *kept.parts], key=lambda part: part.since, reverse=True):
+    by_hand = [part for part in kept.parts if part.since.astimezone(UTC).date() not in kept.cut]
+    for part in sorted([*chosen, *by_hand], key=lambda part: part.since, reverse=True):
         if known >= most:
             return parts, False
         if part.since < part.before:
             parts.append(part)
-            known += quiet.get(part.since.date(), 0)
+            known += quiet.get(part.since.astimezone(UTC).date(), 0)
     return parts, True
 
 

@@ -453,7 +453,9 @@ def test_the_end_is_told_to_who_uploaded_and_noted(office: Office) -> None:
     assert (letter.kind, letter.to_email, letter.context["taken"], letter.context["refused"]) == (
         Kind.IMPORT_REPORT, "rui@onward.example", 1, 1,
     )  # fmt: skip
-    told = office.all(select(AuditEvent.detail).where(AuditEvent.what == Happened.DEALS_IMPORTED))
+    told = office.all(
+        select(AuditEvent.detail).where(AuditEvent.what == Happened.DEALS_IMPORTED).order_by(AuditEvent.id)
+    )
     assert [("confirmed" in detail, detail.get("created")) for detail in told] == [(True, None), (False, 1)]
     assert office.all(select(AuditEvent.by).where(AuditEvent.what == Happened.ACCOUNT_CREATED)) == [
         f"staff:{office.rui}"

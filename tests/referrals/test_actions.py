@@ -183,7 +183,7 @@ def test_details_wait_for_the_proof_of_the_address(house: House, cast: Cast) -> 
             "Maria Souza",
             (Move.QUALIFY, Move.WIN, Move.REJECT),
         )
-        told = db.execute(select(AuditEvent.by, AuditEvent.account_id, AuditEvent.detail)).all()
+        told = db.execute(select(AuditEvent.by, AuditEvent.account_id, AuditEvent.detail).order_by(AuditEvent.id)).all()
         assert told[-1] == ("friend:1", cast.lumen, {"referral": 1})
 
 

@@ -118,7 +118,11 @@ class Town:
     def invitation(self, customer: Customer, day: int = 30) -> Invitation:
         with self.house.database.read() as db:
             found = db.scalar(
-                select(Invitation).where(Invitation.journey_id == customer.journey_id, Invitation.day == day)
+                select(Invitation).where(
+                    Invitation.journey_id == customer.journey_id,
+                    Invitation.contact_id == customer.contact_id,
+                    Invitation.day == day,
+                )
             )
         assert found is not None
         return found

@@ -52,7 +52,9 @@ def test_managers_switch_triggers_off_and_on_and_it_is_on_record(
     assert triggers_of(database)[0][4] is True
     with database.read() as db:
         told = db.execute(
-            select(AuditEvent.by, AuditEvent.detail).where(AuditEvent.what == Happened.SURVEY_TRIGGER_CHANGED)
+            select(AuditEvent.by, AuditEvent.detail)
+            .where(AuditEvent.what == Happened.SURVEY_TRIGGER_CHANGED)
+            .order_by(AuditEvent.id)
         ).all()
     assert [(by, detail["how"]) for by, detail in told] == [(f"staff:{cast.rui}", "off"), (f"staff:{cast.rui}", "on")]
     assert signed_in(staff_id=cast.carla).post(f"/admin/asking/triggers/{first}/off").status_code == 403
