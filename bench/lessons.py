@@ -105,7 +105,7 @@ def write(database: Database, count: int) -> None:
         ]
         db.execute(insert(Tutorial), articles)
         db.execute(insert(TutorialText), texts)
-        lessons = [article["id"] for article in articles if article["kind"] is Kind.TUTORIAL]
+        lessons = [FIRST + n for n in range(count) if kinds[n % len(kinds)] is Kind.TUTORIAL]
         read = [(contact, id_) for contact in range(1, CUSTOMERS + 1) for id_ in lessons[::2]]
         read += [(contact, FIRST + 5) for contact in range(1, READERS + 1)]
         db.execute(
