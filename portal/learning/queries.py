@@ -218,7 +218,8 @@ def _found(db: Session, statement: Any, values: dict[str, Any]) -> list[tuple[Le
 
 _is_lesson = Tutorial.kind == Kind.TUTORIAL
 _is_untouched = ~exists().where(_PROGRESS)
-_is_unfinished = ~exists().where(_PROGRESS, TutorialProgress.finished_at.is_not(None))
+_is_finished = exists().where(_PROGRESS, TutorialProgress.finished_at.is_not(None))
+_is_unfinished = ~_is_finished
 _is_open = TutorialProgress.finished_at.is_(None)
 
 
@@ -250,13 +251,12 @@ def _of_stage(name: str) -> Any:
 # Home: of its stage and of the whole road, what is begun anywhere, and news that this person hasn't seen
 
 _of_home = union(
-    *(_first(ON_SHELF, stage, _is_untouched) for stage in (_of_stage("stage_key"), _of_stage("wherever"))),
-    _first_of_each(
-        [Tutorial.stage_key, _is_open],
-        _is_lesson,
-        or_(_is_open, *(Tutorial.stage_key == bindparam(name, type_=String()) for name in ("stage_key", "wherever"))),
-        most=ON_SHELF,
+    *(
+        _first(ON_SHELF, _of_stage(name), state)
+        for name in ("stage_key", "wherever")
+        for state in (_is_untouched, _is_finished)
     ),
+    _first_of_each([Tutorial.stage_key], _is_lesson, _is_open, most=ON_SHELF),
     _first(ON_SHELF, _is_new(Tutorial), order=_newest_first),
 ).subquery()
 _unread_news = _theirs(func.count()).where(_is_new(Tutorial)).correlate(None).scalar_subquery()
