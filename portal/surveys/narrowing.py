@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, inspect, or_, select
 
 from portal.accounts.models import Account, Contact
 from portal.journeys.models import JourneyRow, StageRow, Visit
@@ -58,4 +58,4 @@ def is_visit_at(row: Any, at: Any) -> list[Any]:
 def _its(row: Any, what: Any, *wanted: Any) -> Any:
     # Whatever else the statement joins: these are about the row's own account, contact, journey. A value, and not whether it
     # is there: PostgreSQL makes a join of that, and reads whole tables for a few rows.
-    return select(what).where(*wanted).limit(1).correlate(row.__table__).scalar_subquery()
+    return select(what).where(*wanted).limit(1).correlate(inspect(row).selectable).scalar_subquery()

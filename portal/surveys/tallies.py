@@ -38,7 +38,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
 from portal.db import DeploymentFact, Json, UtcDateTime, insert_for, rows_of
@@ -473,16 +473,24 @@ def _answered_since(db: Session, narrow: Narrow, bounds: Sequence[datetime], kep
 
 
 def _still_open(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
-    # The few that are open are looked through for the period, and not the period's for open ones.
-    at = Invitation.sent_at
-    said = (Invitation.survey_id, case(*_periods(at, bounds), else_=literal(OUTSIDE)))
+    # The few that are open are looked through for the period and for whom, and not the period's for open ones.
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
-    return (
-        select(*said, func.count())
-        .select_from(Invitation)
-        .where(Invitation.expires_at > now, ~answered, *only(narrow, Invitation, at))
-        .group_by(*said)
+    columns = (
+        Invitation.survey_id,
+        Invitation.sent_at,
+        Invitation.account_id,
+        Invitation.contact_id,
+        Invitation.journey_id,
     )
+    those = (
+        select(*columns)
+        .where(Invitation.expires_at > now, ~answered, Invitation.survey_id.in_(narrow.survey_ids))
+        .cte("still_open")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    row = aliased(Invitation, those)
+    said = (row.survey_id, case(*_periods(row.sent_at, bounds), else_=literal(OUTSIDE)))
+    return select(*said, func.count()).where(*only_whom(narrow, row, row.sent_at)).group_by(*said)
 
 
 def _periods(at: Any, bounds: Sequence[datetime]) -> list[tuple[ColumnElement[bool], ColumnElement[int]]]:
