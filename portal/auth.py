@@ -185,6 +185,8 @@ class Customer(NamedTuple):
     is_primary: bool
     account_name: str
     portrait: str = ""
+    plan: str = ""
+    """Of the account."""
 
     @property
     def by(self) -> str:
@@ -496,6 +498,7 @@ _WHO = (
         Contact.disabled_at,
         Account.name,
         Contact.portrait,
+        Account.plan,
         Staff.id,
         Staff.name,
         Staff.email,
@@ -525,7 +528,7 @@ def find_session(db: Session, token: str, *, now: datetime) -> Found | None:
     if not found:
         return None
     session_id, created_at, last_seen_at, *who = found[0]
-    contact, staff = who[:10], who[10:]
+    contact, staff = who[:11], who[11:]
     lifetime = STAFF_SESSION if staff[0] is not None else CUSTOMER_SESSION
     if now >= created_at + lifetime.absolute or now >= last_seen_at + lifetime.idle:
         return None
@@ -533,12 +536,10 @@ def find_session(db: Session, token: str, *, now: datetime) -> Found | None:
     if staff[0] is not None:
         *member, disabled_at = staff
         return None if disabled_at else Found(StaffMember(session_id, *member), is_stale)
-    contact_id, account_id, name, email, language, timezone, is_primary, disabled_at, account_name, portrait = contact
+    contact_id, account_id, name, email, language, timezone, is_primary, disabled_at, *more = contact
     if disabled_at:
         return None
-    customer = Customer(
-        session_id, contact_id, account_id, name, email or "", language, timezone, is_primary, account_name, portrait
-    )
+    customer = Customer(session_id, contact_id, account_id, name, email or "", language, timezone, is_primary, *more)
     return Found(customer, is_stale)
 
 

@@ -1,10 +1,10 @@
 """What staff see of what there is to read: the list with what is missing, versions, pictures and files, and the report."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import String, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, exists, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Account, Contact, Staff
@@ -44,20 +44,68 @@ class Item(NamedTuple):
         return f"/admin/lessons/{self.id}"
 
 
-def items(db: Session, language: str, *, ids: Collection[int] | None = None) -> list[Item]:
-    """All there is, drafts included, with its title in that language if it has one: by kind, then the road. Two statements."""
+class Wanted(NamedTuple):
+    """Which of them to list; None: whatever it is. `missing`: a language that it lacks."""
+
+    kind: str | None = None
+    stage: str | None = None
+    is_published: bool | None = None
+    missing: str | None = None
+
+
+_COLUMNS = [getattr(Tutorial, name) for name in Item._fields[:12]]
+_KINDS = case({kind.value: place for place, kind in enumerate(Kind)}, value=cast(Tutorial.kind, String))
+
+
+def listed(
+    db: Session, language: str, wanted: Wanted, stages: Sequence[str], *, page: int, a_page: int
+) -> tuple[list[Item], int, int]:
+    """A page of what there is, drafts included, by kind, then the road (`stages`, in their order); how many of the kind
+    wanted there are, and how many in all. Three statements."""
+    conditions = list(_conditions(wanted))
+    count = select(func.count()).select_from(Tutorial)
+    number, everything = db.execute(select(count.where(*conditions).scalar_subquery(), count.scalar_subquery())).one()
+    on_road = (
+        [case({key: place for place, key in enumerate(stages)}, value=Tutorial.stage_key, else_=-1)] if stages else []
+    )
+    order = (_KINDS, *on_road, Tutorial.position, Tutorial.slug)
+    chosen = _page(select(Tutorial.id).where(*conditions), order, page, a_page)
+    return _items(db, language, chosen), number, everything
+
+
+def _page(ids: Select[Any], order: Sequence[Any], page: int, a_page: int) -> Select[Any]:
+    """Only ids are sorted: all columns of all rows take three times as long."""
+    shown = ids.order_by(*order).limit(a_page).offset((page - 1) * a_page).subquery()
+    return select(*_COLUMNS).join(shown, shown.c.id == Tutorial.id).order_by(*order)
+
+
+def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    if wanted.kind is not None:
+        yield cast(Tutorial.kind, String) == wanted.kind
+    if wanted.stage is not None:
+        yield Tutorial.stage_key == wanted.stage
+    if wanted.is_published is not None:
+        yield Tutorial.published_at.is_not(None) if wanted.is_published else Tutorial.published_at.is_(None)
+    if wanted.missing is not None:
+        written = exists().where(
+            TutorialText.tutorial_id == Tutorial.id, cast(TutorialText.language, String) == wanted.missing
+        )
+        yield ~written if wanted.missing in set(Language) else false()
+
+
+def _items(db: Session, language: str, chosen: Select[Any]) -> list[Item]:
+    """With their titles, in that language if they have one. Two statements."""
+    rows = db.execute(chosen).all()
     texts: dict[int, dict[str, str]] = {}
     for id_, written_in, title in db.execute(
-        select(TutorialText.tutorial_id, TutorialText.language, TutorialText.title).order_by(TutorialText.language)
+        select(TutorialText.tutorial_id, TutorialText.language, TutorialText.title)
+        .where(TutorialText.tutorial_id.in_([row.id for row in rows]))
+        .order_by(TutorialText.tutorial_id, TutorialText.language)  # by language alone SQLite reads them all
     ):
         texts.setdefault(id_, {})[str(written_in)] = title
-    columns = [getattr(Tutorial, name) for name in Item._fields[:12]]
-    wanted = select(*columns).order_by(Tutorial.kind.desc(), Tutorial.position, Tutorial.slug)
-    if ids is not None:
-        wanted = wanted.where(Tutorial.id.in_(ids))
     found = []
-    for row in db.execute(wanted):
-        titles = texts.get(row[0], {})
+    for row in rows:
+        titles = texts.get(row.id, {})
         title = titles.get(language) or next(iter(titles.values()), row.slug)
         found.append(Item._make([*row, title, frozenset(titles)]))
     return found
@@ -65,9 +113,15 @@ def items(db: Session, language: str, *, ids: Collection[int] | None = None) -> 
 
 def item(db: Session, tutorial_id: int, language: str) -> Item:
     """One of them. Errors: NotFound."""
-    for found in items(db, language, ids=[tutorial_id]):
+    for found in _items(db, language, select(*_COLUMNS).where(Tutorial.id == tutorial_id)):
         return found
     raise NotFound
+
+
+def kinds(db: Session) -> dict[int, Kind]:
+    """What each is, by its number, of those that somebody has read."""
+    read = select(TutorialProgress.tutorial_id)
+    return {id_: kind for id_, kind in db.execute(select(Tutorial.id, Tutorial.kind).where(Tutorial.id.in_(read)))}
 
 
 def stage_names(db: Session, language: str) -> list[tuple[str, str]]:
@@ -185,10 +239,14 @@ class Reached(NamedTuple):
     not_helped: int
 
 
-def report(db: Session, language: str) -> list[Reached]:
-    """Of all that is published or was ever read. Four statements, however much there is."""
+def report(db: Session, language: str, *, page: int, a_page: int) -> tuple[list[Reached], int]:
+    """A page of all that is published or was ever read; and how many that are. Five statements, however much there is."""
     crowd = _crowd(db)
     told = TutorialProgress.helped
+    conditions = or_(Tutorial.published_at.is_not(None), exists().where(TutorialProgress.tutorial_id == Tutorial.id))
+    count = db.scalar(select(func.count()).select_from(Tutorial).where(conditions)) or 0
+    order = (Tutorial.kind.desc(), Tutorial.position, Tutorial.slug)
+    shown = _items(db, language, _page(select(Tutorial.id).where(conditions), order, page, a_page))
     rows = db.execute(
         select(
             TutorialProgress.tutorial_id,
@@ -196,20 +254,20 @@ def report(db: Session, language: str) -> list[Reached]:
             func.count(TutorialProgress.finished_at),
             func.sum(case((told.is_(True), 1), else_=0)),
             func.sum(case((told.is_(False), 1), else_=0)),
-        ).group_by(TutorialProgress.tutorial_id)
+        )
+        .where(TutorialProgress.tutorial_id.in_([one.id for one in shown]))
+        .group_by(TutorialProgress.tutorial_id)
     )
     counted = {row[0]: tuple(int(number) for number in row[1:]) for row in rows}
     found = []
-    for one in items(db, language):
-        if one.published_at is None and one.id not in counted:
-            continue
+    for one in shown:
         people = sum(
             number
             for plan, is_primary, number in crowd
             if is_for(one.plans, one.audience, plan=plan, own=Audience.PRIMARY if is_primary else Audience.COLLEAGUES)
         )
         found.append(Reached(one, people, *counted.get(one.id, (0, 0, 0, 0))))
-    return found
+    return found, count
 
 
 def _crowd(db: Session) -> list[tuple[str, bool, int]]:
@@ -245,9 +303,14 @@ def learners(
     *,
     tutorial_id: int | None = None,
     account_id: int | None = None,
+    helped: bool | None = None,
     most: int | None = None,
+    skipped: int = 0,
 ) -> list[Learner]:
-    """Who read what, those whom it did not help first, then the latest. One statement."""
+    """Who read what, those whom it did not help first, then the latest; `most` after those that are `skipped`.
+
+    `helped`: only those who said so. One statement.
+    """
     titles = (
         select(TutorialText.title)
         .where(TutorialText.tutorial_id == TutorialProgress.tutorial_id)
@@ -282,9 +345,18 @@ def learners(
         wanted = wanted.where(TutorialProgress.tutorial_id == tutorial_id)
     if account_id is not None:
         wanted = wanted.where(Contact.account_id == account_id)
-    return [Learner(*row) for row in db.execute(wanted.limit(most))]
+    if helped is not None:
+        wanted = wanted.where(TutorialProgress.helped.is_(helped))
+    return [Learner(*row) for row in db.execute(wanted.limit(most).offset(skipped or None))]
+
+
+def readers(db: Session, language: str, tutorial_id: int, *, page: int, a_page: int) -> tuple[list[Learner], int]:
+    """A page of those who read one of them; and how many that are. Two statements."""
+    of_it = select(func.count()).select_from(TutorialProgress).where(TutorialProgress.tutorial_id == tutorial_id)
+    shown = learners(db, language, tutorial_id=tutorial_id, most=a_page, skipped=(page - 1) * a_page)
+    return shown, db.scalar(of_it) or 0
 
 
 def complaints(db: Session, language: str, *, most: int = 20) -> list[Learner]:
     """The latest of those whom something did not help."""
-    return [one for one in learners(db, language, most=most) if one.helped is False]
+    return learners(db, language, helped=False, most=most)

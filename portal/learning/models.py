@@ -9,7 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.rules import Language
 from portal.db import Base, By, Id, Key, Words, choice
-from portal.learning.rules import Audience, Kind
+from portal.learning.rules import Audience, Kind, compared
+
+
+def _as_compared(context: Any) -> list[str]:
+    return compared(context.get_current_parameters().get("plans") or ())
 
 
 class Tutorial(Base):
@@ -19,12 +23,16 @@ class Tutorial(Base):
     __table_args__ = (
         CheckConstraint("minutes > 0", name="takes_minutes"),
         Index(
-            "ix_tutorials_published",
+            "ix_tutorials_in_order",
+            "kind",
             "stage_key",
             "position",
+            "slug",
             sqlite_where=text("published_at IS NOT NULL"),
             postgresql_where=text("published_at IS NOT NULL"),
         ),
+        # Whatever was published since somebody looked at the news: little, while there is much news.
+        Index("ix_tutorials_since", "kind", "published_at"),
     )
 
     id: Mapped[Id]
@@ -37,6 +45,8 @@ class Tutorial(Base):
     audience: Mapped[Audience] = mapped_column(choice(Audience, "audience"), default=Audience.EVERYONE)
     plans: Mapped[list[str]] = mapped_column(default=list)
     """Of accounts; empty: all plans."""
+    for_plans: Mapped[list[str]] = mapped_column(default=_as_compared, server_default=text("'[]'"))
+    """The same as plans are compared (`accounts.rules.folded`), since no database folds as we do."""
     happened_on: Mapped[date | None]
     """The day of a piece of news."""
     version: Mapped[int] = mapped_column(Integer, default=1)

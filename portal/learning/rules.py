@@ -1,7 +1,7 @@
 """What there is to read and for whom, how far somebody got, what is recommended to them, and what a change changed. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import SequenceMatcher
@@ -39,6 +39,8 @@ class Reader(NamedTuple):
     account_id: int
     language: str
     is_primary: bool
+    plan: str | None = None
+    """Of their account; None: whoever asks the database looks it up there."""
 
     @property
     def audience(self) -> Audience:
@@ -48,6 +50,11 @@ class Reader(NamedTuple):
 def is_for(plans: Sequence[str], audience: Audience, *, plan: str, own: Audience) -> bool:
     """Whether it is for somebody of that plan and place; no plans: for all of them. Plans are compared as people write them."""
     return audience in (Audience.EVERYONE, own) and (not plans or folded(plan) in map(folded, plans))
+
+
+def compared(plans: Iterable[str]) -> list[str]:
+    """Plans as `is_for` compares them, each once."""
+    return list(dict.fromkeys(map(folded, plans)))
 
 
 class State(StrEnum):
@@ -140,30 +147,87 @@ class Lesson(NamedTuple):
         return State.OPEN if self.started_at is not None else State.NEW
 
 
+class Count(NamedTuple):
+    """How many there are of something to read for one person, and how far they got."""
+
+    all: int = 0
+    finished: int = 0
+
+
+ON_SHELF = 4
+"""How many lessons of a stage the list of all stages shows: few enough to see the whole road on a phone."""
+ON_SHELF_HERE = 10
+"""The same of the stage where the customer is."""
+
+
 class Shelf(NamedTuple):
-    """A stage with its lessons; `name` as customers read it. `is_here`: the stage where the customer is now."""
+    """A stage with its first lessons and how many it has; `name` as customers read it. `is_here`: where the customer is now."""
 
     key: str
     name: str
     is_here: bool
     lessons: list[Lesson]
+    counted: Count
 
     @property
     def finished(self) -> int:
-        return sum(lesson.state is State.DONE for lesson in self.lessons)
+        return self.counted.finished
+
+    @property
+    def all(self) -> int:
+        return self.counted.all
+
+    @property
+    def path(self) -> str:
+        """Of all its lessons."""
+        return f"/learn/stages/{self.key or ANY_STAGE}"
 
 
-def shelves(stages: Sequence[tuple[str, str]], lessons: Sequence[Lesson], *, here: str) -> list[Shelf]:
+ANY_STAGE = "any"
+"""What stands in the address for the whole road."""
+
+
+def shelves(
+    stages: Sequence[tuple[str, str]],
+    lessons: Sequence[Lesson],
+    *,
+    here: str,
+    counts: Mapping[str, Count] | None = None,
+) -> list[Shelf]:
     """Lessons by stage: where the customer is first, then the road from its start; stages without lessons are left out.
 
-    `stages` are pairs of key and name in the order of the road. A lesson for no stage of this road is not shown.
+    `stages` are pairs of key and name in the order of the road. A lesson for no stage of this road is not shown, and who
+    is on no road (`here` is "") is nowhere, not at what is for the whole road.
+    `counts` by stage, where `lessons` are not all there are.
     """
     by_stage: dict[str, list[Lesson]] = {}
     for lesson in sorted(lessons, key=lambda each: (each.position, each.slug)):
         if lesson.kind is Kind.TUTORIAL:
             by_stage.setdefault(lesson.stage_key, []).append(lesson)
-    found = [Shelf(key, name, key == here, by_stage[key]) for key, name in stages if key in by_stage]
+    counted = {
+        key: Count(len(those), sum(each.state is State.DONE for each in those)) for key, those in by_stage.items()
+    } | dict(counts or {})
+    found = [
+        Shelf(key, name, key == here != WHEREVER, by_stage[key], counted[key])
+        for key, name in stages
+        if key in by_stage
+    ]
     return sorted(found, key=lambda shelf: not shelf.is_here)
+
+
+AROUND_BEFORE, AROUND = 3, 10
+
+
+def around(lessons: Sequence[Lesson], slug: str) -> list[Lesson]:
+    """Of a stage's lessons in their order: this one with those around it, more of them after it; all if they are few."""
+    here = next((place for place, lesson in enumerate(lessons) if lesson.slug == slug), 0)
+    first = max(0, min(here - AROUND_BEFORE, len(lessons) - AROUND))
+    return list(lessons[first : first + AROUND])
+
+
+def newest_first(news: Lesson) -> tuple[int, str]:
+    """Sorts news."""
+    return (-(news.happened_on.toordinal() if news.happened_on else 0), news.slug)
 
 
 def next_lesson(road: Sequence[Lesson], slug: str) -> Lesson | None:
@@ -283,18 +347,21 @@ class Draft:
         )
 
 
-TAKEN_SLUGS = frozenset({"news", "examples"})
+TAKEN_SLUGS = frozenset({"news", "examples", "stages"})
 """Addresses below /learn that are pages of their own."""
 
 
-def slug_for(title: str, taken: frozenset[str] | set[str]) -> str:
-    """An address of the title's words that nothing else has."""
-    plain = re.sub(r"[^a-z0-9]+", "-", folded(title)).strip("-")[:70].strip("-") or "lesson"
-    numbers = iter(range(2, 10_000))
-    slug = plain
-    while slug in taken or slug in TAKEN_SLUGS:
-        slug = f"{plain}-{next(numbers)}"
-    return slug
+SLUGS_TO_TRY = 50
+
+
+def slugs_for(title: str, *, last: int) -> list[str]:
+    """Addresses of the title's words, the best first, so that one of a few is free however many have the same title.
+
+    `last`: the highest number that any of them has; an address behind it is rarely taken.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", folded(title)).strip("-")[:60].strip("-") or "lesson"
+    numbers = [*range(2, SLUGS_TO_TRY), *range(max(last + 1, SLUGS_TO_TRY), max(last + 1, SLUGS_TO_TRY) + SLUGS_TO_TRY)]
+    return [slug for slug in (plain, *(f"{plain}-{number}" for number in numbers)) if slug not in TAKEN_SLUGS]
 
 
 class Line(NamedTuple):

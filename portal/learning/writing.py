@@ -4,7 +4,7 @@ Every save is a version; who saves says which one they started from."""
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from portal import audit
@@ -12,7 +12,7 @@ from portal.audit import Event, Happened
 from portal.errors import N_, NotFound, Refused
 from portal.learning.changes import readers_view_changed
 from portal.learning.models import Tutorial, TutorialText, TutorialVersion
-from portal.learning.rules import Draft, Text, slug_for
+from portal.learning.rules import Draft, Text, compared, slugs_for
 
 
 class SavedMeanwhile(Refused):
@@ -34,15 +34,20 @@ class NothingToRead(Refused):
 
 def create(db: Session, draft: Draft, *, by: str, now: datetime) -> int:
     """A new draft: its number."""
-    row = Tutorial(
-        slug=slug_for(draft.title, set(db.scalars(select(Tutorial.slug)))), version=0, created_at=now, changed_at=now
-    )
+    row = Tutorial(slug=_free_slug(db, draft.title), version=0, created_at=now, changed_at=now)
     _put(row, draft)
     db.add(row)
     db.flush()
     _put_texts(db, row.id, draft, now=now)
     _saved(db, row, Happened.CONTENT_CREATED, by=by, now=now)
     return row.id
+
+
+def _free_slug(db: Session, title: str) -> str:
+    """Two statements, however many there are and have that title."""
+    slugs = slugs_for(title, last=db.scalar(select(func.max(Tutorial.id))) or 0)
+    taken = set(db.scalars(select(Tutorial.slug).where(Tutorial.slug.in_(slugs))))
+    return next(slug for slug in slugs if slug not in taken)
 
 
 def save(
@@ -130,6 +135,7 @@ def _locked(db: Session, tutorial_id: int, *, version: int | None = None) -> Tut
 def _put(row: Tutorial, draft: Draft) -> None:
     row.kind, row.stage_key, row.position, row.minutes = draft.kind, draft.stage_key, draft.position, draft.minutes
     row.audience, row.plans, row.happened_on = draft.audience, list(draft.plans), draft.happened_on
+    row.for_plans = compared(draft.plans)
 
 
 def _put_texts(db: Session, tutorial_id: int, draft: Draft, *, now: datetime) -> None:

@@ -92,8 +92,9 @@ def test_what_was_unpublished_stays_so(database: Database, maria: Reader) -> Non
 
 
 def test_the_lessons_of_a_stage_are_one_statement_in_the_readers_language(database: Database, maria: Reader) -> None:
+    maria = maria._replace(language="pt-BR", plan="")  # whose plan is known from the session
     with database.read() as db, counted(database) as said:
-        found = queries.lessons_for(db, maria._replace(language="pt-BR"), "deployment")
+        found = queries.lessons_for(db, maria, "deployment")
     assert len(said) == 1
     assert [(each.title, each.minutes, each.state) for each in found] == [
         ("Sua primeira hora no espaço de trabalho", 6, State.NEW),

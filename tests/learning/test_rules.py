@@ -25,7 +25,7 @@ from portal.learning.rules import (
     read_tutorial,
     recommended,
     shelves,
-    slug_for,
+    slugs_for,
 )
 
 NOON = datetime(2026, 6, 23, 15, tzinfo=UTC)
@@ -215,13 +215,21 @@ def test_a_comparison_shows_a_language_that_came_or_went() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "taken", "slug"),
+    ("title", "slugs"),
     [
-        ("Conte seu Estoque, já!", set(), "conte-seu-estoque-ja"),
-        ("Again", {"again", "again-2"}, "again-3"),
-        ("News", set(), "news-2"),
-        ("日本", set(), "lesson"),
+        ("Conte seu Estoque, já!", ["conte-seu-estoque-ja", "conte-seu-estoque-ja-2", "conte-seu-estoque-ja-3"]),
+        ("News", ["news-2", "news-3", "news-4"]),
+        ("日本", ["lesson", "lesson-2", "lesson-3"]),
+        ("x" * 200, ["x" * 60, "x" * 60 + "-2", "x" * 60 + "-3"]),
     ],
 )
-def test_an_address_is_made_of_the_title(title: str, taken: set[str], slug: str) -> None:
-    assert slug_for(title, taken) == slug
+def test_an_address_is_made_of_the_title(title: str, slugs: list[str]) -> None:
+    assert slugs_for(title, last=0)[:3] == slugs
+
+
+@pytest.mark.parametrize("last", [0, 1, 48, 49, 50, 51, 5_000, 10**15])
+def test_the_addresses_to_try_are_few_and_differ_and_go_beyond_the_last_number(last: int) -> None:
+    slugs = slugs_for("Again", last=last)
+    assert len(slugs) == len(set(slugs)) == 99
+    assert slugs[49] == f"again-{max(last + 1, 50)}"
+    assert all(len(slug) <= 80 for slug in slugs_for("x" * 200, last=last))

@@ -29,8 +29,8 @@ CUSTOMERS_PAGES = {
     # session, journey, stages reached, plan, what they told us, meeting, offer, survey, lessons, own start, how to reach us
     "/": 11,
     "/plan": 7,
-    "/learn": 4,
-    "/learn/news": 3,
+    "/learn": 5,  # session, road, how many of everything, the shelves, how to reach us
+    "/learn/news": 4,
     "/check-ins": 8,
     "/messages": 5,
 }

@@ -6,7 +6,9 @@ import io
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
 
+from fastapi import Query
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from starlette.responses import Response
 
@@ -14,7 +16,7 @@ from portal import audit, media, words
 from portal.accounts.rules import Language, folded
 from portal.audit import Event, Happened
 from portal.deps import AskOfStaff, Id, StaffAsk, admin_pages
-from portal.errors import N_
+from portal.errors import N_, NotFound
 from portal.forms import Filled, empty_form, read_form
 from portal.journeys.import_plans import defused
 from portal.learning import desk, rules, writing
@@ -86,31 +88,49 @@ class Preview(NamedTuple):
 # The list
 
 
+A_PAGE = 50
+
+Page = Annotated[int, Query(ge=1, le=100_000)]
+
+
 @pages.get("/lessons")
-def lessons(ask: StaffAsk) -> Response:
-    """Everything there is, drafts included."""
-    found = desk.items(ask.db, ask.locale)
+def lessons(ask: StaffAsk, page: Page = 1) -> Response:
+    """Everything there is, drafts included, a page at a time."""
     kind, stage, state, language = (ask.query.get(name, "") for name in ("kind", "stage", "state", "missing"))
-    shown = [
-        each
-        for each in found
-        if (not kind or each.kind == kind)
-        and (not stage or each.stage_key == stage)
-        and (not state or (state == "published") == (each.published_at is not None))
-        and (not language or language in each.missing)
-    ]
     stages = desk.stage_names(ask.db, ask.locale)
-    order = {key: place for place, (key, _name) in enumerate(stages)}
-    shown.sort(key=lambda each: (list(Kind).index(each.kind), order.get(each.stage_key, -1), each.position, each.slug))
+    wanted = desk.Wanted(kind or None, stage or None, state == "published" if state else None, language or None)
+    keys = [key for key, _name in stages]
+    shown, count, everything = desk.listed(ask.db, ask.locale, wanted, keys, page=page, a_page=A_PAGE)
+    chosen = {"kind": kind, "stage": stage, "state": state, "missing": language}
     return ask.page(
         "admin/lessons.html",
         items=shown,
-        all=len(found),
+        all=everything,
         stages=stages,
         stage_names=dict(stages),
-        chosen={"kind": kind, "stage": stage, "state": state, "missing": language},
+        chosen=chosen,
+        **_turning("/admin/lessons", chosen, page, count),
         **_labels(ask),
     )
+
+
+def _turning(path: str, chosen: dict[str, str], page: int, count: int) -> dict[str, Any]:
+    """The links to the pages around one, and which of how many it shows. Errors: NotFound, behind the last one."""
+    if page > 1 and (page - 1) * A_PAGE >= count:
+        raise NotFound
+
+    def to(number: int) -> str:
+        query = urlencode(
+            {name: value for name, value in {**chosen, "page": number if number > 1 else ""}.items() if value}
+        )
+        return f"{path}?{query}" if query else path
+
+    return {
+        "newer": to(page - 1) if page > 1 else "",
+        "older": to(page + 1) if page * A_PAGE < count else "",
+        "from_": (page - 1) * A_PAGE + 1,
+        "count": count,
+    }
 
 
 def _labels(ask: AskOfStaff) -> dict[str, Any]:
@@ -121,12 +141,14 @@ def _labels(ask: AskOfStaff) -> dict[str, Any]:
 
 
 @pages.get("/lessons/report")
-def report(ask: StaffAsk) -> Response:
+def report(ask: StaffAsk, page: Page = 1) -> Response:
     """Who reads, who finishes, and whom it did not help."""
+    lines, count = desk.report(ask.db, ask.locale, page=page, a_page=A_PAGE)
     return ask.page(
         "admin/lesson_report.html",
-        lines=desk.report(ask.db, ask.locale),
+        lines=lines,
         complaints=desk.complaints(ask.db, ask.locale),
+        **_turning("/admin/lessons/report", {}, page, count),
         **_labels(ask),
     )
 
@@ -146,7 +168,7 @@ COLUMNS = (
 @pages.get("/lessons/report.csv")
 def report_file(ask: StaffAsk) -> Response:
     """The same, a line a person, for a spreadsheet; no cell in it is a formula."""
-    kinds = {each.id: each.kind for each in desk.items(ask.db, ask.locale)}
+    kinds = desk.kinds(ask.db)
     helped = {True: N_("Yes"), False: N_("No"), None: ""}
     out = io.StringIO()
     table = csv.writer(out)
@@ -463,11 +485,14 @@ def restore(ask: StaffAsk, lesson: Id, number: Id) -> Response:
 
 
 @pages.get("/lessons/{lesson}/readers")
-def readers(ask: StaffAsk, lesson: Id) -> Response:
-    """Who read this one, by name."""
+def readers(ask: StaffAsk, lesson: Id, page: Page = 1) -> Response:
+    """Who read this one, by name, a page at a time."""
+    item = desk.item(ask.db, lesson, ask.locale)
+    shown, count = desk.readers(ask.db, ask.locale, lesson, page=page, a_page=A_PAGE)
     return ask.page(
         "admin/lesson_readers.html",
-        item=desk.item(ask.db, lesson, ask.locale),
-        learners=desk.learners(ask.db, ask.locale, tutorial_id=lesson),
+        item=item,
+        learners=shown,
+        **_turning(f"{item.path}/readers", {}, page, count),
         **_labels(ask),
     )

@@ -13,8 +13,8 @@ from portal.errors import N_
 from portal.journeys import queries
 from portal.journeys.queries import CustomerJourney, Plan
 from portal.journeys.rules import Status
-from portal.learning.queries import lessons_for
-from portal.learning.rules import Kind, State, recommended
+from portal.learning.queries import for_home
+from portal.learning.rules import Kind, State, newest_first, recommended
 from portal.meetings.queries import Offer, next_meeting, offers_of_plan
 from portal.meetings.rules import MeetingKind
 from portal.routes.customer.learn import reader_of
@@ -92,7 +92,7 @@ def home(ask: CustomerAsk) -> Response:
     told_us = queries.told_us(ask.db, ask.me.contact_id)
     on_it = next((told for told in told_us if told.closed_at is None), None)
     stage = journey.stage.key if journey else ""
-    lessons = lessons_for(ask.db, reader_of(ask), stage)
+    lessons, unread_news = for_home(ask.db, reader_of(ask), stage)
     read = [each for each in lessons if each.kind is Kind.TUTORIAL and each.state is State.DONE]
     steps = [(step.key, step.name) for step in journey.path] if journey else []
     meeting = next_meeting(ask.db, contact_id=ask.me.contact_id, account_id=ask.me.account_id, now=ask.now)
@@ -111,8 +111,8 @@ def home(ask: CustomerAsk) -> Response:
         survey=due_survey(ask.db, ask.me.contact_id, ask.now),
         recommended=recommended(steps, lessons, here=stage),
         lessons=read if journey else (),
-        news=[each for each in lessons if each.is_unread],
-        unread_news=sum(each.is_unread for each in lessons),
+        news=sorted((each for each in lessons if each.is_unread), key=newest_first),
+        unread_news=unread_news,
         today=ask.now.astimezone(zone(ask.zone)).date(),
         start=progress_of(ask.db, ask.me.contact_id),
         start_words=START_WORDS,

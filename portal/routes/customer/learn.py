@@ -3,7 +3,7 @@ of it."""
 
 from typing import Annotated, Any
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from portal.text import Paragraphs
 pages = customer_pages()
 
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,80}$")]
+StageKey = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,80}$")]
 
 
 class Verdict(BaseModel):
@@ -34,48 +35,87 @@ class PartForm(BaseModel):
     part: int = Field(ge=1, le=1000)
 
 
+A_PAGE = 20
+"""How many examples or news a page shows."""
+A_PAGE_OF_STAGE = 30
+
+Page = Annotated[int, Query(ge=1, le=100_000)]
+
+
 def reader_of(ask: AskOfCustomer) -> Reader:
-    return Reader(ask.me.contact_id, ask.me.account_id, ask.locale, ask.me.is_primary)
+    return Reader(ask.me.contact_id, ask.me.account_id, ask.locale, ask.me.is_primary, ask.me.plan)
 
 
-def _kinds(lessons: list[Lesson]) -> dict[str, Any]:
-    """What the tabs of every list say."""
+def _turning(path: str, page: int, a_page: int, count: int) -> dict[str, Any]:
+    """The links to the pages around one, and which of how many it shows. Errors: NotFound, behind the last one."""
+    if page > 1 and (page - 1) * a_page >= count:
+        raise NotFound
     return {
-        "examples": [each for each in lessons if each.kind is Kind.EXAMPLE],
-        "news": sorted((each for each in lessons if each.kind is Kind.NEWS), key=_newest_first),
-        "unread_news": sum(each.is_unread for each in lessons),
+        "newer": f"{path}?page={page - 1}" if page > 2 else path if page == 2 else "",
+        "older": f"{path}?page={page + 1}" if page * a_page < count else "",
+        "from_": (page - 1) * a_page + 1,
+        "count": count,
     }
-
-
-def _newest_first(news: Lesson) -> tuple[int, str]:
-    return (-(news.happened_on.toordinal() if news.happened_on else 0), news.slug)
 
 
 @pages.get("/learn")
 def learn(ask: CustomerAsk) -> Response:
     road = queries.road(ask.db, ask.me.account_id, ask.locale)
-    lessons = queries.all_lessons(ask.db, reader_of(ask))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.TUTORIAL)
+    stages = [*road.stages, (rules.WHEREVER, "")]
+    found = queries.shelved(ask.db, reader_of(ask), [key for key, _ in stages], here=road.here)
     return ask.page(
         "customer/learn.html",
         tab=Kind.TUTORIAL,
-        shelves=rules.shelves([*road.stages, (rules.WHEREVER, "")], lessons, here=road.here),
-        recommended=rules.recommended(road.stages, lessons, here=road.here),
-        **_kinds(lessons),
+        shelves=rules.shelves(stages, found.first, here=road.here, counts=counts.by_stage),
+        recommended=rules.recommended(road.stages, found.in_hand, here=road.here),
+        unread_news=counts.unread_news,
+    )
+
+
+@pages.get("/learn/stages/{key}")
+def stage(ask: CustomerAsk, key: StageKey, page: Page = 1) -> Response:
+    """All lessons of one stage, a page at a time."""
+    road = queries.road(ask.db, ask.me.account_id, ask.locale)
+    stage_key = rules.WHEREVER if key == rules.ANY_STAGE else key
+    counts = queries.counts(ask.db, reader_of(ask), Kind.TUTORIAL, stage_key)
+    count = counts.by_stage.get(stage_key)
+    name = dict([*road.stages, (rules.WHEREVER, "")]).get(stage_key)
+    if count is None or name is None:
+        raise NotFound
+    lessons = queries.of_stage(ask.db, reader_of(ask), stage_key, page=page, a_page=A_PAGE_OF_STAGE)
+    return ask.page(
+        "customer/learn_stage.html",
+        shelf=rules.Shelf(stage_key, name, stage_key == road.here != rules.WHEREVER, lessons, count),
+        unread_news=counts.unread_news,
+        **_turning(f"/learn/stages/{key}", page, A_PAGE_OF_STAGE, count.all),
     )
 
 
 @pages.get("/learn/examples")
-def examples(ask: CustomerAsk) -> Response:
+def examples(ask: CustomerAsk, page: Page = 1) -> Response:
     """Who uses it how, and what they achieved."""
-    lessons = queries.all_lessons(ask.db, reader_of(ask))
-    return ask.page("customer/learn.html", tab=Kind.EXAMPLE, shelves=[], recommended=[], **_kinds(lessons))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.EXAMPLE)
+    return ask.page(
+        "customer/learn.html",
+        tab=Kind.EXAMPLE,
+        examples=queries.examples(ask.db, reader_of(ask), page=page, a_page=A_PAGE),
+        unread_news=counts.unread_news,
+        **_turning("/learn/examples", page, A_PAGE, counts.all),
+    )
 
 
 @pages.get("/learn/news")
-def news(ask: CustomerAsk) -> Response:
+def news(ask: CustomerAsk, page: Page = 1) -> Response:
     """What's new, the newest first."""
-    lessons = queries.all_lessons(ask.db, reader_of(ask))
-    return ask.page("customer/learn.html", tab=Kind.NEWS, shelves=[], recommended=[], **_kinds(lessons))
+    counts = queries.counts(ask.db, reader_of(ask), Kind.NEWS)
+    return ask.page(
+        "customer/learn.html",
+        tab=Kind.NEWS,
+        news=queries.newest(ask.db, reader_of(ask), Kind.NEWS, page=page, a_page=A_PAGE),
+        unread_news=counts.unread_news,
+        **_turning("/learn/news", page, A_PAGE, counts.all),
+    )
 
 
 @pages.post("/learn/news/seen")
@@ -150,18 +190,36 @@ def say_what_was_missing(ask: CustomerAsk, slug: Slug) -> Response:
 def _shown(ask: AskOfCustomer, slug: str, form: Filled[MissingForm] | None = None) -> dict[str, Any]:
     reader = reader_of(ask)
     reading = queries.reading(ask.db, reader, slug)
-    road = queries.road(ask.db, ask.me.account_id, ask.locale)
-    lessons = queries.all_lessons(ask.db, reader)
-    shelves = rules.shelves([*road.stages, (rules.WHEREVER, "")], lessons, here=road.here)
-    along = [each for shelf in shelves for each in shelf.lessons]
     is_tutorial = reading.lesson.kind is Kind.TUTORIAL
-    others = [each for each in lessons if each.kind is reading.lesson.kind and each.slug != slug]
     return {
         "reading": reading,
         "lesson": reading.lesson,
         "parts": parts(reading.body, ask.locale),
-        "shelf": next((s for s in shelves if s.key == reading.lesson.stage_key), None) if is_tutorial else None,
-        "following": rules.next_lesson(along, slug) if is_tutorial else None,
-        "others": [] if is_tutorial else sorted(others, key=_newest_first)[:4],
         "form": form or empty_form({"words": reading.words}),
+        "others": [] if is_tutorial else _others(ask, reader, reading.lesson),
+        **(_along(ask, reader, reading.lesson) if is_tutorial else {"shelf": None, "following": None}),
     }
+
+
+def _along(ask: AskOfCustomer, reader: Reader, lesson: Lesson) -> dict[str, Any]:
+    """The stage of a lesson with those around it, and what comes next on the road."""
+    road = queries.road(ask.db, ask.me.account_id, ask.locale)
+    stages = [*road.stages, (rules.WHEREVER, "")]
+    counts = queries.counts(ask.db, reader, Kind.TUTORIAL, lesson.stage_key)
+    found = queries.from_here(ask.db, reader, [key for key, _ in stages], lesson)
+    around = rules.around(found.around, lesson.slug)
+    shelves = rules.shelves(stages, around, here=road.here, counts=counts.by_stage)
+    on_the_way = [each for one in rules.shelves(stages, found.to_read, here=road.here) for each in one.lessons]
+    return {
+        "shelf": next(iter(shelves), None),
+        "following": rules.next_lesson(on_the_way, lesson.slug),
+    }
+
+
+MORE_OF_THESE = 4
+
+
+def _others(ask: AskOfCustomer, reader: Reader, lesson: Lesson) -> list[Lesson]:
+    """The newest of its kind beside it."""
+    found = queries.newest(ask.db, reader, lesson.kind, page=1, a_page=MORE_OF_THESE + 1)
+    return [each for each in found if each.slug != lesson.slug][:MORE_OF_THESE]

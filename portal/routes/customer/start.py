@@ -10,9 +10,8 @@ from portal.accounts import people
 from portal.accounts.rules import StartStep
 from portal.deps import CustomerAsk, customer_pages
 from portal.errors import N_, NotFound
-from portal.journeys.queries import customer_journey
-from portal.learning.queries import all_lessons
-from portal.learning.rules import Kind
+from portal.learning.queries import road, shelved
+from portal.learning.rules import WHEREVER
 from portal.routes.customer.learn import reader_of
 
 pages = customer_pages()
@@ -47,12 +46,10 @@ def take_step(ask: CustomerAsk, step: Step) -> Response:
 
 def _first_lesson(ask: CustomerAsk) -> str:
     """The first lesson of their stage that they haven't finished, else of all."""
-    journey = customer_journey(ask.db, ask.me.account_id, locale=ask.locale, now=ask.now)
-    reader = reader_of(ask)
-    here = journey.stage.key if journey else ""
-    lessons = [lesson for lesson in all_lessons(ask.db, reader) if lesson.kind is Kind.TUTORIAL]
-    lessons.sort(key=lambda lesson: lesson.stage_key != here)
-    return next((lesson.path for lesson in lessons if lesson.state != "done"), "/learn")
+    way = road(ask.db, ask.me.account_id, ask.locale)
+    lessons = shelved(ask.db, reader_of(ask), [*(key for key, _ in way.stages), WHEREVER], here=way.here).in_hand
+    lessons.sort(key=lambda lesson: (lesson.stage_key != way.here, lesson.position, lesson.slug))
+    return lessons[0].path if lessons else "/learn"
 
 
 @pages.post("/start-away")

@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, insert, select, update
 from starlette.testclient import TestClient
 
+from portal.accounts.models import Account, Contact
+from portal.accounts.rules import Language
 from portal.db import Database
-from portal.learning.models import Tutorial, TutorialText, TutorialVersion
+from portal.learning.models import Tutorial, TutorialProgress, TutorialText, TutorialVersion
 from portal.media import Medium
 from portal.shipped import load_all
 from tests.routes.conftest import NOON, Cast
+from tests.routes.staff.conftest import statements
 from tests.test_media import SVG, office, picture
 
 SignIn = Callable[..., TestClient]
@@ -253,3 +256,172 @@ def test_the_list_can_be_narrowed(rui: TestClient) -> None:
     assert rui.get("/admin/lessons?missing=pt-BR").text.count('<th scope="row">') == 1
     assert rui.get("/admin/lessons?state=draft&kind=tutorial&stage=deployment").text.count('<th scope="row">') == 1
     assert "Nothing like that" in rui.get("/admin/lessons?kind=news").text
+    for odd in ("kind=poem", "missing=fr", "stage=nowhere", "kind=" + "x" * 500):
+        assert "Nothing like that" in rui.get(f"/admin/lessons?{odd}").text
+    assert rui.get("/admin/lessons?stage=%00&kind=%F0%9F").status_code == 200
+
+
+def test_long_lists_are_turned_page_by_page_with_their_filters(rui: TestClient, database: Database) -> None:
+    with database.write() as db:
+        more = [
+            {"id": 1_000 + n, "slug": f"more-{n}", "kind": "tutorial", "stage_key": "deployment", "position": n}
+            for n in range(1, 61)
+        ]
+        same = {"minutes": 3, "created_at": NOON, "changed_at": NOON}
+        db.execute(insert(Tutorial), [row | same for row in more])
+    page = rui.get("/admin/lessons?state=draft").text
+    assert page.count('<th scope="row">') == 50 and "1–50 of 60" in page
+    assert 'href="/admin/lessons?state=draft&amp;page=2"' in page
+    last = rui.get("/admin/lessons?state=draft&page=2").text
+    assert last.count('<th scope="row">') == 10 and 'href="/admin/lessons?state=draft"' in last
+    assert rui.get("/admin/lessons?state=draft&page=3").status_code == 404
+    with database.write() as db:
+        db.execute(update(Tutorial).values(published_at=NOON))
+    report = rui.get("/admin/lessons/report").text
+    assert report.count('<th scope="row">') == 50 and "1–50 of 74" in report
+    assert rui.get("/admin/lessons/report?page=2").text.count('<th scope="row">') == 24
+
+
+def readers_of(database: Database, lesson: int, first: int, last: int) -> None:
+    """So many people of one company have begun it; every tenth it did not help."""
+    with database.write() as db:
+        if first == 0:
+            db.add(Account(id=500, external_id="many", name="Many", search="many", created_at=NOON, created_by="test"))
+            db.flush()
+        numbers = range(first, last)
+        person = {"account_id": 500, "language": Language.EN, "timezone": "America/Sao_Paulo", "created_at": NOON}
+        people = [{"id": 1_000 + n, "name": f"Reader {n:03}", "email": f"reader{n}@many.example"} for n in numbers]
+        db.execute(insert(Contact), [each | person | {"is_primary": False} for each in people])
+        begun = {"tutorial_id": lesson, "started_at": NOON, "part": 1}
+        told = [{"helped": n % 10 != 0, "told_at": NOON, "words": ""} for n in numbers]
+        db.execute(
+            insert(TutorialProgress),
+            [begun | each | {"contact_id": 1_000 + n} for n, each in zip(numbers, told, strict=True)],
+        )
+
+
+def test_who_read_one_comes_a_page_at_a_time(rui: TestClient, database: Database) -> None:
+    path = written(rui, then="publish")
+    readers = f"{path}/readers"
+    assert "Nobody has read this yet" in rui.get(readers).text
+    assert rui.get(f"{readers}?page=2").status_code == 404
+
+    readers_of(database, int(path.rpartition("/")[2]), 0, 50)
+    with statements(database) as of_a_page:
+        full = rui.get(readers).text
+    assert full.count('<th scope="row">') == 50 and 'class="pages"' not in full
+    assert rui.get(f"{readers}?page=2").status_code == 404
+
+    readers_of(database, int(path.rpartition("/")[2]), 50, 121)
+    with statements(database) as of_many:
+        first = rui.get(readers).text
+    assert len(of_many) == len(of_a_page)
+    assert "1–50 of 121" in first and f'href="{readers}?page=2"' in first
+    pages = [first, *(rui.get(f"{readers}?page={page}").text for page in (2, 3))]
+    names = [re.findall(r'<th scope="row">(Reader \d+)', page) for page in pages]
+    assert [len(each) for each in names] == [50, 50, 21]
+    everybody = [name for each in names for name in each]
+    assert len(set(everybody)) == 121
+    assert everybody[:13] == [f"Reader {n:03}" for n in range(0, 130, 10)]  # whom it did not help
+    assert 'rel="next"' not in pages[2] and f'href="{readers}?page=2"' in pages[2]
+    for odd in ("0", "-1", "x", "4", "99999999999999999999"):
+        assert rui.get(f"{readers}?page={odd}").status_code in (404, 422)
+    assert rui.get("/admin/lessons/999999/readers").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/admin/lessons", "/admin/lessons/report"])
+def test_a_full_page_of_staffs_is_the_only_one_and_one_more_makes_a_second(
+    rui: TestClient, database: Database, path: str
+) -> None:
+    with database.write() as db:
+        db.execute(update(Tutorial).values(published_at=None))
+        db.execute(delete(Tutorial))
+    assert rui.get(path).status_code == 200 and 'class="pages"' not in rui.get(path).text
+    assert rui.get(f"{path}?page=2").status_code == 404
+    same = {"kind": "tutorial", "stage_key": "deployment", "position": 1, "minutes": 3}
+    same |= {"created_at": NOON, "changed_at": NOON, "published_at": NOON}
+
+    def more(first: int, last: int) -> None:
+        with database.write() as db:
+            db.execute(insert(Tutorial), [same | {"id": 100 + n, "slug": f"more-{n:03}"} for n in range(first, last)])
+
+    more(0, 50)
+    with statements(database) as of_a_page:
+        full = rui.get(path).text
+    assert full.count('<th scope="row">') == 50 and 'class="pages"' not in full
+    assert rui.get(f"{path}?page=2").status_code == 404
+    more(50, 51)
+    assert "1–50 of 51" in rui.get(path).text
+    assert "51–51 of 51" in rui.get(f"{path}?page=2").text
+    more(51, 700)
+    with statements(database) as of_many:
+        many = rui.get(path).text
+    assert len(of_many) == len(of_a_page)
+    assert many.count('<th scope="row">') == 50 and len(many) < len(full) + 1_000
+    for odd in ("0", "-1", "x", "15", "99999999999999999999"):
+        assert rui.get(f"{path}?page={odd}").status_code in (404, 422)
+
+
+def test_filters_and_pages_go_together(rui: TestClient, database: Database) -> None:
+    same = {"position": 1, "minutes": 3, "created_at": NOON, "changed_at": NOON}
+    kinds, stages = ("tutorial", "news", "example"), ("deployment", "follow_up_30", "")
+    with database.write() as db:
+        db.execute(delete(Tutorial))
+        rows = [
+            same
+            | {"id": 100 + n, "slug": f"more-{n:03}", "kind": kinds[n % 3], "stage_key": stages[n // 3 % 3]}
+            | {"published_at": NOON if n % 2 else None, "happened_on": NOON.date()}
+            for n in range(720)
+        ]
+        db.execute(insert(Tutorial), rows)
+        text = {"summary": "", "body": "x", "who": "", "achieved": "", "fingerprint": "", "shipped": ""}
+        db.execute(
+            insert(TutorialText),
+            [
+                text | {"tutorial_id": row["id"], "language": language, "title": row["slug"], "changed_at": NOON}
+                for row in rows
+                for language in (["en", "pt-BR"] if row["id"] % 5 else ["en"])  # type: ignore[operator]
+            ],
+        )
+    for query, count in (
+        ("kind=tutorial", 240),
+        ("kind=tutorial&stage=deployment", 80),
+        ("kind=tutorial&stage=deployment&state=draft", 40),
+        ("missing=pt-BR", 144),
+        ("kind=news&state=published&missing=pt-BR", 24),
+    ):
+        first = rui.get(f"/admin/lessons?{query}").text
+        assert first.count('<th scope="row">') == min(50, count)
+        assert (f"1–50 of {count}" in first) == (count > 50)
+        last = -(-count // 50)
+        assert rui.get(f"/admin/lessons?{query}&page={last}").text.count('<th scope="row">') == count - (last - 1) * 50
+        assert rui.get(f"/admin/lessons?{query}&page={last + 1}").status_code == 404
+
+
+def test_an_address_is_free_however_many_have_the_same_title(rui: TestClient, database: Database) -> None:
+    def add(*slugs: str) -> None:
+        same = {
+            "kind": "tutorial",
+            "stage_key": "",
+            "position": 1,
+            "minutes": 3,
+            "created_at": NOON,
+            "changed_at": NOON,
+        }
+        with database.write() as db:
+            db.execute(insert(Tutorial), [same | {"slug": slug} for slug in slugs])
+
+    def address() -> str:
+        path = written(rui)
+        with database.read() as db:
+            return db.scalars(select(Tutorial.slug).where(Tutorial.id == int(path.rpartition("/")[2]))).one()
+
+    with statements(database) as first:
+        assert address() == "count-your-stock"
+    add("count-your-stock-2", "count-your-stock-4", "count-your-stock-today")
+    assert [address() for _ in range(2)] == ["count-your-stock-3", "count-your-stock-5"]
+    add(*(f"count-your-stock-{n}" for n in range(6, 1_000)))
+    with statements(database) as among_many:
+        found = address()
+    assert int(found.removeprefix("count-your-stock-")) >= 1_000
+    assert len(among_many) == len(first)
