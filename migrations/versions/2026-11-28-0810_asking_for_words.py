@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from portal.closed_sets import add_words, remove_words
 
 revision: str = "2611280810"
-down_revision: str | Sequence[str] | None = "2611280530"
+down_revision: str | Sequence[str] | None = "2611280735"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
