@@ -27,14 +27,20 @@ class UtcDateTime(TypeDecorator[datetime]):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-@lru_cache(maxsize=1000)
 def as_text(value: datetime | None) -> str | None:
-    """As SQLAlchemy writes an instant for SQLite. One moment is written many times in a unit of work."""
+    """As SQLAlchemy writes an instant for SQLite."""
     if value is None:
         return None
     if value.tzinfo is None:
         raise ValueError("an instant needs a zone")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    # In UTC first: the two hours of a clock change are equal in their own zone.
+    return _as_text(value.astimezone(UTC))
+
+
+@lru_cache(maxsize=1000)
+def _as_text(value: datetime) -> str:
+    # One moment is written many times in a unit of work.
+    return value.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def from_text(value: str | None) -> datetime | None:

@@ -72,24 +72,37 @@ def words_to_send(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> W
 def send(connection: Connection, words: Words, rows: Sequence[Mapping[str, Any]]) -> Sent:
     """Sends it with these rows of values. What it returns comes as the driver gives it: numbers and text only."""
     if len(rows) == 1:
-        cursor = driven(connection, words.sql, words.given(rows[0]))
+        done = driven(connection, words.sql, words.given(rows[0]))
     else:
-        cursor = driven(connection, words.sql, [words.given(row) for row in rows], many=True)
-    return Sent(cursor.rowcount, cursor.fetchall() if cursor.description else ())
+        done = driven(connection, words.sql, [words.given(row) for row in rows], many=True)
+    return Sent(done.rowcount, done.rows)
 
 
-def driven(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
-    """The driver's cursor after the statement. Its errors are SQLAlchemy's."""
-    pooled = connection.connection
-    cursor: Any = pooled.cursor()
+class Done(NamedTuple):
+    """What the driver gave: rows as it gives them, and the description of their columns where there are any."""
+
+    rowcount: int
+    rows: Sequence[Any]
+    description: Any
+
+
+def driven(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Done:
+    """A statement as the driver takes it, with all its rows: SQLite works some of it out only while they are fetched. Its
+    errors are SQLAlchemy's."""
+    if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
+        connection.begin()
+    pooled, cursor = connection.connection, None
     heard = connection.engine.dispatch.before_cursor_execute
     try:
+        cursor = pooled.cursor()
         if heard:
             heard(connection, cursor, sql, values, None, many)
         if many:
             cursor.executemany(sql, values)
         else:
             cursor.execute(sql, values)
+        rows = cursor.fetchall() if cursor.description else []
+        return Done(cursor.rowcount, rows, cursor.description)
     except connection.dialect.loaded_dbapi.Error as error:
         dialect, ended = connection.dialect, connection.dialect.is_disconnect(error, pooled, cursor)
         if ended:
@@ -104,7 +117,6 @@ def driven(connection: Connection, sql: str, values: Any, *, many: bool = False)
             dialect=dialect,
             ismulti=many,
         ) from error
-    return cursor
 
 
 # To ask
@@ -117,7 +129,7 @@ class _Question(NamedTuple):
     as_row: Callable[[Any], Any]
     convert: tuple[tuple[int, Convert], ...]
 
-    def rows(self, found: list[Any]) -> list[Any]:
+    def rows(self, found: Sequence[Any]) -> list[Any]:
         if self.convert and found:
             columns: list[Any] = list(zip(*found, strict=True))
             for place, convert in self.convert:
@@ -140,8 +152,7 @@ def rows_of(connection: Connection, statement: Executable, values: Mapping[str, 
     dialect = connection.dialect.name
     question = known.get(dialect, 0)
     if isinstance(question, _Question):
-        cursor = driven(connection, question.words.sql, question.words.given(values))
-        return question.rows(cursor.fetchall())
+        return question.rows(driven(connection, question.words.sql, question.words.given(values)).rows)
     if question is None:
         return connection.execute(statement, values).all()
     if question < _SEEN_OFTEN:
@@ -161,9 +172,9 @@ def _first_driven(
     except ValueError:
         known[dialect.name] = None
         return connection.execute(statement, values).all()
-    cursor = driven(connection, words.sql, words.given(values))
-    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, cursor.description))
-    return question.rows(cursor.fetchall())
+    done = driven(connection, words.sql, words.given(values))
+    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.description))
+    return question.rows(done.rows)
 
 
 def _way_back(dialect: Dialect, statement: Any, description: Any) -> Any:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import (
@@ -28,6 +29,7 @@ from sqlalchemy import (
     text,
     type_coerce,
     union_all,
+    update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -166,6 +168,52 @@ def test_a_refusal_of_the_database_is_the_same_error(shop: Database) -> None:
             rows_of(db, gone)
     with shop.read() as db:
         assert len(rows_of(db, EVERYTHING)) == 3
+
+
+def test_an_error_while_rows_are_read_is_the_same_error(shop: Database) -> None:
+    """SQLite works out the second row only when it is fetched."""
+    if shop.dialect != "sqlite":
+        pytest.skip("PostgreSQL works out all rows before the first is fetched")
+    with shop.write() as db:
+        db.execute(text("UPDATE things SET name = 'not json' WHERE id = 3"))
+        db.execute(text("UPDATE things SET name = '[' || id || ']' WHERE id < 3"))
+    question = select(func.json_extract(THINGS.c.name, "$[0]")).order_by(THINGS.c.id)
+    for _ in range(6):
+        with pytest.raises(DBAPIError, match="malformed JSON"), shop.read() as db:
+            rows_of(db, question)
+
+
+def test_how_many_rows_changed_is_known_with_what_came_back(shop: Database) -> None:
+    changed = update(THINGS).values(colour=bindparam("new")).returning(THINGS.c.id)
+    for _ in range(2):
+        with shop.write() as db:
+            done = send(db, changed, {"new": Colour.BLUE})
+            assert (done.rowcount, sorted(row[0] for row in done.rows)) == (3, [1, 2, 3])
+
+
+def test_after_a_failure_that_was_swallowed_nothing_is_written_by_itself(shop: Database) -> None:
+    def write_and_lose() -> None:
+        with shop.write() as db:
+            with pytest.raises(IntegrityError):
+                db.execute(insert(THINGS), {"id": 9, "name": "two"})
+            if shop.dialect == "sqlite":
+                send(db, insert(THINGS), {"id": 10, "name": "ten"})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_lose()
+    with shop.read() as db:
+        assert [row.id for row in rows_of(db, EVERYTHING)] == [1, 2, 3]
+
+
+def test_the_two_hours_of_a_clock_change_are_two(shop: Database) -> None:
+    zone = ZoneInfo("America/New_York")
+    twice = [datetime(2026, 11, 1, 1, 30, tzinfo=zone, fold=fold) for fold in (0, 1)]
+    with shop.write() as db:
+        for number, at in enumerate(twice):
+            send(db, insert(THINGS), {"id": 20 + number, "name": f"{number}", "at": at})
+    with shop.read() as db:
+        assert [row.at.hour for row in rows_of(db, EVERYTHING) if row.id >= 20] == [5, 6]
 
 
 def test_a_reader_can_not_write(shop: Database) -> None:

@@ -33,8 +33,8 @@ from portal.errors import N_
 from portal.house import House
 from portal.journeys import cases, conduct
 from portal.journeys.conduct import Change
-from portal.journeys.models import JourneyRow
-from portal.journeys.rules import LATE_CONTACT_DAYS, Status, call_instead, convert
+from portal.journeys.models import FollowUpRow, JourneyRow
+from portal.journeys.rules import LATE_CONTACT_DAYS, ActivityKind, SettledBy, Status, call_instead, convert
 from portal.mail import Composer, Kind, LetterRow, Turn, Withheld
 from portal.surveys import anonymous, moments, occasions, rules
 from portal.surveys.actions import counted_answer
@@ -49,6 +49,8 @@ AGAIN = "survey_again:"
 ANSWERED = N_("They answered before the mail went out.")
 CLOSED = N_("The survey closed before the mail went out.")
 WITHDRAWN = N_("The survey was withdrawn.")
+LEFT = N_("The customer left before it went out.")
+SETTLED = N_("It was settled before the mail went out.")
 OPEN_FLAG = N_("They told us that something is wrong: no survey in the middle of that.")
 
 
@@ -124,6 +126,8 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
             return _Over(WITHDRAWN)
         if counted_answer(db, invitation.id) is not None:
             return _Over(ANSWERED, was_asked=True)
+    if row.sent_at is None and (ended := _ended(db, row)) is not None:
+        return ended
     if (over := _too_late(db, row, invitation, now)) is not None:
         return over
     if row.kind is not Kind.SURVEY_ANONYMOUS and _has_open_case(db, row):
@@ -132,6 +136,26 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
     if row.sent_at is not None or _asked(row) is None:
         return Send()
     return _by_the_budget(db, house, row, now)
+
+
+def _ended(db: Session, row: LetterRow) -> _Over | None:
+    """The customer left, or nobody is to be asked about this contact of the plan any more: as when it is planned
+    (`actions.send_due`). One that an answer settled goes on to the others who are asked."""
+    asked = _asked(row)
+    status = db.scalar(select(JourneyRow.status).where(JourneyRow.id == row.journey_id))
+    if asked is not None and status is Status.LOST:
+        return _Over(LEFT)
+    if asked is not Asked.SURVEY:
+        return None
+    contact = db.execute(
+        select(FollowUpRow.settled_by, FollowUpRow.missed_at).where(
+            FollowUpRow.journey_id == row.journey_id, FollowUpRow.day == int(row.context["days"])
+        )
+    ).one_or_none()
+    is_over = contact is not None and (
+        contact.missed_at is not None or contact.settled_by not in (None, SettledBy.ANSWER)
+    )
+    return _Over(SETTLED) if is_over else None
 
 
 def _too_late(db: Session, row: LetterRow, invitation: Invitation | None, now: datetime) -> _Judged | None:
@@ -310,6 +334,9 @@ def _call(db: Session, change: Change, invitation: Invitation, why: Why, *, now:
     itself becomes it, as if no mail had been on its way."""
     assert invitation.day is not None  # noqa: S101 - for the types
     day, person = invitation.day, invitation.contact_id
+    # After a stop of the worker the silence was over before the mail left: one call, and not two.
+    silence = [ActivityKind.CALL_NO_ANSWER]
+    cases.finish_activities(db, change.after.id, kinds=silence, by="rule:became_a_call", now=now, days=[day])
     if _others_are_asked(db, invitation, why):
         change.add([call_instead(day, now, why=why, person=person)])
     elif change.after.follow_up(day).converted_at is None:

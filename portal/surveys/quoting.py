@@ -1,5 +1,6 @@
 """Tags that colleagues put on comments, and words to quote: asking the person, and what they say to it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ from portal.errors import N_, NotFound, Refused
 from portal.house import House
 from portal.journeys import cases, conduct
 from portal.journeys.models import JourneyRow
+from portal.journeys.rules import Status
 from portal.mail import Kind, Letter, LetterRow, Withheld
 from portal.search.rules import fold, words_in
-from portal.surveys.leaving import AT_ONCE, known_anew
+from portal.surveys.leaving import AT_ONCE, LEFT, SETTLED, known_anew
 from portal.surveys.models import AnswerRow, AnswerTag, Quote
 from portal.surveys.narrowing import COUNTED
 from portal.surveys.rules import ASK_AGAIN_DAYS, ShownAs, byline
@@ -94,8 +96,9 @@ def ask_for_words(db: Session, house: House, *, answer_id: int, words: str, by: 
     answer = _comment(db, answer_id)
     if not words or words not in answer.comment or len(words) > 1000:
         raise Refused(N_("Only words that they wrote themselves, at most 1000 characters, can be quoted."))
-    _forget_unsent(db, answer.contact_id)
-    if db.scalar(select(Quote.id).where(Quote.answer_id == answer_id)) is not None:
+    unsent = _unsent(db, answer.contact_id)
+    asked = Quote.id.not_in(list(unsent))
+    if db.scalar(select(Quote.id).where(Quote.answer_id == answer_id, asked)) is not None:
         raise Refused(N_("They were asked about this one already."))
     if _has_open_case(db, answer.journey_id):
         raise Refused(WHY_NOT[Why.OPEN_FLAG])
@@ -103,7 +106,9 @@ def ask_for_words(db: Session, house: House, *, answer_id: int, words: str, by: 
     if person is None or not person.email:
         raise Refused(WHY_NOT[Why.NO_ADDRESS])
     lately = now - timedelta(days=ASK_AGAIN_DAYS)
-    last = db.scalar(select(func.max(Quote.asked_at)).where(Quote.contact_id == person.id, Quote.asked_at > lately))
+    last = db.scalar(
+        select(func.max(Quote.asked_at)).where(Quote.contact_id == person.id, Quote.asked_at > lately, asked)
+    )
     if last is not None:
         raise Refused(
             N_("They were asked for a quote less than %(days)s days ago. You can ask again from %(when)s on."),
@@ -111,6 +116,7 @@ def ask_for_words(db: Session, house: House, *, answer_id: int, words: str, by: 
             when=last + timedelta(days=ASK_AGAIN_DAYS),
         )
     goes_at, why = _judged(db, house, person, now=now)
+    _forget(db, unsent)
     quote = Quote(
         answer_id=answer_id,
         account_id=answer.account_id,
@@ -184,15 +190,19 @@ def _request(quote: Quote, journey_id: int | None, why: Why | None, at: datetime
     return ledger.Request(Asked.QUOTE, *who, Became.MAIL, why, at, about=quote.id)
 
 
-def _forget_unsent(db: Session, contact_id: int) -> None:
-    """Requests whose mail never left asked for nothing, and stand in no other's way."""
-    unsent = db.execute(
+def _unsent(db: Session, contact_id: int) -> dict[int, int]:
+    """Requests whose mail never left asked for nothing, and stand in no other's way: each with its letter."""
+    rows = db.execute(
         select(Quote.id, LetterRow.id)
         .join(LetterRow, _ITS_LETTER)
         .where(Quote.contact_id == contact_id, Quote.consented_at.is_(None), Quote.declined_at.is_(None))
         .where(LetterRow.suppressed_at.is_not(None))
-    ).all()
-    for quote_id, letter_id in unsent:
+    )
+    return {quote_id: letter_id for quote_id, letter_id in rows}
+
+
+def _forget(db: Session, unsent: Mapping[int, int]) -> None:
+    for quote_id, letter_id in unsent.items():
         # SQLite may give the number away again, and a key happens once for ever.
         renamed = LetterRow.key + literal(f":unsent:{letter_id}")
         db.execute(update(LetterRow).where(LetterRow.id == letter_id).values(key=renamed))
@@ -215,11 +225,10 @@ def compose_request(db: Session, house: House, row: LetterRow) -> dict[str, Any]
     return {"quote_url": house.url(quote_path(house, quote))}
 
 
-SETTLED = N_("It was settled before the mail went out.")
-
-
 def _against(db: Session, house: House, row: LetterRow, quote: Quote) -> Wait | str | None:
     """What stands against a request that would leave now: a while, or a reason (msgid); None: nothing."""
+    if db.scalar(select(JourneyRow.status).where(JourneyRow.id == row.journey_id)) is Status.LOST:
+        return LEFT
     if _has_open_case(db, row.journey_id):
         return WHY_NOT[Why.OPEN_FLAG]
     now = house.clock.now()

@@ -1,5 +1,6 @@
 """How many answered what. Days that have ended are counted once, by the worker, and added up here; what came since, what
-changed since, and days that a period cuts in two are counted from the answers themselves. So the sum is always exact.
+changed since, and days that a period cuts in two are counted from the answers themselves. So the sum is exact, of what
+nobody changes while it is made.
 
 Which days changed is written down by the database (triggers of the migration `2611280512`), in the transaction that
 changes them. Two filters at once are counted from the answers: nobody keeps lines for every pair of them.
@@ -159,7 +160,17 @@ def counted_by_survey(
     for survey_id, period, n in rows_of(db, _still_open(narrow, bounds, now)):
         if period != OUTSIDE:
             found[survey_id][period].still_open += n
+    for counts in found.values():
+        for count in counts:
+            _settle(count)
     return dict(found)
+
+
+def _settle(count: Count) -> None:
+    # Each statement sees what is there by then: who answers between two of them may be in one and not in the other.
+    count.answers, count.comments = max(count.answers, 0), max(count.comments, 0)
+    count.delivered = max(count.delivered, 0)
+    count.answered = min(max(count.answered, 0), count.delivered)
 
 
 class Part(NamedTuple):

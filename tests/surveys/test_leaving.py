@@ -11,9 +11,9 @@ from portal.accounts.asking import Asked, Became, Why
 from portal.accounts.asking_models import RequestRow
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened, note
-from portal.journeys import cases
+from portal.journeys import actions, cases
 from portal.journeys.models import Activity, DueAction, FollowUpRow
-from portal.journeys.rules import ActivityKind, FlagOrigin
+from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Purpose
 from portal.surveys import leaving, queries
 from portal.surveys.actions import Sending
@@ -21,7 +21,7 @@ from portal.surveys.models import Invitation, Survey
 from portal.surveys.rules import Answers, Provenance
 from portal.surveys.shipped import load_shipped_triggers
 from portal.surveys.stored import stored_form
-from portal.worker import COMPOSERS, TURNS
+from portal.worker import COMPOSERS, TIMETABLE, TURNS, Worker
 from tests.surveys.conftest import DAY_30, START, Customer, Town
 from tests.surveys.test_actions import answer, calls, letters
 from tests.surveys.test_anonymous import NAMELESS
@@ -235,6 +235,30 @@ def test_after_a_long_stop_of_the_worker_it_is_void_and_becomes_a_call(town: Tow
     assert contact(town, maria).settled_at is not None
 
 
+def test_after_a_stop_of_everything_it_is_one_call_still(town: Town, maria: Customer) -> None:
+    """The silence was over as well, by the clock: but nobody was asked, and there is nothing to be silent about."""
+    day_55 = DAY_30 + timedelta(days=25)
+    jobs = [job for job in TIMETABLE if job.name in ("journeys", "surveys")]
+    town.house.clock.set(day_55)  # type: ignore[attr-defined]
+    Worker(town.house, jobs).run_until_idle(day_55)
+    assert (ActivityKind.CALL_NO_ANSWER, "call_no_answer:30") in todo(town, maria)
+    leave(town, day_55)
+    with town.house.database.read() as db:
+        wanted = select(Activity.key).where(Activity.journey_id == maria.journey_id, Activity.done_at.is_(None))
+        assert db.scalars(wanted.where(Activity.day == 30)).all() == ["contact_by_call:30"]
+
+
+def test_a_conversation_that_settled_it_meanwhile_was_enough(town: Town, maria: Customer) -> None:
+    with town.house.database.write() as db:
+        actions.log_conversation(
+            db, town.house, journey_id=maria.journey_id, channel=Channel.PHONE, result=Outcome.SATISFIED,
+            note="All well", by="staff:1", now=LATER,
+        )  # fmt: skip
+    leave(town, LATER + timedelta(minutes=5))
+    assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.SETTLED)
+    assert (ledger(town), todo(town, maria), waiting(town, maria)) == ([], [], [])
+
+
 def test_what_was_settled_meanwhile_is_not_asked_in_another_way(town: Town) -> None:
     maria = town.customer()
     joao = colleague(town, maria, zone="America/Los_Angeles")
@@ -300,6 +324,20 @@ def test_a_survey_about_a_meeting_becomes_a_card(asking: Town) -> None:
         row = db.scalars(select(Invitation).where(Invitation.day.is_(None))).one()
     assert card is not None
     assert (card.invitation_id, row.sent_at, row.why) == (row.id, None, "prefers_phone")
+
+
+def test_who_left_meanwhile_is_asked_nothing_any_more(asking: Town) -> None:
+    maria = asking.customer()
+    meet(asking, maria)
+    next_day = START + timedelta(days=1)
+    work(asking, next_day)
+    with asking.house.database.write() as db:
+        cases.churn(
+            db, asking.house, account_id=maria.account_id, on=next_day.date(), reason="Closed", by="staff:1", now=next_day
+        )  # fmt: skip
+    leave(asking, next_day)
+    assert states(asking, Kind.SURVEY_MEETING)[0][1:] == (LetterState.SUPPRESSED, leaving.LEFT)
+    assert pulse_of(asking) == []
 
 
 def test_two_requests_never_put_each_other_off(asking: Town) -> None:

@@ -168,12 +168,13 @@ COLUMNS = (
 @pages.get("/lessons/report.csv")
 def report_file(ask: StaffAsk) -> Response:
     """The same, a line a person, for a spreadsheet; no cell in it is a formula."""
-    kinds = desk.kinds(ask.db)
+    learners = desk.learners(ask.db, ask.locale)
+    kinds = desk.kinds(ask.db)  # read last: somebody may begin a lesson as the first in this very moment
     helped = {True: N_("Yes"), False: N_("No"), None: ""}
     out = io.StringIO()
     table = csv.writer(out)
     table.writerow([words.translate(ask.locale, column) for column in COLUMNS])
-    for one in desk.learners(ask.db, ask.locale):
+    for one in learners:
         verdict = helped[one.helped]
         table.writerow(
             [

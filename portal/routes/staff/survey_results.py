@@ -502,6 +502,7 @@ def _to_take(ask: AskOfStaff, key: str) -> _Taking:
     chosen = _filter(ask, _options(ask))
     asked = _asked(ask, chosen)._replace(before=None, with_words=ask.query.get("only", "") == "comments")
     what = (ask.house.database.read, chosen.narrow(found), asked)
+    ask.db.close()  # its connection is not kept for as long as the others read
     taken = results.answers_to_take(*what, most=MOST_TAKEN)
     count = results.count_to_take(*what, most=MOST_TAKEN)
     return _Taking(found, _lines(ask, taken, further_results.questions_of(found)), count, chosen.address)
@@ -553,6 +554,7 @@ def _made_workbook(ask: AskOfStaff, key: str) -> _Workbook:
     file = tempfile.TemporaryFile()
     plain = {
         "constant_memory": True,
+        "use_zip64": True,
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "strings_to_numbers": False,

@@ -355,6 +355,8 @@ def test_a_request_that_may_not_leave_asked_for_nothing_and_the_page_says_why(
         "Not sent" in page
         and "The mail didn’t go out. They told us that something is wrong: settle that first." in page
     )
+    assert rui.post(f"/staff/insights/comments/{second}/quote", data=form).status_code == 422
+    assert "Not sent" in seen(rui, "/staff/insights/quotes"), "a refused attempt takes nothing off the page"
     with database.read() as db:
         assert db.scalar(select(func.count()).select_from(RequestRow)) == 0
         letter = db.scalars(select(LetterRow).where(LetterRow.kind == Kind.QUOTE_REQUEST)).one()
