@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import mail
@@ -50,6 +50,9 @@ ANSWERED = N_("They answered before the mail went out.")
 CLOSED = N_("The survey closed before the mail went out.")
 WITHDRAWN = N_("The survey was withdrawn.")
 LEFT = N_("The customer left before it went out.")
+NEW_STILL = N_("The survey itself had only just gone out.")
+AT_LEAST = timedelta(days=1)
+"""Between a survey and the reminder of it."""
 SETTLED = N_("It was settled before the mail went out.")
 OPEN_FLAG = N_("They told us that something is wrong: no survey in the middle of that.")
 
@@ -126,7 +129,7 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
             return _Over(WITHDRAWN)
         if counted_answer(db, invitation.id) is not None:
             return _Over(ANSWERED, was_asked=True)
-    if row.sent_at is None and (ended := _ended(db, row)) is not None:
+    if row.sent_at is None and (ended := _ended(db, row, now)) is not None:
         return ended
     if (over := _too_late(db, row, invitation, now)) is not None:
         return over
@@ -138,13 +141,27 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
     return _by_the_budget(db, house, row, now)
 
 
-def _ended(db: Session, row: LetterRow) -> _Over | None:
+def _left_before(db: Session, row: LetterRow, now: datetime) -> bool:
+    """Whether the survey itself left so long ago that one can be reminded of it: where the mail server was away, or it had to
+    wait for somebody's hours, both could leave in one minute."""
+    survey = MAIL_OF_DAY[int(row.context["days"])]
+    left_at = db.scalar(
+        select(func.min(LetterRow.sent_at)).where(
+            LetterRow.journey_id == row.journey_id, LetterRow.contact_id == row.contact_id, LetterRow.kind == survey
+        )
+    )
+    return left_at is not None and now - left_at >= AT_LEAST
+
+
+def _ended(db: Session, row: LetterRow, now: datetime) -> _Over | None:
     """The customer left, or nobody is to be asked about this contact of the plan any more: as when it is planned
     (`actions.send_due`). One that an answer settled goes on to the others who are asked."""
     asked = _asked(row)
     status = db.scalar(select(JourneyRow.status).where(JourneyRow.id == row.journey_id))
     if asked is not None and status is Status.LOST:
         return _Over(LEFT)
+    if asked is Asked.REMINDER and not _left_before(db, row, now):
+        return _Over(NEW_STILL)
     if asked is not Asked.SURVEY:
         return None
     contact = db.execute(

@@ -278,6 +278,18 @@ def test_who_answered_before_it_left_was_asked(town: Town, maria: Customer) -> N
     assert ledger(town) == [(Asked.SURVEY, maria.contact_id, Became.MAIL, None, DAY_30)]
 
 
+def test_nobody_is_reminded_of_what_they_got_in_the_same_minute(town: Town, maria: Customer) -> None:
+    """The mail server was away meanwhile."""
+    day_35 = DAY_30 + timedelta(days=5)
+    town.live_until(day_35)
+    leave(town, day_35)
+    assert [(state, why) for _, state, why in states(town, Kind.SURVEY_30, Kind.SURVEY_REMINDER)] == [
+        (LetterState.SENT, ""),
+        (LetterState.SUPPRESSED, leaving.NEW_STILL),
+    ]
+    assert [asked for asked, *_ in ledger(town)] == [Asked.SURVEY]
+
+
 def test_a_reminder_that_they_refuse_while_it_waits_is_in_the_ledger_and_the_call_comes(
     town: Town, maria: Customer
 ) -> None:
