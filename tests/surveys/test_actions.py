@@ -619,6 +619,8 @@ def test_the_link_is_derived_when_the_mail_leaves_and_stored_nowhere(town: Town,
 
 def test_a_reminder_leads_to_the_same_page(town: Town, maria: Customer, later: Later) -> None:
     town.live_until(later(5))
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(sent_at=DAY_30))
     with town.house.database.read() as db:
         first = leaving.compose_survey(db, town.house, letter_row(town.house, Kind.SURVEY_30))
         second = leaving.compose_survey(db, town.house, letter_row(town.house, Kind.SURVEY_REMINDER))
