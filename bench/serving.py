@@ -5,6 +5,7 @@ python -m bench.serving URL --floor FILE the customer's home from values capture
 """
 
 import argparse
+import asyncio
 import itertools
 import signal
 import socket
@@ -67,7 +68,7 @@ def capture(app: FastAPI, cookie: str) -> Shown:
     }
     ask = Capturing(Request(scope), FormFields(), {})
     call = next(route for route in home.pages.routes if getattr(route, "path", "") == "/")
-    call.endpoint(ask=ask)  # type: ignore[attr-defined]
+    asyncio.run(call.endpoint(ask=ask))  # type: ignore[attr-defined]
     return ask.shown
 
 
