@@ -351,12 +351,13 @@ def _call(db: Session, change: Change, invitation: Invitation, why: Why, *, now:
     itself becomes it, as if no mail had been on its way."""
     assert invitation.day is not None  # noqa: S101 - for the types
     day, person = invitation.day, invitation.contact_id
-    # After a stop of the worker the silence was over before the mail left: one call, and not two.
-    silence = [ActivityKind.CALL_NO_ANSWER]
-    cases.finish_activities(db, change.after.id, kinds=silence, by="rule:became_a_call", now=now, days=[day])
     if _others_are_asked(db, invitation, why):
         change.add([call_instead(day, now, why=why, person=person)])
     elif change.after.follow_up(day).converted_at is None:
+        # After a stop of the worker the silence was over before the mail left: one call, and not two. Where others were
+        # asked, it is theirs, and stays.
+        silence = [ActivityKind.CALL_NO_ANSWER]
+        cases.finish_activities(db, change.after.id, kinds=silence, by="rule:became_a_call", now=now, days=[day])
         change.take(convert(change.after, day, now, why=why))
     elif why not in _ABOUT_ALL:
         change.add([call_instead(day, now, why=why, person=person)])
