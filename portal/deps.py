@@ -590,9 +590,10 @@ def _parts_of_path(route: GuardedRoute) -> Mapping[str, TypeAdapter[Any]] | None
     is for bodies, headers and what depends on what, and takes a twelfth of such a page's time."""
     if route.guard.who is Who.API:
         return None
-    asked = {
-        name: kind for name, kind in get_type_hints(route.endpoint, include_extras=True).items() if name != "return"
-    }
+    asked = get_type_hints(route.endpoint, include_extras=True)
+    given = asked.pop("return", None)
+    if not (isinstance(given, type) and issubclass(given, Response)):  # else FastAPI makes the answer of it
+        return None
     if set(asked) - set(route.param_convertors) != {"ask"}:
         return None
     return {name: TypeAdapter(kind) for name, kind in asked.items() if name != "ask"}
