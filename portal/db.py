@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from alembic import command
 from alembic.config import Config
@@ -187,37 +187,54 @@ def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     if _is_in_new_savepoint(db):
         _connection(db)
     words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
-    new = _Waiting(statement.table, words.sql, words.given(rows[0]))
-    waiting: list[list[_Waiting]] = db.info[_WAITING]
-    # One statement doesn't see what another part of it wrote: a second one about a table comes after it.
-    if not waiting or any(one.table is new.table for one in waiting[-1]) or _is_too_much([*waiting[-1], new]):
-        waiting.append([])
-    waiting[-1].append(new)
+    values, waiting = words.given(rows[0]), db.info[_WAITING]
+    if not waiting or not waiting[-1].has_room_for(statement.table, words.sql, values):
+        waiting.append(_Group())
+    waiting[-1].add(statement.table, words.sql, values)
 
 
-class _Waiting(NamedTuple):
-    table: Any
-    sql: str
-    values: Any
+MOST_VALUES, LONGEST = 50, 4000
+"""psycopg takes a statement apart anew each time if it is longer, or has more values."""
 
 
-def _is_too_much(waiting: Sequence[_Waiting]) -> bool:
-    """psycopg takes a statement apart anew each time if it is longer, or has more values."""
-    return sum(len(one.values) for one in waiting) > 50 or sum(len(one.sql) + 100 for one in waiting) > 4000
+class _Group:
+    """What waits and will go as one statement."""
+
+    def __init__(self) -> None:
+        self._tables: list[Any] = []
+        self._parts: list[str] = []
+        self._values: dict[str, Any] = {}
+        self._length = 0
+
+    def has_room_for(self, table: Any, sql: str, values: Mapping[str, Any]) -> bool:
+        """One statement doesn't see what another part of it wrote: a second one about a table comes after it."""
+        return (
+            table not in self._tables
+            and len(self._values) + len(values) <= MOST_VALUES
+            and self._length + len(sql) + ROOM_FOR_NAMES <= LONGEST
+        )
+
+    def add(self, table: Any, sql: str, values: Mapping[str, Any]) -> None:
+        """The names of its values get the number of the part."""
+        prefix = f"s{len(self._parts)}_"
+        for name, value in values.items():
+            self._values[prefix + name] = value
+        self._tables.append(table)
+        self._parts.append(sql)
+        self._length += len(sql) + ROOM_FOR_NAMES
+
+    def written(self) -> Written:
+        return Written(_as_one(tuple(self._parts)), self._values)
 
 
-def _as_written(waiting: list[list[_Waiting]]) -> list[Written]:
+ROOM_FOR_NAMES = 100
+
+
+def _as_written(waiting: list[_Group]) -> list[Written]:
     """What waits, to be sent now: each group as one statement."""
-    groups = list(waiting)
+    these = [group.written() for group in waiting]
     waiting.clear()
-    return [_group_as_one(group) for group in groups]
-
-
-def _group_as_one(group: Sequence[_Waiting]) -> Written:
-    if len(group) == 1:
-        return Written(group[0].sql, group[0].values)
-    values = {f"s{n}_{name}": value for n, one in enumerate(group) for name, value in one.values.items()}
-    return Written(_as_one(tuple([one.sql for one in group])), values)
+    return these
 
 
 def _first_what_waits(connection: Connection, *_: Any) -> None:
@@ -226,8 +243,9 @@ def _first_what_waits(connection: Connection, *_: Any) -> None:
 
 
 def _nothing_waits(connection: Connection, *_: Any) -> None:
-    if waiting := connection.info.get(_WAITING):
-        waiting.clear()  # what came before the savepoint was sent with it
+    # What came before a savepoint was sent with it. A connection that broke has forgotten all, and can't be asked.
+    if not connection.invalidated and (waiting := connection.info.get(_WAITING)):
+        waiting.clear()
 
 
 def _commit(db: Session) -> None:
@@ -241,6 +259,8 @@ def _commit(db: Session) -> None:
 @lru_cache(maxsize=300)
 def _as_one(these: tuple[str, ...]) -> str:
     *others, last = [sql.replace("%(", f"%(s{n}_") for n, sql in enumerate(these)]
+    if not others:
+        return last
     return f"WITH {', '.join(f'w{n} AS ({sql})' for n, sql in enumerate(others))} {last}"
 
 
