@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 import portal.tables  # noqa: F401 - every table
 from portal import links
+from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.clock import FixedClock
@@ -126,6 +128,12 @@ class Town:
             )
         assert found is not None
         return found
+
+    def ledger(self, *facts: str) -> list[tuple[Any, ...]]:
+        """These facts of every request in the ledger, in the order in which they were written down."""
+        with self.house.database.read() as db:
+            columns = [getattr(RequestRow, fact) for fact in facts]
+            return [tuple(row) for row in db.execute(select(*columns).order_by(RequestRow.id))]
 
     def journey(self, customer: Customer) -> JourneyRow:
         with self.house.database.read() as db:

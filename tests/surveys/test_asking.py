@@ -7,7 +7,6 @@ from sqlalchemy import select, update
 
 from portal.accounts import asking_ledger
 from portal.accounts.asking import Asked, Became, Why
-from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Contact
 from portal.accounts.people_models import ContactWishes
 from portal.accounts.rules import Channel, Frequency, Language
@@ -59,13 +58,8 @@ def colleague(town: Town, customer: Customer, *, zone: str = "America/Sao_Paulo"
 
 
 def ledger(town: Town) -> list[tuple[Asked, int, Became, Why | None, datetime]]:
-    with town.house.database.read() as db:
-        rows = db.execute(
-            select(RequestRow.asked, RequestRow.day, RequestRow.became, RequestRow.why, RequestRow.at).order_by(
-                RequestRow.id
-            )
-        )
-        return [tuple(row) for row in rows]
+    """Whoever was asked, by day of the plan."""
+    return town.ledger("asked", "day", "became", "why", "at")
 
 
 def test_a_survey_that_went_out_is_in_the_ledger(town: Town, maria: Customer) -> None:

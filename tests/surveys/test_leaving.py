@@ -53,14 +53,8 @@ def flag(town: Town, customer: Customer, at: datetime = DAY_30) -> None:
 
 
 def ledger(town: Town) -> list[tuple[Asked, int, Became, Why | None, datetime]]:
-    """Whoever was asked, by contact and in the order of the requests."""
-    with town.house.database.read() as db:
-        rows = db.execute(
-            select(RequestRow.asked, RequestRow.contact_id, RequestRow.became, RequestRow.why, RequestRow.at).order_by(
-                RequestRow.id
-            )
-        )
-        return [tuple(row) for row in rows]
+    """Whoever was asked, by contact."""
+    return town.ledger("asked", "contact_id", "became", "why", "at")
 
 
 def states(town: Town, *kinds: Kind) -> list[tuple[str, LetterState, str]]:
