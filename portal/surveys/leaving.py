@@ -321,7 +321,7 @@ def _instead(
     ):  # the call after silence comes anyway; the survey waits in the portal
         _write_down(db, row, instead.became, instead.why, now, now=now)
         return
-    closes_at = _set_aside(db, invitation, instead.why, now=now)
+    closes_at = _set_aside(db, row, invitation, instead.why, now=now)
     is_over = closes_at <= now
     if invitation.day is not None:
         contact = change.after.follow_up(invitation.day)
@@ -335,13 +335,18 @@ def _instead(
         conduct.store(db, house, changes=[change], now=now)
 
 
-def _set_aside(db: Session, invitation: Invitation, why: Why, *, now: datetime) -> datetime:
-    """The invitation was not sent, for that reason; gives until when it can be answered all the same."""
+def _set_aside(db: Session, row: LetterRow, invitation: Invitation, why: Why, *, now: datetime) -> datetime:
+    """The invitation was not sent, for that reason; gives until when it can be answered all the same.
+
+    Where an earlier try may have brought it, it stays sent, and the link in their hand opens the form.
+    """
     zone = db.get_one(Contact, invitation.contact_id).timezone
     own = rules.expires_at(now, zone, days=known_form(db, invitation.survey_id).closes_after_days)
     closing = _closing(db, invitation.occasion) if invitation.day is None else None
     closes_at = min(own, closing or own)
-    told = {"sent_at": None, "suppressed_at": now, "why": why, "expires_at": closes_at}
+    told: dict[str, Any] = {"expires_at": closes_at}
+    if row.unsure_at is None:
+        told |= {"sent_at": None, "suppressed_at": now, "why": why}
     db.execute(update(Invitation).where(Invitation.id == invitation.id).values(**told))
     return closes_at
 

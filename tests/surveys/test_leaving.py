@@ -1,6 +1,7 @@
 """Survey mails that wait in the outbox while things change: each is judged anew as it leaves, and becomes something else once."""
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from portal.surveys.rules import Answers, Provenance
 from portal.surveys.shipped import load_shipped_triggers
 from portal.surveys.stored import stored_form
 from portal.worker import COMPOSERS, TIMETABLE, TURNS, Worker
+from tests import servers
 from tests.surveys.conftest import DAY_30, START, Customer, Town
 from tests.surveys.test_actions import answer, calls, letters
 from tests.surveys.test_anonymous import NAMELESS
@@ -204,6 +206,24 @@ def test_a_colleague_who_refuses_is_called_and_the_contact_stays_asked(town: Tow
     assert todo(town, maria) == [(ActivityKind.CONTACT_BY_CALL, f"contact_by_call:30:contact:{joao}")]
     assert (contact(town, maria).sent_at, contact(town, maria).converted_at) == (DAY_30, None)
     assert waiting(town, maria) == ["call_no_answer:30", "reminder:30"]
+
+
+def test_who_may_have_the_mail_in_hand_still_finds_the_form_open(town: Town, maria: Customer) -> None:
+    """The mail server took it and fell silent; by the next try there was a reason not to send it any more."""
+    town.house.clock.set(DAY_30)  # type: ignore[attr-defined]
+    with servers.smtp_sink(servers.FallsSilent()) as silent:
+        settings = town.house.settings.model_copy(update={"smtp_url": silent.url})
+        delivery.deliver(replace(town.house, settings=settings), composers=COMPOSERS, turns=TURNS, now=DAY_30)
+        assert [one.recipients for one in silent.received if "30" in str(one.message["Subject"])] != []
+    refuse(town, "maria@lumen.example")
+    leave(town)
+    assert states(town, Kind.SURVEY_30) == [("maria@lumen.example", LetterState.SUPPRESSED, mail.REFUSED_WHY)]
+    assert ledger(town) == [(Asked.SURVEY, maria.contact_id, Became.CALL, Why.REFUSED, LATER)]
+    assert todo(town, maria) == [(ActivityKind.CONTACT_BY_CALL, "contact_by_call:30")]
+    assert invited(town, maria.contact_id) == (True, "")
+    said = answer(town.house, town.invitation(maria).id, Answers(csat=5, nps=9))  # by the mail's own link
+    assert said.outcome is Outcome.SATISFIED
+    assert (contact(town, maria).settled_at, calls(town.house, maria)) == (LATER, [(ActivityKind.CONTACT_BY_CALL, 30)])
 
 
 def test_two_mails_that_a_flag_stops_are_one_call(town: Town) -> None:

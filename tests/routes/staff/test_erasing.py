@@ -410,7 +410,13 @@ def test_a_worker_that_turns_a_letter_of_theirs_and_the_erasing_never_wait_for_e
         try:
             with database.write() as db:
                 erasing.erase(
-                    db, house, contact_id=cast.joao, account_id=cast.lumen, why=erasing.Why.ASKED, by="staff:1", now=NOON
+                    db,
+                    house,
+                    contact_id=cast.joao,
+                    account_id=cast.lumen,
+                    why=erasing.Why.ASKED,
+                    by="staff:1",
+                    now=NOON,
                 )
         except BaseException as crash:
             failed.append(crash)
