@@ -48,12 +48,10 @@ AGAIN = "survey_again:"
 """How the keys of fresh links begin (`actions.send_again`)."""
 ANSWERED = N_("They answered before the mail went out.")
 CLOSED = N_("The survey closed before the mail went out.")
-WITHDRAWN = N_("The survey was withdrawn.")
-LEFT = N_("The customer left before it went out.")
+WITHDRAWN, LEFT, SETTLED = (rules.LOST_ITS_REASON[why] for why in ("withdrawn", "left", "settled"))
 NEW_STILL = N_("The survey itself had only just gone out.")
 AT_LEAST = timedelta(days=1)
 """Between a survey and the reminder of it."""
-SETTLED = N_("It was settled before the mail went out.")
 OPEN_FLAG = N_("They told us that something is wrong: no survey in the middle of that.")
 
 
@@ -62,8 +60,8 @@ class _Over:
     """It has lost its reason, and nothing is to be done instead."""
 
     said: str
-    was_asked: bool = False
-    """Whether it still counts as having been asked: who answered, was."""
+    why: str = ""
+    """A key of `rules.WHY_NOT`, for an invitation that then never went out; empty: it counts as asked. Who answered, was."""
 
 
 _Judged = Verdict | _Over
@@ -126,9 +124,9 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
     now = house.clock.now()
     if row.kind is not Kind.SURVEY_ANONYMOUS:
         if invitation is None or invitation.sent_at is None:
-            return _Over(WITHDRAWN)
+            return _Over(WITHDRAWN, "withdrawn")
         if counted_answer(db, invitation.id) is not None:
-            return _Over(ANSWERED, was_asked=True)
+            return _Over(ANSWERED)
     if row.sent_at is None and (ended := _ended(db, row, now)) is not None:
         return ended
     if (over := _too_late(db, row, invitation, now)) is not None:
@@ -159,7 +157,7 @@ def _ended(db: Session, row: LetterRow, now: datetime) -> _Over | None:
     asked = _asked(row)
     status = db.scalar(select(JourneyRow.status).where(JourneyRow.id == row.journey_id))
     if asked is not None and status is Status.LOST:
-        return _Over(LEFT)
+        return _Over(LEFT, "left")
     if asked is Asked.REMINDER and not _left_before(db, row, now):
         return _Over(NEW_STILL)
     if asked is not Asked.SURVEY:
@@ -172,7 +170,7 @@ def _ended(db: Session, row: LetterRow, now: datetime) -> _Over | None:
     is_over = contact is not None and (
         contact.missed_at is not None or contact.settled_by not in (None, SettledBy.ANSWER)
     )
-    return _Over(SETTLED) if is_over else None
+    return _Over(SETTLED, "settled") if is_over else None
 
 
 def _too_late(db: Session, row: LetterRow, invitation: Invitation | None, now: datetime) -> _Judged | None:
@@ -205,7 +203,7 @@ def _by_the_budget(db: Session, house: House, row: LetterRow, now: datetime) -> 
     request = _request(row, Became.MAIL, None, now)
     person = known_anew(db, row, request, now=now) if request is not None else None
     if request is None or person is None:
-        return _Over(WITHDRAWN)  # they left the customer meanwhile
+        return _Over(WITHDRAWN, "withdrawn")  # they left the customer meanwhile
     if request.asked in (Asked.FURTHER, Asked.MEETING) and row.journey_id is not None:
         person = replace(person, plan_comes_at=occasions.plan_comes_at(db, row.journey_id))
     verdict = judge(request.asked, person, now, house.holidays)
@@ -284,8 +282,8 @@ def turn(db: Session, house: House, row: LetterRow, why: str, now: datetime) -> 
             if mail.put_off(db, row, until=wait.until):
                 _write_down(db, row, Became.MAIL, wait.why, wait.until, now=now)
         case _Over() as over:
-            if mail.withhold(db, row, why=over.said, now=now) and not (over.was_asked and row.kind not in _REMINDERS):
-                _forget(db, row, now=now)
+            if mail.withhold(db, row, why=over.said, now=now):
+                _let_go(db, row, invitation, over, now=now)
         case Instead() as instead:
             if mail.withhold(db, row, why=_said(instead, row), now=now):
                 _instead(db, house, change, row, invitation, instead, now=now)
@@ -304,6 +302,17 @@ def _write_down(db: Session, row: LetterRow, became: Became, why: Why, at: datet
 def _forget(db: Session, row: LetterRow, *, now: datetime) -> None:
     if (request := _request(row, Became.MAIL, None, now)) is not None:
         ledger.take_back(db, request)
+
+
+def _let_go(db: Session, row: LetterRow, invitation: Invitation | None, over: _Over, *, now: datetime) -> None:
+    """Nothing was asked after all: it draws on no budget, and isn't counted among the surveys that came to somebody."""
+    if row.kind in _REMINDERS:
+        _forget(db, row, now=now)
+    elif over.why and row.unsure_at is None:
+        _forget(db, row, now=now)
+        if invitation is not None and invitation.sent_at is not None:
+            told = {"sent_at": None, "suppressed_at": now, "why": over.why}
+            db.execute(update(Invitation).where(Invitation.id == invitation.id).values(**told))
 
 
 def _instead(

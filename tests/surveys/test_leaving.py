@@ -16,7 +16,7 @@ from portal.journeys import actions, cases
 from portal.journeys.models import Activity, DueAction, FollowUpRow
 from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Purpose
-from portal.surveys import leaving, queries
+from portal.surveys import figures, leaving, queries
 from portal.surveys.actions import Sending
 from portal.surveys.models import Invitation, Survey
 from portal.surveys.rules import Answers, Provenance
@@ -76,6 +76,12 @@ def invited(town: Town, contact_id: int) -> tuple[bool, str]:
     with town.house.database.read() as db:
         row = db.scalars(select(Invitation).where(Invitation.contact_id == contact_id, Invitation.day == 30)).one()
         return row.sent_at is not None, row.why
+
+
+def delivered(town: Town) -> int:
+    """Of what the response rate is a share."""
+    with town.house.database.read() as db:
+        return figures.counts(db, figures.Which()).delivered
 
 
 def todo(town: Town, customer: Customer) -> list[tuple[ActivityKind, str]]:
@@ -271,6 +277,11 @@ def test_a_conversation_that_settled_it_meanwhile_was_enough(town: Town, maria: 
     leave(town, LATER + timedelta(minutes=5))
     assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.SETTLED)
     assert (ledger(town), todo(town, maria), waiting(town, maria)) == ([], [], [])
+    assert invited(town, maria.contact_id) == (False, "settled"), "a mail that never left was delivered to nobody"
+    assert delivered(town) == 0
+    with town.house.database.read() as db:
+        [shown] = [one for one in queries.invitations(db, town.house, now=LATER) if one.day == 30]
+    assert (shown.state, shown.why) == ("suppressed", leaving.SETTLED)
 
 
 def test_what_was_settled_meanwhile_is_not_asked_in_another_way(town: Town) -> None:
@@ -289,6 +300,7 @@ def test_who_answered_before_it_left_was_asked(town: Town, maria: Customer) -> N
     answer(town.house, town.invitation(maria).id, Answers(csat=5, nps=9), Sending(Provenance.PHONE, "staff:1"))
     leave(town)
     assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.ANSWERED)
+    assert (invited(town, maria.contact_id), delivered(town)) == ((True, ""), 1)
     assert ledger(town) == [(Asked.SURVEY, maria.contact_id, Became.MAIL, None, DAY_30)]
 
 
@@ -363,7 +375,21 @@ def test_who_left_meanwhile_is_asked_nothing_any_more(asking: Town) -> None:
         )  # fmt: skip
     leave(asking, next_day)
     assert states(asking, Kind.SURVEY_MEETING)[0][1:] == (LetterState.SUPPRESSED, leaving.LEFT)
-    assert pulse_of(asking) == []
+    assert (pulse_of(asking), delivered(asking)) == ([], 0)
+    with asking.house.database.read() as db:
+        [shown] = [one for one in queries.invitations(db, asking.house, now=next_day) if one.day is None]
+    assert (shown.state, shown.why) == ("suppressed", leaving.LEFT)
+
+
+def test_what_may_have_been_delivered_before_they_left_stays_delivered(town: Town, maria: Customer) -> None:
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(unsure_at=DAY_30))
+        cases.churn(
+            db, town.house, account_id=maria.account_id, on=LATER.date(), reason="Closed", by="staff:1", now=LATER
+        )
+    leave(town, LATER)
+    assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.LEFT)
+    assert (invited(town, maria.contact_id), delivered(town)) == ((True, ""), 1)
 
 
 def test_two_requests_never_put_each_other_off(asking: Town) -> None:
