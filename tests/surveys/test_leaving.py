@@ -38,8 +38,7 @@ LATER = DAY_30 + timedelta(hours=2)
 def leave(town: Town, at: datetime = LATER) -> None:
     """What may leave the outbox leaves it."""
     town.house.clock.set(at)  # type: ignore[attr-defined]
-    while delivery.deliver(town.house, composers=COMPOSERS, turns=TURNS, now=at):
-        pass
+    town.leave()
 
 
 def refuse(town: Town, address: str, purpose: Purpose = Purpose.SURVEY) -> None:
@@ -261,7 +260,7 @@ def test_after_a_stop_of_everything_it_is_one_call_still(town: Town, maria: Cust
     jobs = [job for job in TIMETABLE if job.name in ("journeys", "surveys")]
     town.house.clock.set(day_55)  # type: ignore[attr-defined]
     Worker(town.house, jobs).run_until_idle(day_55)
-    assert (ActivityKind.CALL_NO_ANSWER, "call_no_answer:30") in todo(town, maria)
+    assert todo(town, maria) == []
     leave(town, day_55)
     with town.house.database.read() as db:
         wanted = select(Activity.key).where(Activity.journey_id == maria.journey_id, Activity.done_at.is_(None))
@@ -304,26 +303,108 @@ def test_who_answered_before_it_left_was_asked(town: Town, maria: Customer) -> N
     assert ledger(town) == [(Asked.SURVEY, maria.contact_id, Became.MAIL, None, DAY_30)]
 
 
-def test_nobody_is_reminded_of_what_they_got_in_the_same_minute(town: Town, maria: Customer) -> None:
-    """The mail server was away meanwhile."""
-    day_35 = DAY_30 + timedelta(days=5)
-    town.live_until(day_35)
-    leave(town, day_35)
-    assert [(state, why) for _, state, why in states(town, Kind.SURVEY_30, Kind.SURVEY_REMINDER)] == [
-        (LetterState.SENT, ""),
-        (LetterState.SUPPRESSED, leaving.NEW_STILL),
+# Silence, from when they could read it
+
+MONDAY = DAY_30 + timedelta(days=5)
+"""Three business days after the morning of day 30."""
+MINUTE = timedelta(minutes=1)
+
+
+def reminders(town: Town) -> list[tuple[str, datetime]]:
+    with town.house.database.read() as db:
+        rows = db.execute(
+            select(LetterRow.to_email, LetterRow.try_at)
+            .where(LetterRow.kind == Kind.SURVEY_REMINDER)
+            .order_by(LetterRow.id)
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_reminder_and_call_count_from_when_the_mail_left_and_not_from_when_it_was_queued(
+    town: Town, maria: Customer
+) -> None:
+    """The mail server was away over the weekend."""
+    town.live_until(MONDAY, mail_leaves=False)
+    assert (reminders(town), todo(town, maria)) == ([], [])
+    leave(town, MONDAY)
+    assert states(town, Kind.SURVEY_30)[0][1] is LetterState.SENT
+    thursday, next_monday = MONDAY + timedelta(days=3), MONDAY + timedelta(days=7)
+    town.live_until(thursday - MINUTE)
+    assert reminders(town) == []
+    town.live_until(thursday)
+    assert reminders(town) == [("maria@lumen.example", thursday)]
+    town.live_until(next_monday - MINUTE)
+    assert calls(town.house, maria) == []
+    town.live_until(next_monday)
+    assert calls(town.house, maria) == [(ActivityKind.CALL_NO_ANSWER, 30)]
+    assert [(asked, became, at) for asked, _, became, _, at in ledger(town)] == [
+        (Asked.SURVEY, Became.MAIL, DAY_30),
+        (Asked.REMINDER, Became.MAIL, thursday),
     ]
-    assert [asked for asked, *_ in ledger(town)] == [Asked.SURVEY]
+
+
+def test_as_long_as_the_mail_lies_there_nobody_is_silent(town: Town, maria: Customer) -> None:
+    town.live_until(DAY_30 + timedelta(days=13), mail_leaves=False)
+    assert (reminders(town), todo(town, maria)) == ([], [])
+    assert waiting(town, maria) == ["call_no_answer:30", "reminder:30"]
+
+
+def test_colleagues_have_their_days_each_and_the_call_waits_for_the_last(town: Town) -> None:
+    maria = town.customer()
+    colleague(town, maria, zone="America/Los_Angeles")  # his mail leaves four hours later
+    town.live_until(MONDAY)
+    four_hours = timedelta(hours=4)
+    assert reminders(town) == [("maria@lumen.example", MONDAY), ("joao@lumen.example", MONDAY + four_hours)]
+    assert [(asked, became, at) for asked, _, became, _, at in ledger(town)][2:] == [
+        (Asked.REMINDER, Became.MAIL, MONDAY),
+        (Asked.REMINDER, Became.MAIL, MONDAY + four_hours),
+    ]
+    wednesday = DAY_30 + timedelta(days=7) + four_hours
+    town.live_until(wednesday - MINUTE)
+    assert calls(town.house, maria) == []
+    town.live_until(wednesday)
+    assert calls(town.house, maria) == [(ActivityKind.CALL_NO_ANSWER, 30)]
+
+
+def test_a_reminder_rests_where_the_survey_left_later_than_it_was_to(town: Town) -> None:
+    maria = town.customer()
+    colleague(town, maria)
+    town.live_until(DAY_30)
+    of_joao = (LetterRow.kind == Kind.SURVEY_30, LetterRow.to_email == "joao@lumen.example")
+    tuesday = MONDAY + timedelta(days=1)
+    with town.house.database.write() as db:  # his mail server says: later, and later again
+        db.execute(update(LetterRow).where(*of_joao).values(try_at=MONDAY + timedelta(hours=1)))
+    town.live_until(MONDAY)
+    thursday, friday = MONDAY + timedelta(days=3, hours=1), tuesday + timedelta(days=3)
+    assert reminders(town) == [("maria@lumen.example", MONDAY), ("joao@lumen.example", thursday)]
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(*of_joao).values(try_at=tuesday))
+    leave(town, tuesday)
+    leave(town, thursday)
+    assert [state for _, state, _ in states(town, Kind.SURVEY_REMINDER)] == [LetterState.SENT, LetterState.QUEUED]
+    assert reminders(town)[1] == ("joao@lumen.example", friday)
+    assert ledger(town)[-1][2:] == (Became.MAIL, None, friday)
+    leave(town, friday)
+    assert [state for _, state, _ in states(town, Kind.SURVEY_REMINDER)] == [LetterState.SENT] * 2
+
+
+def test_whose_survey_could_not_be_delivered_is_not_reminded_of_it_but_called(town: Town, maria: Customer) -> None:
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(failed_at=DAY_30, error="550"))
+    town.live_until(DAY_30 + timedelta(days=7) - MINUTE)
+    assert (reminders(town), todo(town, maria)) == ([], [])
+    town.live_until(DAY_30 + timedelta(days=7))
+    assert (reminders(town), calls(town.house, maria)) == ([], [(ActivityKind.CALL_NO_ANSWER, 30)])
 
 
 def test_a_reminder_that_they_refuse_while_it_waits_is_in_the_ledger_and_the_call_comes(
     town: Town, maria: Customer
 ) -> None:
     leave(town)
-    five_days = DAY_30 + timedelta(days=5)
-    town.live_until(five_days)
+    reminded = LATER + timedelta(days=5)
+    town.live_until(reminded)
     refuse(town, "maria@lumen.example", Purpose.REMINDER)
-    leave(town, five_days)
+    leave(town, reminded)
     assert states(town, Kind.SURVEY_REMINDER)[0][1:] == (LetterState.SUPPRESSED, mail.REFUSED_WHY)
     assert [(asked, became, why) for asked, _, became, why, _ in ledger(town)] == [
         (Asked.SURVEY, Became.MAIL, None),
