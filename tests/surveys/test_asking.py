@@ -145,6 +145,7 @@ def test_who_wants_fewer_requests_gets_the_survey_and_no_reminder(town: Town) ->
 
 
 def test_a_reminder_waits_for_their_hours(town: Town, maria: Customer) -> None:
+    town.leave()
     wish(town, maria, hours_from=time(15))
     town.live_until(DAY_30 + timedelta(days=14))
     reminded = datetime.fromisoformat("2026-07-06T18:00+00:00")
@@ -153,6 +154,7 @@ def test_a_reminder_waits_for_their_hours(town: Town, maria: Customer) -> None:
 
 @pytest.mark.parametrize("how", ["message", "reply", "booking"])
 def test_any_sign_of_life_stops_a_reminder_that_waits_for_their_hours(town: Town, maria: Customer, how: str) -> None:
+    town.leave()
     wish(town, maria, hours_from=time(15))
     town.live_until(DAY_30 + timedelta(days=5, hours=1))
     assert ledger(town)[-1][2] is Became.WAITING
