@@ -29,6 +29,8 @@ class Words(NamedTuple):
     convert: Mapping[str, Convert]
     order: tuple[str, ...] | None
     """Names in the order of its question marks; None where values go by name."""
+    returns: bool
+    """Whether rows come back."""
 
     def given(self, row: Mapping[str, Any]) -> Any:
         """The values as the driver takes them."""
@@ -72,27 +74,25 @@ def words_to_send(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> W
 def send(connection: Connection, words: Words, rows: Sequence[Mapping[str, Any]]) -> Sent:
     """Sends it with these rows of values. What it returns comes as the driver gives it: numbers and text only."""
     if len(rows) == 1:
-        done = driven(connection, words.sql, words.given(rows[0]))
+        done = driven(connection, words.sql, words.given(rows[0]), returns=words.returns)
     else:
-        done = driven(connection, words.sql, [words.given(row) for row in rows], many=True)
-    return Sent(done.rowcount, done.rows)
+        done = driven(connection, words.sql, [words.given(row) for row in rows], returns=words.returns, many=True)
+    return Sent(done.cursor.rowcount, done.rows)
 
 
 class Done(NamedTuple):
-    """What the driver gave: rows as it gives them, and the description of their columns where there are any."""
+    """What the driver gave: rows as it gives them, and its cursor, which can say more. psycopg works that out anew each
+    time it is asked, and the description of some columns takes as long as their row."""
 
-    rowcount: int
     rows: Sequence[Any]
-    description: Any
+    cursor: Any
 
 
-def driven(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Done:
-    """A statement as the driver takes it, with all its rows: SQLite works some of it out only while they are fetched. Its
-    errors are SQLAlchemy's."""
-    if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
-        connection.begin()
-    pooled, cursor = connection.connection, None
-    heard = connection.engine.dispatch.before_cursor_execute
+def driven(connection: Connection, sql: str, values: Any, *, returns: bool = True, many: bool = False) -> Done:
+    """A statement as the driver takes it, with all the rows it `returns`: SQLite works some of it out only while they are
+    fetched. Its errors are SQLAlchemy's."""
+    pooled, heard = _ready(connection)
+    cursor = None
     try:
         cursor = pooled.cursor()
         if heard:
@@ -101,22 +101,67 @@ def driven(connection: Connection, sql: str, values: Any, *, many: bool = False)
             cursor.executemany(sql, values)
         else:
             cursor.execute(sql, values)
-        rows = cursor.fetchall() if cursor.description else []
-        return Done(cursor.rowcount, rows, cursor.description)
+        return Done(cursor.fetchall() if returns else (), cursor)
     except connection.dialect.loaded_dbapi.Error as error:
-        dialect, ended = connection.dialect, connection.dialect.is_disconnect(error, pooled, cursor)
-        if ended:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            sql,
-            values,
-            error,
-            dialect.loaded_dbapi.Error,
-            hide_parameters=connection.engine.hide_parameters,
-            connection_invalidated=ended,
-            dialect=dialect,
-            ismulti=many,
-        ) from error
+        raise _as_sqlalchemy_says(connection, error, (pooled, cursor), sql, values, many=many) from error
+
+
+class Written(NamedTuple):
+    """A statement with its values, as the driver takes them."""
+
+    sql: str
+    values: Any
+    returns: bool = False
+
+
+def driven_at_once(connection: Connection, these: Sequence[Written], *, and_commit: bool = False) -> list[Done]:
+    """Several on PostgreSQL, one after another but all in one way there and back, which costs more than most of them.
+    `and_commit`: with the end of their transaction; what SQLAlchemy does to end it finds it done."""
+    if len(these) == 1 and not and_commit:
+        return [driven(connection, these[0].sql, these[0].values, returns=these[0].returns)]
+    pooled, heard = _ready(connection)
+    cursors: list[Any] = []
+    try:
+        with pooled.driver_connection.pipeline():
+            for each in these:
+                cursor = pooled.cursor()
+                if heard:
+                    heard(connection, cursor, each.sql, each.values, None, False)
+                cursor.execute(each.sql, each.values)
+                cursors.append(cursor)
+            if and_commit:
+                pooled.driver_connection.commit()
+        return [
+            Done(cursor.fetchall() if each.returns else (), cursor) for each, cursor in zip(these, cursors, strict=True)
+        ]
+    except connection.dialect.loaded_dbapi.Error as error:
+        sql, values = "; ".join(each.sql for each in these), [each.values for each in these]
+        raise _as_sqlalchemy_says(connection, error, (pooled, None), sql, values) from error
+
+
+def _ready(connection: Connection) -> tuple[Any, Any]:
+    if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
+        connection.begin()
+    return connection.connection, connection.engine.dispatch.before_cursor_execute
+
+
+def _as_sqlalchemy_says(
+    connection: Connection, error: Any, of: tuple[Any, Any], sql: str, values: Any, *, many: bool = False
+) -> BaseException:
+    dialect, ended = connection.dialect, connection.dialect.is_disconnect(error, *of)
+    if ended:
+        connection.invalidate(error)
+    said: BaseException = DBAPIError.instance(
+        sql,
+        values,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=connection.engine.hide_parameters,
+        connection_invalidated=ended,
+        dialect=dialect,
+        ismulti=many,
+    )
+    return said
 
 
 # To ask
@@ -146,9 +191,7 @@ _asked: WeakKeyDictionary[Any, dict[str, "_Question | int | None"]] = WeakKeyDic
 def rows_of(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of a statement about columns. One that is kept and asked again and again goes to the driver as it is; one
     that is made anew each time is better off with SQLAlchemy, which knows it again by its parts."""
-    known = _asked.get(statement)
-    if known is None:
-        known = _asked[statement] = {}
+    known = _known(statement)
     dialect = connection.dialect.name
     question = known.get(dialect, 0)
     if isinstance(question, _Question):
@@ -159,6 +202,35 @@ def rows_of(connection: Connection, statement: Executable, values: Mapping[str, 
         known[dialect] = question + 1
         return connection.execute(statement, values).all()
     return _first_driven(connection, statement, values, known)
+
+
+def _known(statement: Executable) -> dict[str, "_Question | int | None"]:
+    known = _asked.get(statement)
+    if known is None:
+        known = _asked[statement] = {}
+    return known
+
+
+Asked = tuple[Executable, Mapping[str, Any]]
+"""A question and its values."""
+
+
+def rows_of_each(connection: Connection, questions: Sequence[Asked], first: Sequence[Written] = ()) -> list[Any]:
+    """The rows of each of these, asked in this order; on PostgreSQL in one way there and back, behind what is to be done
+    `first`."""
+    dialect = connection.dialect.name
+    known = [_known(statement).get(dialect) for statement, _ in questions]
+    if dialect != "postgresql" or not all(isinstance(each, _Question) for each in known):
+        if first:
+            driven_at_once(connection, first)
+        return [rows_of(connection, statement, values) for statement, values in questions]
+    asked: list[Any] = known
+    behind = [
+        Written(each.words.sql, each.words.given(values), returns=True)
+        for each, (_, values) in zip(asked, questions, strict=True)
+    ]
+    found = driven_at_once(connection, [*first, *behind])[len(first) :]
+    return [each.rows(done.rows) for each, done in zip(asked, found, strict=True)]
 
 
 def _first_driven(
@@ -173,7 +245,7 @@ def _first_driven(
         known[dialect.name] = None
         return connection.execute(statement, values).all()
     done = driven(connection, words.sql, words.given(values))
-    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.description))
+    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.cursor.description))
     return question.rows(done.rows)
 
 
@@ -191,7 +263,9 @@ def _way_back(dialect: Dialect, statement: Any, description: Any) -> Any:
 
 
 def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Words:
-    columns = list(names) if isinstance(statement, Insert) else None
+    columns, returns = (list(names) if isinstance(statement, Insert) else None), bool(statement.exported_columns)
+    if isinstance(statement, Insert) and not returns:
+        statement = statement.inline()  # SQLAlchemy has the new number returned otherwise, which nobody reads
     compiled = statement.compile(dialect=dialect, column_keys=columns)
     if compiled.post_compile_params:
         raise ValueError("a list of values makes a statement anew each time: write its values out")
@@ -211,7 +285,7 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Wor
     for name in set(known) & set(convert):
         known[name] = convert.pop(name)(known[name])
     order = tuple(compiled.positiontup) if compiled.positional else None
-    return Words(str(compiled), known, made, convert, order)
+    return Words(str(compiled), known, made, convert, order, returns)
 
 
 def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:
