@@ -129,8 +129,8 @@ def driven_at_once(connection: Connection, these: Sequence[Written], *, and_comm
                     heard(connection, cursor, each.sql, each.values, None, False)
                 cursor.execute(each.sql, each.values)
                 cursors.append(cursor)
-            if and_commit:
-                pooled.driver_connection.commit()
+            if and_commit:  # the driver's own way to say it waits for the answer, and leaving the block waits once more
+                pooled.cursor().execute("COMMIT", prepare=False)
         return [
             Done(cursor.fetchall() if each.returns else (), cursor) for each, cursor in zip(these, cursors, strict=True)
         ]

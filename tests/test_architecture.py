@@ -298,7 +298,7 @@ def commits(node: ast.AST) -> bool:
     [
         (asks_the_machine_for_the_time, {"clock.py"}),
         (swallows_everything, {"boundary.py", "turns.py"}),  # the latter hands it to whoever waits in another thread
-        (commits, {"db.py", "statements.py"}),  # the latter when the former says so
+        (commits, {"db.py"}),
     ],
 )
 def test_only_one_place(sign: object, places: set[str]) -> None:
