@@ -313,6 +313,8 @@ class _Fate(NamedTuple):
 
     state: LetterState
     words: str
+    may_be_out: bool = False
+    """Whether it may have left all the same: the answer never came."""
 
 
 class _Away(Exception):
@@ -331,6 +333,8 @@ def _take(house: House, now: datetime, limit: int) -> list[LetterRow]:
             if len(due) == limit:
                 break
         for row in due:
+            if row.leased_by:  # whoever had it never said what became of it
+                row.unsure_at = now
             row.leased_by = me
             row.try_at = now + LEASE
             row.attempts += 1
@@ -398,7 +402,7 @@ def _carried(carrier: "_Carrier", message: EmailMessage, row: LetterRow) -> _Fat
         return _Fate(LetterState.FAILED, str(impossible))
     except (smtplib.SMTPException, OSError) as broken:
         carrier.close()
-        return _Fate(LetterState.QUEUED, _told(broken))
+        return _Fate(LetterState.QUEUED, _told(broken), may_be_out=True)
     return _Fate(LetterState.SENT, str(message["Subject"]))
 
 
@@ -424,7 +428,7 @@ def _mark(house: House, every: Sequence[tuple[LetterRow, _Fate | None]], to: Del
     with house.database.write() as db:
         for row, given in tried:
             worn_out = given.state is LetterState.QUEUED and row.attempts >= MAX_ATTEMPTS
-            fate = _Fate(LetterState.FAILED, given.words) if worn_out else given
+            fate = given._replace(state=LetterState.FAILED) if worn_out else given
             # What left the house has left it, whatever was said of it meanwhile; anything else only changes what still
             # waits for this worker.
             still: list[ColumnElement[bool]] = [LetterRow.sent_at.is_(None)]
@@ -458,6 +462,8 @@ def _facts(row: LetterRow, fate: _Fate, to: DeliveredTo, at: datetime) -> dict[s
             facts = {"try_at": at + pause(row.attempts), "error": words}
         case _:
             assert_never(fate.state)
+    if fate.may_be_out:
+        facts["unsure_at"] = at
     return {**facts, "leased_by": ""}
 
 

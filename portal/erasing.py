@@ -374,7 +374,8 @@ def erase(db: Session, house: House, *, contact_id: int, account_id: int, why: W
 
     Errors: NotFound; MainContactFirst; FileWaits.
     """
-    db.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    # Its journeys too before anything of theirs: a worker that turns a letter into a call holds the letter's journey first.
+    journeys.hold_all(db, account_id)
     found = db.get(Contact, contact_id, populate_existing=True)
     if found is None or found.account_id != account_id:
         raise NotFound

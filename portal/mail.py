@@ -225,6 +225,9 @@ class LetterRow(Base):
     sent_at: Mapped[datetime | None]
     delivered_to: Mapped[str] = mapped_column(String(20), default="")
     failed_at: Mapped[datetime | None]
+    unsure_at: Mapped[datetime | None]
+    """When a try last ended without anybody knowing whether it had left: the mail server fell silent in the middle, or the
+    worker died. Its reader may have it in hand."""
     suppressed_at: Mapped[datetime | None]
     why: Mapped[str] = mapped_column(String(300), default="")
 

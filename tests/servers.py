@@ -264,6 +264,16 @@ class SmtpSink:
             return "250 OK"
 
 
+class FallsSilent(SmtpSink):
+    """Takes a message and ends the connection without a word: whoever sent it can't know whether it left."""
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = await super().handle_DATA(server, session, envelope)
+        if server.transport is not None:
+            server.transport.abort()
+        return answer
+
+
 class _OnAFreePort(Controller):
     """Bound before the loop starts, so that no other process can take the port in between."""
 

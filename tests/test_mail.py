@@ -437,6 +437,7 @@ def test_without_a_mail_server_nothing_is_lost_and_everything_goes_once_it_is_ba
     assert {row.state for row in rows} == {LetterState.QUEUED}
     assert {row.try_at for row in rows} == {NOW + timedelta(minutes=1)}
     assert {row.error.split(":")[0] for row in rows} == {"ConnectionRefusedError"}
+    assert {row.unsure_at for row in rows} == {None}, "what never came to a server has not left"
     assert deliver(a_house(outbox, smtp_url=smtp_sink.url), NOW + timedelta(minutes=1)) == 5
     assert set(states(outbox).values()) == {LetterState.SENT}
     assert len({got.message["Message-ID"] for got in smtp_sink.received}) == 5
@@ -577,6 +578,16 @@ def test_taken_letters_are_free_again_when_their_worker_died(outbox: Database, s
     assert deliver(house, NOW + delivery.LEASE) == 2
     with outbox.read() as db:
         assert mail.in_hand(db) == 0
+    assert {row_of(outbox, key).unsure_at for key in ("one", "two")} == {NOW + delivery.LEASE}, "who knows if they left"
+
+
+def test_a_letter_whose_server_fell_silent_may_have_left(outbox: Database) -> None:
+    queued(outbox, a_letter("one"))
+    with servers.smtp_sink(servers.FallsSilent()) as silent:
+        assert deliver(a_house(outbox, smtp_url=silent.url)) == 1
+        assert len(silent.received) == 1
+    row = row_of(outbox, "one")
+    assert (row.state, row.unsure_at, row.try_at) == (LetterState.QUEUED, NOW, NOW + timedelta(minutes=1))
 
 
 def test_stopping_gives_back_what_was_not_tried(outbox: Database, smtp_sink: servers.SmtpSink) -> None:

@@ -181,6 +181,14 @@ def correct_use_start(db: Session, house: House, *, journey_id: int, on: date, b
     conduct.store(db, house, changes=[change], now=now)
 
 
+def hold_all(db: Session, account_id: int) -> None:
+    """Holds an account and all its journeys, those that ended too, until the unit of work ends: for who changes what lies
+    below several of them. Errors: NotFound."""
+    conduct.lock_account(db, account_id)
+    every = select(JourneyRow.id).where(JourneyRow.account_id == account_id).order_by(JourneyRow.id)
+    db.scalars(every.with_for_update()).all()
+
+
 def assign_consultant(db: Session, house: House, *, journey_id: int, staff_id: int, by: str, now: datetime) -> None:
     """Gives a customer to another consultant; a first stage that waited for one moves on. Errors: NotFound."""
     account_id = db.scalar(select(JourneyRow.account_id).where(JourneyRow.id == journey_id))

@@ -17,7 +17,7 @@ from portal.accounts.models import Account, Staff
 from portal.audit import Event, Happened
 from portal.db import update_each
 from portal.house import House
-from portal.journeys import cases, conduct, rules
+from portal.journeys import cases, conduct, rules, silence
 from portal.journeys.models import DueAction, JourneyRow, StageRow, StageTally
 from portal.journeys.rules import ActivityKind
 
@@ -120,18 +120,27 @@ def first_due(kinds: Sequence[str]) -> Select[*tuple[datetime | None, ...]]:
 
 
 def do_own(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
-    """Carries out claimed actions of `OWN_KINDS`, or drops them where their reason has gone."""
+    """Carries out claimed actions of `OWN_KINDS`, or drops them where their reason has gone. A call about silence waits until
+    those who were asked had their days since the mail left."""
     changes = conduct.load(db, [row.journey_id for row in rows])
+    left = silence.left(db, [row.journey_id for row in rows if row.kind == "call_no_answer"], now)
     results: dict[str, list[Waiting]] = defaultdict(list)
+    too_early: list[tuple[Waiting, datetime]] = []
     for row in rows:
         change = changes[row.journey_id]
         moot = _moot(row, change.after)
+        if moot is None and row.kind == "call_no_answer":
+            begins = silence.begins(change.after.follow_up(row.day), left.get((row.journey_id, row.day), {}))
+            if begins is not None and (at := rules.call_at(begins, change.after.zone, house.holidays)) > now:
+                too_early.append((row, at))
+                continue
         results[moot or "done"].append(row)
         if moot is None and row.kind != "wake":
             kind = ActivityKind(row.what or row.kind)
             change.add([rules.NewActivity(kind, row.key, now, row.day)])
     for result, those in results.items():
         mark_done(db, those, now=now, result=result)
+    postpone(db, too_early)
     for change in changes.values():
         conduct.fold(change, now=now, house=house)
     conduct.store(db, house, changes=list(changes.values()), now=now)

@@ -760,10 +760,13 @@ def unsendable(journey: Journey, day: int, now: datetime) -> str | None:
     return "too_soon" if last is not None and now - last < timedelta(days=DAYS_BETWEEN_SURVEYS) else None
 
 
-def unremindable(journey: Journey, day: int, now: datetime, holidays: Container[date] = NO_HOLIDAYS) -> str | None:
-    """Why the reminder of that day's survey must not go out now; None if it may. `late`: the call is due already."""
+def unremindable(
+    journey: Journey, day: int, now: datetime, holidays: Container[date] = NO_HOLIDAYS, *, silent_from: datetime | None
+) -> str | None:
+    """Why the reminder of that day's survey must not go out now; None if it may. `late`: the call is due already.
+    `silent_from`: from when on they could have answered (`silence.begins`)."""
     contact = journey.follow_up(day)
-    if contact.sent_at is None:
+    if contact.sent_at is None or silent_from is None:
         return "not_asked"
     if journey.status is not Status.OPEN:
         return "ended"
@@ -773,8 +776,7 @@ def unremindable(journey: Journey, day: int, now: datetime, holidays: Container[
         return "missed"
     if journey.open_flags:
         return "open_flag"
-    called = business_days_after(contact.sent_at, CALL_AFTER_BUSINESS_DAYS, journey.zone, holidays)
-    return "late" if now >= called else None
+    return "late" if now >= call_at(silent_from, journey.zone, holidays) else None
 
 
 def moot_first_call(journey: Journey, visit: int) -> str | None:
@@ -836,11 +838,20 @@ def pace(now: datetime, behind_at: datetime | None, stuck_at: datetime | None) -
 
 def reminders(journey: Journey, day: int, sent_at: datetime, holidays: Container[date] = NO_HOLIDAYS) -> list[Effect]:
     """What follows a survey that went out: one reminder, then a call, unless there is a sign of life."""
-    waits = (("reminder", REMIND_AFTER_BUSINESS_DAYS), ("call_no_answer", CALL_AFTER_BUSINESS_DAYS))
+    following = (("reminder", remind_at), ("call_no_answer", call_at))
     return [
-        Due(f"{kind}:{day}", f"{kind}:{day}", business_days_after(sent_at, days, journey.zone, holidays))
-        for kind, days in waits
+        Due(f"{kind}:{day}", f"{kind}:{day}", moment(sent_at, journey.zone, holidays)) for kind, moment in following
     ]
+
+
+def remind_at(silent_from: datetime, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
+    """When somebody who could have answered from then on is reminded."""
+    return business_days_after(silent_from, REMIND_AFTER_BUSINESS_DAYS, zone_name, holidays)
+
+
+def call_at(silent_from: datetime, zone_name: str, holidays: Container[date] = NO_HOLIDAYS) -> datetime:
+    """When the consultant is to call, had nobody answered from then on."""
+    return business_days_after(silent_from, CALL_AFTER_BUSINESS_DAYS, zone_name, holidays)
 
 
 def activities_by_day(pipeline: Pipeline) -> list[tuple[ActivityKind, int]]:

@@ -23,11 +23,11 @@ from portal.db import insert_for, send, together, write_down
 from portal.errors import N_, Refused
 from portal.house import House
 from portal.journeys import actions as journeys
-from portal.journeys import cases, conduct, due
+from portal.journeys import cases, conduct, due, silence
 from portal.journeys.actions import HeardAnswer
 from portal.journeys.conduct import Change
 from portal.journeys.due import Waiting
-from portal.journeys.rules import Outcome, Status, call_instead, unremindable, unsendable
+from portal.journeys.rules import Outcome, Status, call_instead, remind_at, unremindable, unsendable
 from portal.mail import Kind, Letter, Purpose
 from portal.surveys import further_letters, moments, rules
 from portal.surveys.further_letters import CSAT_SCALE
@@ -302,6 +302,11 @@ class _Asked(NamedTuple):
     """The version they were asked; a newer one doesn't remind them of another."""
     person: Addressee
 
+    @property
+    def contact(self) -> tuple[int, int]:
+        """Of the plan: journey and day."""
+        return self.journey_id, self.day
+
 
 def _unanswered(db: Session, rows: Sequence[Waiting], now: datetime) -> list[_Asked]:
     """The invitations of these contacts that were sent, are still open, and have no counted answer."""
@@ -333,50 +338,55 @@ def _counts() -> tuple[Any, Any]:
 
 def remind_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
     """Reminds, once, those who were asked and said nothing, on a business day in their hours; in batches like `send_due`.
-    Who refused, or wants to be asked less often, is left alone.
+    Each has three business days from when their mail left. Who refused, or wants to be asked less often, is left alone.
 
     The call that follows silence is planned by the journey itself.
     """
     changes = conduct.load(db, [row.journey_id for row in rows])
-    due_now = {
-        (row.journey_id, row.day): row
-        for row in rows
-        if unremindable(changes[row.journey_id].after, row.day, now, house.holidays) is None
-    }
+    left = silence.left(db, [row.journey_id for row in rows], now)
+    due_now = {}
+    for row in rows:
+        which, journey = (row.journey_id, row.day), changes[row.journey_id].after
+        begins = silence.begins(journey.follow_up(row.day), left.get(which, {}))
+        if unremindable(journey, row.day, now, house.holidays, silent_from=begins) is None:
+            due_now[which] = row
     asked = [one for one in _unanswered(db, rows, now) if (one.journey_id, one.day) in due_now]
     people: dict[int, list[Addressee]] = {one.person.id: [one.person] for one in asked}
     batch = _Batch(changes, people, _known(db, people, (Purpose.SURVEY, Purpose.REMINDER), now=now), {})
-    reminded: list[_Asked] = []
-    later: list[tuple[_Asked, Wait]] = []
+    reminded: list[tuple[_Asked, datetime, Why | None]] = []
     requests: list[Request] = []
     for one in asked:
-        became, why, at = Became.MAIL, None, now
-        match judge(Asked.REMINDER, batch.known.people[one.person.id], now, house.holidays):
+        read_from = left.get((one.journey_id, one.day), {}).get(one.person.id, one.sent_at)
+        if read_from is None:  # theirs could not be delivered
+            continue
+        at = max(now, remind_at(read_from, changes[one.journey_id].after.zone, house.holidays))
+        match judge(Asked.REMINDER, batch.known.people[one.person.id], at, house.holidays):
             case Send():
-                reminded.append(one)
-            case Wait() as wait:
-                later.append((one, wait))
-                became, why, at = Became.WAITING, wait.why, wait.until
-            case Instead() as what:
-                became, why = what.became, what.why
-        who = (one.person.account_id, one.person.id, one.journey_id, one.day)
-        requests.append(Request(Asked.REMINDER, *who, became, why, at))
-    done = {(one.journey_id, one.day) for one in reminded}
-    # Where one colleague is reminded now, the others' reminders go with it, in their own hours.
-    with_it = [(one, wait) for one, wait in later if (one.journey_id, one.day) in done]
-    _queue_reminders(
-        db, house, batch, [*((one, now) for one in reminded), *((o, w.until) for o, w in with_it)], now=now
-    )
+                reminded.append((one, at, None))
+            case Wait(until=until, why=why):
+                reminded.append((one, until, why))
+            case Instead(became=became, why=why):
+                requests.append(_reminder(one, became, why, now))
+    done = {one.contact for one, at, _ in reminded if at <= now}
+    # Where one colleague is reminded now, the others' reminders go with it, each at their own time.
+    going = [(one, at, why) for one, at, why in reminded if one.contact in done]
+    waiting = [(one, at, why) for one, at, why in reminded if one.contact not in done]
+    _queue_reminders(db, house, batch, [(one, at) for one, at, _ in going], now=now)
+    requests += [_reminder(one, Became.MAIL, why, at) for one, at, why in going]
+    requests += [_reminder(one, Became.WAITING, why, at) for one, at, why in waiting if why is not None]
     ledger.keep(db, requests, waiting=batch.known.waiting, now=now)
     waits: dict[tuple[int, int], datetime] = {}
-    for one, wait in later:
-        at_ = (one.journey_id, one.day)
-        if at_ not in done:
-            waits[at_] = min(wait.until, waits.get(at_, wait.until))
+    for one, at, _ in waiting:
+        waits[one.contact] = min(at, waits.get(one.contact, at))
     due.postpone(db, [(due_now[which], until) for which, until in waits.items()])
     due.mark_done(db, [row for row in rows if (row.journey_id, row.day) in done], now=now)
     over = [row for row in rows if (row.journey_id, row.day) not in done | waits.keys()]
     due.mark_done(db, over, now=now, result="over")
+
+
+def _reminder(one: _Asked, became: Became, why: Why | None, at: datetime) -> Request:
+    who = (one.person.account_id, one.person.id, one.journey_id, one.day)
+    return Request(Asked.REMINDER, *who, became, why, at)
 
 
 def _queue_reminders(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import mail
@@ -31,10 +31,10 @@ from portal.accounts.asking_ledger import Request
 from portal.accounts.models import Contact
 from portal.errors import N_
 from portal.house import House
-from portal.journeys import cases, conduct
+from portal.journeys import cases, conduct, silence
 from portal.journeys.conduct import Change
 from portal.journeys.models import FollowUpRow, JourneyRow
-from portal.journeys.rules import LATE_CONTACT_DAYS, ActivityKind, SettledBy, Status, call_instead, convert
+from portal.journeys.rules import LATE_CONTACT_DAYS, ActivityKind, SettledBy, Status, call_instead, convert, remind_at
 from portal.mail import Composer, Kind, LetterRow, Turn, Withheld
 from portal.surveys import anonymous, moments, occasions, rules
 from portal.surveys.actions import counted_answer
@@ -48,12 +48,9 @@ AGAIN = "survey_again:"
 """How the keys of fresh links begin (`actions.send_again`)."""
 ANSWERED = N_("They answered before the mail went out.")
 CLOSED = N_("The survey closed before the mail went out.")
-WITHDRAWN = N_("The survey was withdrawn.")
-LEFT = N_("The customer left before it went out.")
+WITHDRAWN, LEFT, SETTLED = (rules.LOST_ITS_REASON[why] for why in ("withdrawn", "left", "settled"))
 NEW_STILL = N_("The survey itself had only just gone out.")
-AT_LEAST = timedelta(days=1)
-"""Between a survey and the reminder of it."""
-SETTLED = N_("It was settled before the mail went out.")
+NEVER_LEFT = N_("The survey itself could not be delivered.")
 OPEN_FLAG = N_("They told us that something is wrong: no survey in the middle of that.")
 
 
@@ -62,11 +59,18 @@ class _Over:
     """It has lost its reason, and nothing is to be done instead."""
 
     said: str
-    was_asked: bool = False
-    """Whether it still counts as having been asked: who answered, was."""
+    why: str = ""
+    """A key of `rules.WHY_NOT`, for an invitation that then never went out; empty: it counts as asked. Who answered, was."""
 
 
-_Judged = Verdict | _Over
+@dataclass(frozen=True)
+class _Rests:
+    """A reminder whose time hasn't come: the survey itself left later than it was planned to."""
+
+    until: datetime
+
+
+_Judged = Verdict | _Over | _Rests
 
 
 # Composing
@@ -100,6 +104,8 @@ def _said(verdict: _Judged, row: LetterRow) -> str:
     match verdict:
         case _Over(said=said):
             return said
+        case _Rests():
+            return NEW_STILL
         case Wait(why=why):
             return WHY_IT_WAITS[why]
         case Instead(why=Why.OPEN_FLAG):
@@ -126,10 +132,10 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
     now = house.clock.now()
     if row.kind is not Kind.SURVEY_ANONYMOUS:
         if invitation is None or invitation.sent_at is None:
-            return _Over(WITHDRAWN)
+            return _Over(WITHDRAWN, "withdrawn")
         if counted_answer(db, invitation.id) is not None:
-            return _Over(ANSWERED, was_asked=True)
-    if row.sent_at is None and (ended := _ended(db, row, now)) is not None:
+            return _Over(ANSWERED)
+    if row.sent_at is None and (ended := _ended(db, house, row, now)) is not None:
         return ended
     if (over := _too_late(db, row, invitation, now)) is not None:
         return over
@@ -141,27 +147,27 @@ def judged(db: Session, house: House, row: LetterRow, invitation: Invitation | N
     return _by_the_budget(db, house, row, now)
 
 
-def _left_before(db: Session, row: LetterRow, now: datetime) -> bool:
-    """Whether the survey itself left so long ago that one can be reminded of it: where the mail server was away, or it had to
-    wait for somebody's hours, both could leave in one minute."""
-    survey = MAIL_OF_DAY[int(row.context["days"])]
-    left_at = db.scalar(
-        select(func.min(LetterRow.sent_at)).where(
-            LetterRow.journey_id == row.journey_id, LetterRow.contact_id == row.contact_id, LetterRow.kind == survey
-        )
-    )
-    return left_at is not None and now - left_at >= AT_LEAST
+def _too_early(db: Session, house: House, row: LetterRow, zone: str, now: datetime) -> _Over | _Rests | None:
+    """Where the mail server was away, or the survey had to wait for somebody's hours, it could leave in one minute with the
+    reminder of it."""
+    assert row.journey_id is not None  # noqa: S101 - every survey's letter has one
+    which = (row.journey_id, int(row.context["days"]))
+    left_at = silence.left(db, [row.journey_id], now).get(which, {}).get(row.contact_id)
+    if left_at is None:
+        return _Over(NEVER_LEFT)
+    at = remind_at(left_at, zone, house.holidays)
+    return _Rests(at) if at > now else None
 
 
-def _ended(db: Session, row: LetterRow, now: datetime) -> _Over | None:
+def _ended(db: Session, house: House, row: LetterRow, now: datetime) -> _Over | _Rests | None:
     """The customer left, or nobody is to be asked about this contact of the plan any more: as when it is planned
     (`actions.send_due`). One that an answer settled goes on to the others who are asked."""
     asked = _asked(row)
-    status = db.scalar(select(JourneyRow.status).where(JourneyRow.id == row.journey_id))
+    status, zone = db.execute(select(JourneyRow.status, JourneyRow.zone).where(JourneyRow.id == row.journey_id)).one()
     if asked is not None and status is Status.LOST:
-        return _Over(LEFT)
-    if asked is Asked.REMINDER and not _left_before(db, row, now):
-        return _Over(NEW_STILL)
+        return _Over(LEFT, "left")
+    if asked is Asked.REMINDER:
+        return _too_early(db, house, row, zone, now)
     if asked is not Asked.SURVEY:
         return None
     contact = db.execute(
@@ -172,7 +178,7 @@ def _ended(db: Session, row: LetterRow, now: datetime) -> _Over | None:
     is_over = contact is not None and (
         contact.missed_at is not None or contact.settled_by not in (None, SettledBy.ANSWER)
     )
-    return _Over(SETTLED) if is_over else None
+    return _Over(SETTLED, "settled") if is_over else None
 
 
 def _too_late(db: Session, row: LetterRow, invitation: Invitation | None, now: datetime) -> _Judged | None:
@@ -205,7 +211,7 @@ def _by_the_budget(db: Session, house: House, row: LetterRow, now: datetime) -> 
     request = _request(row, Became.MAIL, None, now)
     person = known_anew(db, row, request, now=now) if request is not None else None
     if request is None or person is None:
-        return _Over(WITHDRAWN)  # they left the customer meanwhile
+        return _Over(WITHDRAWN, "withdrawn")  # they left the customer meanwhile
     if request.asked in (Asked.FURTHER, Asked.MEETING) and row.journey_id is not None:
         person = replace(person, plan_comes_at=occasions.plan_comes_at(db, row.journey_id))
     verdict = judge(request.asked, person, now, house.holidays)
@@ -283,9 +289,12 @@ def turn(db: Session, house: House, row: LetterRow, why: str, now: datetime) -> 
         case Wait() as wait:
             if mail.put_off(db, row, until=wait.until):
                 _write_down(db, row, Became.MAIL, wait.why, wait.until, now=now)
+        case _Rests(until=until):
+            if mail.put_off(db, row, until=until):
+                _write_down(db, row, Became.MAIL, None, until, now=now)
         case _Over() as over:
-            if mail.withhold(db, row, why=over.said, now=now) and not (over.was_asked and row.kind not in _REMINDERS):
-                _forget(db, row, now=now)
+            if mail.withhold(db, row, why=over.said, now=now):
+                _let_go(db, row, invitation, over, now=now)
         case Instead() as instead:
             if mail.withhold(db, row, why=_said(instead, row), now=now):
                 _instead(db, house, change, row, invitation, instead, now=now)
@@ -296,7 +305,7 @@ _REMINDERS = (Kind.SURVEY_REMINDER, Kind.SURVEY_FURTHER_REMINDER)
 TURNS: dict[Kind, Turn] = dict.fromkeys(COMPOSERS, turn)
 
 
-def _write_down(db: Session, row: LetterRow, became: Became, why: Why, at: datetime, *, now: datetime) -> None:
+def _write_down(db: Session, row: LetterRow, became: Became, why: Why | None, at: datetime, *, now: datetime) -> None:
     if (request := _request(row, became, why, at)) is not None:
         ledger.turn(db, request, now=now)
 
@@ -304,6 +313,17 @@ def _write_down(db: Session, row: LetterRow, became: Became, why: Why, at: datet
 def _forget(db: Session, row: LetterRow, *, now: datetime) -> None:
     if (request := _request(row, Became.MAIL, None, now)) is not None:
         ledger.take_back(db, request)
+
+
+def _let_go(db: Session, row: LetterRow, invitation: Invitation | None, over: _Over, *, now: datetime) -> None:
+    """Nothing was asked after all: it draws on no budget, and isn't counted among the surveys that came to somebody."""
+    if row.kind in _REMINDERS:
+        _forget(db, row, now=now)
+    elif over.why and row.unsure_at is None:
+        _forget(db, row, now=now)
+        if invitation is not None and invitation.sent_at is not None:
+            told = {"sent_at": None, "suppressed_at": now, "why": over.why}
+            db.execute(update(Invitation).where(Invitation.id == invitation.id).values(**told))
 
 
 def _instead(
@@ -321,7 +341,7 @@ def _instead(
     ):  # the call after silence comes anyway; the survey waits in the portal
         _write_down(db, row, instead.became, instead.why, now, now=now)
         return
-    closes_at = _set_aside(db, invitation, instead.why, now=now)
+    closes_at = _set_aside(db, row, invitation, instead.why, now=now)
     is_over = closes_at <= now
     if invitation.day is not None:
         contact = change.after.follow_up(invitation.day)
@@ -335,13 +355,18 @@ def _instead(
         conduct.store(db, house, changes=[change], now=now)
 
 
-def _set_aside(db: Session, invitation: Invitation, why: Why, *, now: datetime) -> datetime:
-    """The invitation was not sent, for that reason; gives until when it can be answered all the same."""
+def _set_aside(db: Session, row: LetterRow, invitation: Invitation, why: Why, *, now: datetime) -> datetime:
+    """The invitation was not sent, for that reason; gives until when it can be answered all the same.
+
+    Where an earlier try may have brought it, it stays sent, and the link in their hand opens the form.
+    """
     zone = db.get_one(Contact, invitation.contact_id).timezone
     own = rules.expires_at(now, zone, days=known_form(db, invitation.survey_id).closes_after_days)
     closing = _closing(db, invitation.occasion) if invitation.day is None else None
     closes_at = min(own, closing or own)
-    told = {"sent_at": None, "suppressed_at": now, "why": why, "expires_at": closes_at}
+    told: dict[str, Any] = {"expires_at": closes_at}
+    if row.unsure_at is None:
+        told |= {"sent_at": None, "suppressed_at": now, "why": why}
     db.execute(update(Invitation).where(Invitation.id == invitation.id).values(**told))
     return closes_at
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from portal.accounts.asking import Asked, Why
 from portal.clock import NO_HOLIDAYS, at_local, next_business_day
 from portal.errors import N_
+from portal.surveys.rules import LOST_ITS_REASON
 
 NINE = time(9)
 LATEST = timedelta(days=14)
@@ -136,6 +137,7 @@ def turn(since: date, every: int, today: date) -> date | None:
 
 
 WHY_NO_MAIL: dict[str, str] = {
+    **LOST_ITS_REASON,
     Why.OPEN_FLAG: N_("They told us that something is wrong: no mail in the middle of that."),
     Why.TOO_SOON: N_("They got another survey less than two weeks ago."),
     Why.PLAN_FIRST: N_("A check-in of the plan comes within two weeks: that one goes first."),

@@ -1,10 +1,10 @@
 """Tags that colleagues put on comments, and words to quote: asking the person, and what they say to it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import String, cast, delete, func, literal, select, update
+from sqlalchemy import String, and_, case, cast, delete, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit, links, mail
@@ -97,7 +97,7 @@ def ask_for_words(db: Session, house: House, *, answer_id: int, words: str, by: 
     if not words or words not in answer.comment or len(words) > 1000:
         raise Refused(N_("Only words that they wrote themselves, at most 1000 characters, can be quoted."))
     unsent = _unsent(db, answer.contact_id)
-    asked = Quote.id.not_in(list(unsent))
+    asked = Quote.id.not_in([one.quote.id for one in unsent])
     if db.scalar(select(Quote.id).where(Quote.answer_id == answer_id, asked)) is not None:
         raise Refused(N_("They were asked about this one already."))
     if _has_open_case(db, answer.journey_id):
@@ -115,8 +115,10 @@ def ask_for_words(db: Session, house: House, *, answer_id: int, words: str, by: 
             days=ASK_AGAIN_DAYS,
             when=last + timedelta(days=ASK_AGAIN_DAYS),
         )
+    for one in unsent:  # what could not be delivered was in the ledger, and asked for nothing
+        ledger.take_back(db, _request(one.quote, one.journey_id, None, now))
     goes_at, why = _judged(db, house, person, now=now)
-    _forget(db, unsent)
+    _forget(db, unsent, now=now)
     quote = Quote(
         answer_id=answer_id,
         account_id=answer.account_id,
@@ -190,26 +192,45 @@ def _request(quote: Quote, journey_id: int | None, why: Why | None, at: datetime
     return ledger.Request(Asked.QUOTE, *who, Became.MAIL, why, at, about=quote.id)
 
 
-def _unsent(db: Session, contact_id: int) -> dict[int, int]:
-    """Requests whose mail never left asked for nothing, and stand in no other's way: each with its letter."""
+class _Unsent(NamedTuple):
+    """A request whose mail came to nobody."""
+
+    quote: Quote
+    journey_id: int | None
+    letter_id: int
+
+
+def _unsent(db: Session, contact_id: int) -> list[_Unsent]:
+    """Requests whose mail never left, or could not be delivered: they asked for nothing, and stand in no other's way."""
     rows = db.execute(
-        select(Quote.id, LetterRow.id)
+        select(Quote, LetterRow.journey_id, LetterRow.id)
         .join(LetterRow, _ITS_LETTER)
         .where(Quote.contact_id == contact_id, Quote.consented_at.is_(None), Quote.declined_at.is_(None))
-        .where(LetterRow.suppressed_at.is_not(None))
+        .where(or_(_WITHHELD, _UNDELIVERED))
+        .order_by(Quote.id)
     )
-    return {quote_id: letter_id for quote_id, letter_id in rows}
+    return [_Unsent(*row) for row in rows]
 
 
-def _forget(db: Session, unsent: Mapping[int, int]) -> None:
-    for quote_id, letter_id in unsent.items():
-        # SQLite may give the number away again, and a key happens once for ever.
-        renamed = LetterRow.key + literal(f":unsent:{letter_id}")
-        db.execute(update(LetterRow).where(LetterRow.id == letter_id).values(key=renamed))
-        db.execute(delete(Quote).where(Quote.id == quote_id))
+def _forget(db: Session, unsent: Sequence[_Unsent], *, now: datetime) -> None:
+    for one in unsent:
+        # SQLite may give the number away again, and a key happens once for ever. Nor may a letter that failed be tried
+        # again: it would ask for somebody else's words.
+        gone = {
+            "key": LetterRow.key + literal(f":unsent:{one.letter_id}"),
+            "failed_at": None,
+            "suppressed_at": func.coalesce(LetterRow.suppressed_at, now),
+            "why": case((LetterRow.why == "", ASKED_ANEW), else_=LetterRow.why),
+        }
+        db.execute(update(LetterRow).where(LetterRow.id == one.letter_id).values(**gone))
+        db.execute(delete(Quote).where(Quote.id == one.quote.id))
 
 
+ASKED_ANEW = N_("They were asked anew.")
 _ITS_LETTER = LetterRow.key == literal("quote_request:") + cast(Quote.id, String)
+# Where an earlier try may have brought it, they may well say yes or no by its link.
+_WITHHELD = and_(LetterRow.suppressed_at.is_not(None), LetterRow.unsure_at.is_(None))
+_UNDELIVERED = and_(LetterRow.failed_at.is_not(None), LetterRow.unsure_at.is_(None))
 
 
 # The mail, as it leaves
@@ -344,6 +365,15 @@ class Listed(NamedTuple):
     company: str
     not_sent: str | None
     """Why the mail that asks didn't go out (msgid); None: it did, or will."""
+    is_undelivered: bool
+    """Whether it went out, and their mail server didn't take it."""
+
+    @property
+    def can_be_asked_again(self) -> bool:
+        """Whether nothing was asked after all: the words can be asked for anew."""
+        return bool(self.not_sent or self.is_undelivered) and not (
+            self.quote.consented_at or self.quote.declined_at or self.quote.withdrawn_at
+        )
 
     @property
     def byline(self) -> str:
@@ -351,13 +381,14 @@ class Listed(NamedTuple):
 
 
 MOST_LISTED = 200
-_NOT_SENT = select(LetterRow.why).where(_ITS_LETTER, LetterRow.suppressed_at.is_not(None)).correlate(Quote)
+_NOT_SENT = select(LetterRow.why).where(_ITS_LETTER, _WITHHELD).correlate(Quote)
+_CAME_BACK = exists().where(_ITS_LETTER, _UNDELIVERED).correlate(Quote)
 
 
 def quotes(db: Session) -> list[Listed]:
     """Everything that was asked for, the latest first; at most `MOST_LISTED`."""
     rows = db.execute(
-        select(Quote, Contact.name, Account.name, _NOT_SENT.scalar_subquery())
+        select(Quote, Contact.name, Account.name, _NOT_SENT.scalar_subquery(), _CAME_BACK)
         .join(Contact, Contact.id == Quote.contact_id)
         .join(Account, Account.id == Quote.account_id)
         .order_by(Quote.id.desc())

@@ -98,6 +98,12 @@ class InvitationState(StrEnum):
     SUPPRESSED = "suppressed"
 
 
+LOST_ITS_REASON: dict[str, str] = {
+    "left": N_("The customer left before it went out."),
+    "settled": N_("It was settled before the mail went out."),
+    "withdrawn": N_("The survey was withdrawn."),
+}
+"""Why one that had been decided on never left, as a sentence."""
 WHY_NOT: dict[str, str] = {
     "open_flag": N_("They told us that something is wrong: a call instead of a survey."),
     "late": N_("Its day was more than two weeks ago: a call instead of a survey."),
@@ -115,6 +121,7 @@ WHY_NOT: dict[str, str] = {
     "no_hour": N_("None of their hours is on a working day: a call instead."),
     "taken_in": N_("They were a customer before we knew them: a call instead of a survey."),
     "missed": N_("The next check-in came before this one was answered."),
+    **LOST_ITS_REASON,
 }
 """Why a survey did not go out as a mail, as a sentence for each reason that a contact keeps."""
 IN_THE_PORTAL = ("refused", "prefers_portal")

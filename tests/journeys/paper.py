@@ -186,7 +186,8 @@ class Paper:
             case "survey":
                 self._send_survey(journey, due)
             case "reminder":
-                if rules.unremindable(journey, due.day, self.now):
+                asked_at = journey.follow_up(due.day).sent_at
+                if rules.unremindable(journey, due.day, self.now, silent_from=asked_at):
                     due.result = "over"
                 elif self._is_time_for(Asked.REMINDER, due):
                     due.result = "done"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from portal.accounts.rules import Channel
 from portal.clock import FixedClock, day_instant
@@ -40,7 +40,7 @@ ANSWERS = {
 }
 
 JOBS = tuple(job for job in TIMETABLE if job.name in ("journeys", "surveys", "reminders", "stagnation", "late flags"))
-"""What the worker does for journeys; letters stay in the outbox, where the tests look."""
+"""What the worker does for journeys; letters stay in the outbox, where the tests look; surveys are marked as gone."""
 
 
 @dataclass
@@ -60,10 +60,10 @@ class Story:
 
     def live_until(self, moment: datetime) -> None:
         """Lets time pass with a worker at work: whatever falls due is done at its own time."""
-        self.worker.run_until_idle(self.now)
+        self.wake_worker()
         while (following := self.worker.next_due()) is not None and following <= moment:
             self._set(max(self.now, following))
-            self.worker.run_until_idle(self.now)
+            self.wake_worker()
         self._set(moment)
 
     def live_until_day(self, day: int, *, hour: int = 1) -> None:
@@ -75,8 +75,12 @@ class Story:
         self._set(moment)
 
     def wake_worker(self) -> None:
-        """The worker does everything that is due by now."""
+        """The worker does everything that is due by now, and surveys reach whom they are for."""
         self.worker.run_until_idle(self.now)
+        surveys = LetterRow.kind.in_((Kind.SURVEY_30, Kind.SURVEY_60, Kind.SURVEY_90))
+        with self.house.database.write() as db:
+            waiting = (LetterRow.sent_at.is_(None), LetterRow.suppressed_at.is_(None))
+            db.execute(update(LetterRow).where(surveys, *waiting).values(sent_at=self.now))
 
     def _set(self, moment: datetime) -> None:
         self.now = max(moment, self.now)

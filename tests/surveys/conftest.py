@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 import portal.tables  # noqa: F401 - every table
-from portal import links
+from portal import delivery, links, mail
+from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.clock import FixedClock
@@ -24,6 +26,7 @@ from portal.surveys.models import Invitation
 from portal.surveys.rules import Answers, Reader, Shown
 from portal.surveys.shipped import load_shipped_surveys
 from portal.surveys.shown import digest, seal
+from portal.worker import COMPOSERS, TURNS
 
 NOTHING = Answers()
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -91,17 +94,29 @@ class Town:
             journeys.hear_sign_in(db, self.house, contact_id=contact.id, now=START)
             return Customer(account.id, contact.id, journey_id)
 
-    def live_until(self, moment: datetime) -> None:
-        """All that falls due up to then, by one worker, at its own time."""
+    def live_until(self, moment: datetime, *, mail_leaves: bool = True) -> None:
+        """All that falls due up to then, by one worker, at its own time; and the mail of before that moment leaves, unless
+        the mail server is away."""
         kinds = (*due.OWN_KINDS, "survey", "reminder")
         while True:
             with self.house.database.read() as db:
                 following = due.next_due(db, kinds=kinds)
+                leaves_at = mail.next_due(db) if mail_leaves else None
+            if leaves_at is not None and leaves_at < moment and (following is None or leaves_at <= following):
+                self.house.clock.set(max(leaves_at, self.house.clock.now()))  # type: ignore[attr-defined]
+                self.leave()
+                continue
             if following is None or following > moment:
                 break
             self.house.clock.set(max(following, self.house.clock.now()))  # type: ignore[attr-defined]
             self.work()
         self.house.clock.set(moment)  # type: ignore[attr-defined]
+
+    def leave(self) -> None:
+        """What may leave the outbox leaves it."""
+        now = self.house.clock.now()
+        while delivery.deliver(self.house, composers=COMPOSERS, turns=TURNS, now=now):
+            pass
 
     def work(self) -> None:
         """What is due now."""
@@ -126,6 +141,12 @@ class Town:
             )
         assert found is not None
         return found
+
+    def ledger(self, *facts: str) -> list[tuple[Any, ...]]:
+        """These facts of every request in the ledger, in the order in which they were written down."""
+        with self.house.database.read() as db:
+            columns = [getattr(RequestRow, fact) for fact in facts]
+            return [tuple(row) for row in db.execute(select(*columns).order_by(RequestRow.id))]
 
     def journey(self, customer: Customer) -> JourneyRow:
         with self.house.database.read() as db:

@@ -229,7 +229,7 @@ def counted(house: House) -> Iterator[list[str]]:
     event.remove(house.database.write_engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("fate", ["sent", "converted", "reminded"])
+@pytest.mark.parametrize("fate", ["sent", "converted", "reminded", "called"])
 def test_the_number_of_statements_does_not_grow_with_the_journeys(town: Town, fate: str) -> None:
     def statements_for(customers: int, day: datetime) -> int:
         for n in range(customers):
@@ -238,11 +238,12 @@ def test_the_number_of_statements_does_not_grow_with_the_journeys(town: Town, fa
         with town.house.database.write() as db:
             due.do_own(db, town.house, due.claim(db, kinds=due.OWN_KINDS, now=day, limit=99), day)
         kind, do = ("survey",), surveys.send_due
-        if fate == "reminded":
+        if fate in ("reminded", "called"):
             with town.house.database.write() as db:
                 do(db, town.house, due.claim(db, kinds=kind, now=day, limit=99), day)
-            kind, do = ("reminder",), surveys.remind_due
-            day += timedelta(days=6)
+            town.leave()
+            kind, do = (("reminder",), surveys.remind_due) if fate == "reminded" else (("call_no_answer",), due.do_own)
+            day += timedelta(days=6 if fate == "reminded" else 8)
         with town.house.database.write() as db, counted(town.house) as statements:
             rows = due.claim(db, kinds=kind, now=day, limit=99)
             assert len(rows) == customers
@@ -286,6 +287,7 @@ def test_an_answer_stops_a_reminder_that_waits_in_the_outbox(town: Town, maria: 
 
 
 def test_who_refused_after_the_survey_is_not_reminded(town: Town, maria: Customer, later: Later) -> None:
+    town.leave()
     with town.house.database.write() as db:
         db.add(
             mail.MailRefusal(

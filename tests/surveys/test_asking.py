@@ -7,7 +7,6 @@ from sqlalchemy import select, update
 
 from portal.accounts import asking_ledger
 from portal.accounts.asking import Asked, Became, Why
-from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Contact
 from portal.accounts.people_models import ContactWishes
 from portal.accounts.rules import Channel, Frequency, Language
@@ -59,13 +58,8 @@ def colleague(town: Town, customer: Customer, *, zone: str = "America/Sao_Paulo"
 
 
 def ledger(town: Town) -> list[tuple[Asked, int, Became, Why | None, datetime]]:
-    with town.house.database.read() as db:
-        rows = db.execute(
-            select(RequestRow.asked, RequestRow.day, RequestRow.became, RequestRow.why, RequestRow.at).order_by(
-                RequestRow.id
-            )
-        )
-        return [tuple(row) for row in rows]
+    """Whoever was asked, by day of the plan."""
+    return town.ledger("asked", "day", "became", "why", "at")
 
 
 def test_a_survey_that_went_out_is_in_the_ledger(town: Town, maria: Customer) -> None:
@@ -151,6 +145,7 @@ def test_who_wants_fewer_requests_gets_the_survey_and_no_reminder(town: Town) ->
 
 
 def test_a_reminder_waits_for_their_hours(town: Town, maria: Customer) -> None:
+    town.leave()
     wish(town, maria, hours_from=time(15))
     town.live_until(DAY_30 + timedelta(days=14))
     reminded = datetime.fromisoformat("2026-07-06T18:00+00:00")
@@ -159,6 +154,7 @@ def test_a_reminder_waits_for_their_hours(town: Town, maria: Customer) -> None:
 
 @pytest.mark.parametrize("how", ["message", "reply", "booking"])
 def test_any_sign_of_life_stops_a_reminder_that_waits_for_their_hours(town: Town, maria: Customer, how: str) -> None:
+    town.leave()
     wish(town, maria, hours_from=time(15))
     town.live_until(DAY_30 + timedelta(days=5, hours=1))
     assert ledger(town)[-1][2] is Became.WAITING

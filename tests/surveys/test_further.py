@@ -11,7 +11,6 @@ from sqlalchemy import event, select, update
 
 from portal.accounts.asking import Asked, Became, Why
 from portal.accounts.asking_ledger import addressees
-from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Contact
 from portal.accounts.rules import Channel
 from portal.audit import AuditEvent, Happened
@@ -77,13 +76,8 @@ def letters(town: Town, *kinds: Kind) -> list[LetterRow]:
 
 
 def ledger(town: Town) -> list[tuple[Asked, str, Became, Why | None]]:
-    with town.house.database.read() as db:
-        rows = db.execute(
-            select(RequestRow.asked, RequestRow.occasion, RequestRow.became, RequestRow.why)
-            .where(RequestRow.occasion != "")
-            .order_by(RequestRow.id)
-        )
-        return [tuple(row) for row in rows]
+    """Whoever was asked beyond the plan, by occasion."""
+    return [row for row in town.ledger("asked", "occasion", "became", "why") if row[1]]
 
 
 def results(town: Town, kind: str = occasions.ASK) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Survey mails that wait in the outbox while things change: each is judged anew as it leaves, and becomes something else once."""
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,13 +16,14 @@ from portal.journeys import actions, cases
 from portal.journeys.models import Activity, DueAction, FollowUpRow
 from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Purpose
-from portal.surveys import leaving, queries
+from portal.surveys import figures, leaving, queries
 from portal.surveys.actions import Sending
 from portal.surveys.models import Invitation, Survey
 from portal.surveys.rules import Answers, Provenance
 from portal.surveys.shipped import load_shipped_triggers
 from portal.surveys.stored import stored_form
 from portal.worker import COMPOSERS, TIMETABLE, TURNS, Worker
+from tests import servers
 from tests.surveys.conftest import DAY_30, START, Customer, Town
 from tests.surveys.test_actions import answer, calls, letters
 from tests.surveys.test_anonymous import NAMELESS
@@ -36,8 +38,7 @@ LATER = DAY_30 + timedelta(hours=2)
 def leave(town: Town, at: datetime = LATER) -> None:
     """What may leave the outbox leaves it."""
     town.house.clock.set(at)  # type: ignore[attr-defined]
-    while delivery.deliver(town.house, composers=COMPOSERS, turns=TURNS, now=at):
-        pass
+    town.leave()
 
 
 def refuse(town: Town, address: str, purpose: Purpose = Purpose.SURVEY) -> None:
@@ -53,14 +54,8 @@ def flag(town: Town, customer: Customer, at: datetime = DAY_30) -> None:
 
 
 def ledger(town: Town) -> list[tuple[Asked, int, Became, Why | None, datetime]]:
-    """Whoever was asked, by contact and in the order of the requests."""
-    with town.house.database.read() as db:
-        rows = db.execute(
-            select(RequestRow.asked, RequestRow.contact_id, RequestRow.became, RequestRow.why, RequestRow.at).order_by(
-                RequestRow.id
-            )
-        )
-        return [tuple(row) for row in rows]
+    """Whoever was asked, by contact."""
+    return town.ledger("asked", "contact_id", "became", "why", "at")
 
 
 def states(town: Town, *kinds: Kind) -> list[tuple[str, LetterState, str]]:
@@ -80,6 +75,12 @@ def invited(town: Town, contact_id: int) -> tuple[bool, str]:
     with town.house.database.read() as db:
         row = db.scalars(select(Invitation).where(Invitation.contact_id == contact_id, Invitation.day == 30)).one()
         return row.sent_at is not None, row.why
+
+
+def delivered(town: Town) -> int:
+    """Of what the response rate is a share."""
+    with town.house.database.read() as db:
+        return figures.counts(db, figures.Which()).delivered
 
 
 def todo(town: Town, customer: Customer) -> list[tuple[ActivityKind, str]]:
@@ -212,6 +213,24 @@ def test_a_colleague_who_refuses_is_called_and_the_contact_stays_asked(town: Tow
     assert waiting(town, maria) == ["call_no_answer:30", "reminder:30"]
 
 
+def test_who_may_have_the_mail_in_hand_still_finds_the_form_open(town: Town, maria: Customer) -> None:
+    """The mail server took it and fell silent; by the next try there was a reason not to send it any more."""
+    town.house.clock.set(DAY_30)  # type: ignore[attr-defined]
+    with servers.smtp_sink(servers.FallsSilent()) as silent:
+        settings = town.house.settings.model_copy(update={"smtp_url": silent.url})
+        delivery.deliver(replace(town.house, settings=settings), composers=COMPOSERS, turns=TURNS, now=DAY_30)
+        assert [one.recipients for one in silent.received if "30" in str(one.message["Subject"])] != []
+    refuse(town, "maria@lumen.example")
+    leave(town)
+    assert states(town, Kind.SURVEY_30) == [("maria@lumen.example", LetterState.SUPPRESSED, mail.REFUSED_WHY)]
+    assert ledger(town) == [(Asked.SURVEY, maria.contact_id, Became.CALL, Why.REFUSED, LATER)]
+    assert todo(town, maria) == [(ActivityKind.CONTACT_BY_CALL, "contact_by_call:30")]
+    assert invited(town, maria.contact_id) == (True, "")
+    said = answer(town.house, town.invitation(maria).id, Answers(csat=5, nps=9))  # by the mail's own link
+    assert said.outcome is Outcome.SATISFIED
+    assert (contact(town, maria).settled_at, calls(town.house, maria)) == (LATER, [(ActivityKind.CONTACT_BY_CALL, 30)])
+
+
 def test_two_mails_that_a_flag_stops_are_one_call(town: Town) -> None:
     maria = town.customer()
     joao = colleague(town, maria)
@@ -241,7 +260,7 @@ def test_after_a_stop_of_everything_it_is_one_call_still(town: Town, maria: Cust
     jobs = [job for job in TIMETABLE if job.name in ("journeys", "surveys")]
     town.house.clock.set(day_55)  # type: ignore[attr-defined]
     Worker(town.house, jobs).run_until_idle(day_55)
-    assert (ActivityKind.CALL_NO_ANSWER, "call_no_answer:30") in todo(town, maria)
+    assert todo(town, maria) == []
     leave(town, day_55)
     with town.house.database.read() as db:
         wanted = select(Activity.key).where(Activity.journey_id == maria.journey_id, Activity.done_at.is_(None))
@@ -257,6 +276,11 @@ def test_a_conversation_that_settled_it_meanwhile_was_enough(town: Town, maria: 
     leave(town, LATER + timedelta(minutes=5))
     assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.SETTLED)
     assert (ledger(town), todo(town, maria), waiting(town, maria)) == ([], [], [])
+    assert invited(town, maria.contact_id) == (False, "settled"), "a mail that never left was delivered to nobody"
+    assert delivered(town) == 0
+    with town.house.database.read() as db:
+        [shown] = [one for one in queries.invitations(db, town.house, now=LATER) if one.day == 30]
+    assert (shown.state, shown.why) == ("suppressed", leaving.SETTLED)
 
 
 def test_what_was_settled_meanwhile_is_not_asked_in_another_way(town: Town) -> None:
@@ -275,29 +299,112 @@ def test_who_answered_before_it_left_was_asked(town: Town, maria: Customer) -> N
     answer(town.house, town.invitation(maria).id, Answers(csat=5, nps=9), Sending(Provenance.PHONE, "staff:1"))
     leave(town)
     assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.ANSWERED)
+    assert (invited(town, maria.contact_id), delivered(town)) == ((True, ""), 1)
     assert ledger(town) == [(Asked.SURVEY, maria.contact_id, Became.MAIL, None, DAY_30)]
 
 
-def test_nobody_is_reminded_of_what_they_got_in_the_same_minute(town: Town, maria: Customer) -> None:
-    """The mail server was away meanwhile."""
-    day_35 = DAY_30 + timedelta(days=5)
-    town.live_until(day_35)
-    leave(town, day_35)
-    assert [(state, why) for _, state, why in states(town, Kind.SURVEY_30, Kind.SURVEY_REMINDER)] == [
-        (LetterState.SENT, ""),
-        (LetterState.SUPPRESSED, leaving.NEW_STILL),
+# Silence, from when they could read it
+
+MONDAY = DAY_30 + timedelta(days=5)
+"""Three business days after the morning of day 30."""
+MINUTE = timedelta(minutes=1)
+
+
+def reminders(town: Town) -> list[tuple[str, datetime]]:
+    with town.house.database.read() as db:
+        rows = db.execute(
+            select(LetterRow.to_email, LetterRow.try_at)
+            .where(LetterRow.kind == Kind.SURVEY_REMINDER)
+            .order_by(LetterRow.id)
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_reminder_and_call_count_from_when_the_mail_left_and_not_from_when_it_was_queued(
+    town: Town, maria: Customer
+) -> None:
+    """The mail server was away over the weekend."""
+    town.live_until(MONDAY, mail_leaves=False)
+    assert (reminders(town), todo(town, maria)) == ([], [])
+    leave(town, MONDAY)
+    assert states(town, Kind.SURVEY_30)[0][1] is LetterState.SENT
+    thursday, next_monday = MONDAY + timedelta(days=3), MONDAY + timedelta(days=7)
+    town.live_until(thursday - MINUTE)
+    assert reminders(town) == []
+    town.live_until(thursday)
+    assert reminders(town) == [("maria@lumen.example", thursday)]
+    town.live_until(next_monday - MINUTE)
+    assert calls(town.house, maria) == []
+    town.live_until(next_monday)
+    assert calls(town.house, maria) == [(ActivityKind.CALL_NO_ANSWER, 30)]
+    assert [(asked, became, at) for asked, _, became, _, at in ledger(town)] == [
+        (Asked.SURVEY, Became.MAIL, DAY_30),
+        (Asked.REMINDER, Became.MAIL, thursday),
     ]
-    assert [asked for asked, *_ in ledger(town)] == [Asked.SURVEY]
+
+
+def test_as_long_as_the_mail_lies_there_nobody_is_silent(town: Town, maria: Customer) -> None:
+    town.live_until(DAY_30 + timedelta(days=13), mail_leaves=False)
+    assert (reminders(town), todo(town, maria)) == ([], [])
+    assert waiting(town, maria) == ["call_no_answer:30", "reminder:30"]
+
+
+def test_colleagues_have_their_days_each_and_the_call_waits_for_the_last(town: Town) -> None:
+    maria = town.customer()
+    colleague(town, maria, zone="America/Los_Angeles")  # his mail leaves four hours later
+    town.live_until(MONDAY)
+    four_hours = timedelta(hours=4)
+    assert reminders(town) == [("maria@lumen.example", MONDAY), ("joao@lumen.example", MONDAY + four_hours)]
+    assert [(asked, became, at) for asked, _, became, _, at in ledger(town)][2:] == [
+        (Asked.REMINDER, Became.MAIL, MONDAY),
+        (Asked.REMINDER, Became.MAIL, MONDAY + four_hours),
+    ]
+    wednesday = DAY_30 + timedelta(days=7) + four_hours
+    town.live_until(wednesday - MINUTE)
+    assert calls(town.house, maria) == []
+    town.live_until(wednesday)
+    assert calls(town.house, maria) == [(ActivityKind.CALL_NO_ANSWER, 30)]
+
+
+def test_a_reminder_rests_where_the_survey_left_later_than_it_was_to(town: Town) -> None:
+    maria = town.customer()
+    colleague(town, maria)
+    town.live_until(DAY_30)
+    of_joao = (LetterRow.kind == Kind.SURVEY_30, LetterRow.to_email == "joao@lumen.example")
+    tuesday = MONDAY + timedelta(days=1)
+    with town.house.database.write() as db:  # his mail server says: later, and later again
+        db.execute(update(LetterRow).where(*of_joao).values(try_at=MONDAY + timedelta(hours=1)))
+    town.live_until(MONDAY)
+    thursday, friday = MONDAY + timedelta(days=3, hours=1), tuesday + timedelta(days=3)
+    assert reminders(town) == [("maria@lumen.example", MONDAY), ("joao@lumen.example", thursday)]
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(*of_joao).values(try_at=tuesday))
+    leave(town, tuesday)
+    leave(town, thursday)
+    assert [state for _, state, _ in states(town, Kind.SURVEY_REMINDER)] == [LetterState.SENT, LetterState.QUEUED]
+    assert reminders(town)[1] == ("joao@lumen.example", friday)
+    assert ledger(town)[-1][2:] == (Became.MAIL, None, friday)
+    leave(town, friday)
+    assert [state for _, state, _ in states(town, Kind.SURVEY_REMINDER)] == [LetterState.SENT] * 2
+
+
+def test_whose_survey_could_not_be_delivered_is_not_reminded_of_it_but_called(town: Town, maria: Customer) -> None:
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(failed_at=DAY_30, error="550"))
+    town.live_until(DAY_30 + timedelta(days=7) - MINUTE)
+    assert (reminders(town), todo(town, maria)) == ([], [])
+    town.live_until(DAY_30 + timedelta(days=7))
+    assert (reminders(town), calls(town.house, maria)) == ([], [(ActivityKind.CALL_NO_ANSWER, 30)])
 
 
 def test_a_reminder_that_they_refuse_while_it_waits_is_in_the_ledger_and_the_call_comes(
     town: Town, maria: Customer
 ) -> None:
     leave(town)
-    five_days = DAY_30 + timedelta(days=5)
-    town.live_until(five_days)
+    reminded = LATER + timedelta(days=5)
+    town.live_until(reminded)
     refuse(town, "maria@lumen.example", Purpose.REMINDER)
-    leave(town, five_days)
+    leave(town, reminded)
     assert states(town, Kind.SURVEY_REMINDER)[0][1:] == (LetterState.SUPPRESSED, mail.REFUSED_WHY)
     assert [(asked, became, why) for asked, _, became, why, _ in ledger(town)] == [
         (Asked.SURVEY, Became.MAIL, None),
@@ -349,7 +456,21 @@ def test_who_left_meanwhile_is_asked_nothing_any_more(asking: Town) -> None:
         )  # fmt: skip
     leave(asking, next_day)
     assert states(asking, Kind.SURVEY_MEETING)[0][1:] == (LetterState.SUPPRESSED, leaving.LEFT)
-    assert pulse_of(asking) == []
+    assert (pulse_of(asking), delivered(asking)) == ([], 0)
+    with asking.house.database.read() as db:
+        [shown] = [one for one in queries.invitations(db, asking.house, now=next_day) if one.day is None]
+    assert (shown.state, shown.why) == ("suppressed", leaving.LEFT)
+
+
+def test_what_may_have_been_delivered_before_they_left_stays_delivered(town: Town, maria: Customer) -> None:
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(unsure_at=DAY_30))
+        cases.churn(
+            db, town.house, account_id=maria.account_id, on=LATER.date(), reason="Closed", by="staff:1", now=LATER
+        )
+    leave(town, LATER)
+    assert states(town, Kind.SURVEY_30)[0][1:] == (LetterState.SUPPRESSED, leaving.LEFT)
+    assert (invited(town, maria.contact_id), delivered(town)) == ((True, ""), 1)
 
 
 def test_two_requests_never_put_each_other_off(asking: Town) -> None:

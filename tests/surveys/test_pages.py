@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -276,6 +277,15 @@ def test_text_is_text(browser: TestClient, town: Town, link: str, words: str) ->
     assert "</textarea><b>" not in page.text
     assert send(browser, town, link, {"csat": "5", "comment": words}).status_code == 303
     assert [row.comment for row in answers(town.house)] == [words]
+
+
+def test_words_light_up_the_progress_as_scores_do(browser: TestClient, link: str) -> None:
+    """The style sheet knows by these two whether something was written: without a script."""
+    page = browser.get(link).text
+    fields = re.findall(r"<textarea[^>]*>", page)
+    assert fields != []
+    assert all('class="said"' in field and 'placeholder=" "' in field for field in fields)
+    assert ".said:not(:placeholder-shown)" in Path("static/css/customer.css").read_text()
 
 
 def test_another_site_cannot_send_it(app: FastAPI, town: Town, link: str) -> None:

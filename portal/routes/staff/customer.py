@@ -151,6 +151,7 @@ def customer(ask: StaffAsk, account: Id) -> Response:
             "today": local_date(ask.now, journey.zone),
         }
     activities = desk.activities_of(ask.db, [j.id for j in found.journeys])
+    answers = answers_of(ask.db, account_id=account, limit=10)
     return ask.page(
         "staff/customer.html",
         labels=labels,
@@ -166,7 +167,8 @@ def customer(ask: StaffAsk, account: Id) -> Response:
         todos=[todo(a, now=ask.now, zone=ask.zone, locale=ask.locale) for a in activities if a.done_at is None],
         done=[a for a in activities if a.done_at is not None],
         titles=ACTIVITY_TITLES,
-        answers=answers_of(ask.db, account_id=account, limit=10),
+        answers=answers,
+        answered={one.day for one in answers if journey is not None and one.journey_id == journey.id},
         aside=set_aside(ask.db, account_id=account, most=6),
         letters=desk.letters_of(ask.db, account),
         meetings=meetings_of(ask.db, [j.id for j in found.journeys])[::-1],

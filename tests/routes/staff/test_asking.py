@@ -11,6 +11,11 @@ from portal.accounts.asking_ledger import Request
 from portal.accounts.models import Contact
 from portal.audit import AuditEvent, Happened
 from portal.db import Database
+from portal.journeys.models import FollowUpRow
+from portal.journeys.rules import Outcome
+from portal.surveys.models import AnswerRow, Invitation, Survey
+from portal.surveys.rules import Provenance
+from portal.surveys.shipped import load_shipped_surveys
 from tests.routes.conftest import NOON, Cast
 from tests.routes.staff.conftest import Road
 
@@ -51,3 +56,30 @@ def test_the_customers_page_says_why_nothing_was_sent_what_happened_instead_and_
     assert "It was outside their hours, or no working day." in page
     assert "It waits until" in page
     assert "Coverage" in page
+
+
+def test_a_contact_that_was_answered_is_never_said_to_have_no_answer(
+    carla: TestClient, database: Database, cast: Cast, road: Road
+) -> None:
+    page = f"/staff/customers/{cast.lumen}"
+    of_30 = (FollowUpRow.journey_id == road.lumen, FollowUpRow.day == 30)
+    who = {"account_id": cast.lumen, "journey_id": road.lumen, "contact_id": cast.maria, "day": 30}
+    with database.write() as db:
+        load_shipped_surveys(db, now=NOON)
+        db.execute(update(FollowUpRow).where(*of_30).values(sent_at=NOON))
+        survey = db.scalars(select(Survey.id).where(Survey.key == "follow_up_30")).one()
+        until = NOON + timedelta(days=20)
+        invitation = Invitation(
+            **who, survey_id=survey, nonce="n", planned_at=NOON, sent_at=NOON, expires_at=until, occasion="day:30"
+        )
+        db.add(invitation)
+    assert "no answer yet" in carla.get(page).text
+    with database.write() as db:
+        db.add(
+            AnswerRow(
+                **who, invitation_id=invitation.id, csat=1, comment="", others={}, outcome=Outcome.DISSATISFIED,
+                provenance=Provenance.MAIL_LINK, by=f"contact:{cast.maria}", submitted_at=NOON, evidence={},
+            )
+        )  # fmt: skip
+    seen = carla.get(page).text
+    assert "Answered, and not settled yet" in seen and "no answer yet" not in seen

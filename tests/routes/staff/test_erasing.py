@@ -2,6 +2,8 @@
 
 import io
 import json
+import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -20,7 +22,7 @@ from portal.audit import AuditEvent, Event, Happened, note
 from portal.db import Database
 from portal.house import House
 from portal.journeys import actions as journeys
-from portal.journeys import cases, stuck
+from portal.journeys import cases, conduct, stuck
 from portal.journeys.import_models import Became, DealImport, ImportLine
 from portal.journeys.models import GoalRow, Milestone, PendingIssue
 from portal.journeys.rules import FlagOrigin, Outcome, Whose
@@ -390,6 +392,60 @@ def test_erased_twice_is_erased_once(
     with database.read() as db:
         told = db.scalars(select(AuditEvent.id).where(AuditEvent.what == Happened.PERSON_ERASED)).all()
     assert len(told) == 1
+
+
+def test_a_worker_that_turns_a_letter_of_theirs_and_the_erasing_never_wait_for_each_other(
+    database: Database, house: House, cast: Cast, road: Road, joaos_life: dict[str, int]
+) -> None:
+    """Both hold the journey before the letter; the other way round PostgreSQL would have ended one of them."""
+    with database.write() as db:
+        letter = Letter(
+            key="survey:30:joao", kind=Kind.SURVEY_30, to_email="joao@lumen.example", language="en", context={"days": 30},
+            account_id=cast.lumen, journey_id=road.lumen, contact_id=cast.joao,
+        )  # fmt: skip
+        mail.queue(db, letter, now=NOON)
+    failed: list[BaseException] = []
+
+    def erase() -> None:
+        try:
+            with database.write() as db:
+                erasing.erase(
+                    db,
+                    house,
+                    contact_id=cast.joao,
+                    account_id=cast.lumen,
+                    why=erasing.Why.ASKED,
+                    by="staff:1",
+                    now=NOON,
+                )
+        except BaseException as crash:
+            failed.append(crash)
+
+    eraser = threading.Thread(target=erase)
+    with database.write() as db:
+        conduct.lock(db, road.lumen)
+        eraser.start()
+        _wait_until_somebody_waits(database)
+        assert mail.suppress(db, keys=["survey:30:joao"], why="They called.", now=NOON) == 1
+    eraser.join()
+    assert failed == []
+    with database.read() as db:
+        assert db.get_one(Contact, cast.joao).erased_at == NOON
+
+
+def _wait_until_somebody_waits(database: Database) -> None:
+    """Until another connection waits for a lock; SQLite has one writer at a time, and nothing to look at."""
+    if database.dialect != "postgresql":
+        return
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with database.read() as db:
+            if db.scalar(waiting):
+                return
+    raise AssertionError("nobody came to wait")
 
 
 def test_the_main_contact_of_a_customer_stays_until_somebody_else_is(

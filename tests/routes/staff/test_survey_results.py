@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -28,6 +29,7 @@ from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Surve
 from portal.surveys.rules import ShownAs
 from portal.surveys.shipped import load_shipped_surveys
 from portal.worker import COMPOSERS, TURNS
+from tests import servers
 from tests.routes.conftest import NOON, Cast
 from tests.routes.staff.conftest import Road, statements
 
@@ -369,6 +371,39 @@ def test_a_request_that_may_not_leave_asked_for_nothing_and_the_page_says_why(
         assert db.scalars(select(Quote.answer_id)).all() == [second]
         sent = select(func.count()).where(LetterRow.kind == Kind.QUOTE_REQUEST, LetterRow.sent_at.is_not(None))
         assert db.scalar(sent) == 1
+
+
+def test_a_request_that_could_not_be_delivered_says_so_and_can_be_made_again(
+    rui: TestClient, answered: Answered, database: Database, house: House, cast: Cast, smtp_sink: servers.SmtpSink
+) -> None:
+    (number,) = answered(1, comment="We count in half an hour.")
+    at, form = f"/staff/insights/comments/{number}/quote", {"words": "We count"}
+    assert rui.post(at, data=form).status_code == 303
+    with_a_server = replace(house, settings=house.settings.model_copy(update={"smtp_url": smtp_sink.url}))
+
+    def send() -> None:
+        delivery.deliver(with_a_server, composers=COMPOSERS, turns=TURNS, now=NOON)
+
+    smtp_sink.refuse_next("550 5.1.1 No such user", times=9)
+    send()
+    page = seen(rui, "/staff/insights/quotes")
+    assert "Could not be delivered" in page and "Asked, no answer yet" not in page
+    assert "Check the address, then ask again; or ask when you talk to them." in page
+    assert f'href="{at}"' in rui.get("/staff/insights/quotes").text
+    with database.write() as db:
+        db.execute(update(Contact).where(Contact.id == cast.maria).values(email="maria.new@lumen.example"))
+    assert rui.post(at, data=form).status_code == 303, "what came to nobody draws on no budget"
+    smtp_sink.forget()
+    send()
+    assert [one.recipients for one in smtp_sink.received] == [("maria.new@lumen.example",)]
+    page = seen(rui, "/staff/insights/quotes")
+    assert "Asked, no answer yet" in page and "Could not be delivered" not in page
+    with database.write() as db:
+        old = db.scalars(select(LetterRow.id).where(LetterRow.key.contains(":unsent:"))).one()
+        assert not mail.retry(db, old, now=NOON), "the old mail can't be tried again"
+        assert db.scalars(select(Quote.answer_id)).all() == [number]
+    with database.read() as db:
+        assert db.scalars(select(RequestRow.asked)).all() == [Asked.QUOTE]
 
 
 def test_nothing_can_be_copied_before_they_say_yes_and_only_what_they_allowed_after(
