@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -292,15 +293,15 @@ def _add_lines(
 ) -> None:
     if kept.kind is None:
         return
-    sums: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-    came: dict[int, Counter[str]] = defaultdict(Counter)
-    for survey_id, day, counts, sent in _known_lines(db, narrow, bounds, kept):
+    sums: dict[tuple[int, int], defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    came: dict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for survey_id, day, counts, sent in _known_lines(db, narrow, bounds[0].astimezone(UTC).date(), kept):
         if (period := _period_of(day, bounds, kept)) != OUTSIDE:
-            sums[survey_id, period].update(counts)
+            _sum_up(sums[survey_id, period], counts)
         if day not in kept.stale:
-            came[survey_id].update(sent)
-    for (survey_id, period), counts in sums.items():
-        _add(found[survey_id][period], counts)
+            _sum_up(came[survey_id], sent)
+    for (survey_id, period), sum_of in sums.items():
+        _add(found[survey_id][period], sum_of)
     for survey_id, by_day in came.items():
         for written, n in by_day.items():
             day = date.fromisoformat(written)
@@ -308,18 +309,38 @@ def _add_lines(
                 found[survey_id][period].answered += n
 
 
-def _known_lines(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Sequence[Any]:
-    whose = {"ids": narrow.survey_ids, "kind": (kept.kind or Kind.EVERYBODY).value, "value": kept.value}
-    return rows_of(db, _LINES, whose | {"first": bounds[0].astimezone(UTC).date(), "until": kept.until})
+def _sum_up(into: defaultdict[str, int], counts: Mapping[str, int]) -> None:
+    for name, n in counts.items():
+        into[name] += n
 
 
-_LINES = select(AnswerTally.survey_id, AnswerTally.day, AnswerTally.counts, AnswerTally.sent).where(
-    AnswerTally.survey_id.in_(bindparam("ids", expanding=True)),
-    AnswerTally.kind == bindparam("kind"),
-    AnswerTally.value == bindparam("value"),
-    AnswerTally.day >= bindparam("first"),
-    AnswerTally.day < bindparam("until"),
-)
+class _Line(NamedTuple):
+    survey_id: int
+    day: date
+    counts: Mapping[str, int]
+    sent: Mapping[str, int]
+
+
+def _known_lines(db: Session, narrow: Narrow, first: date, kept: _Kept) -> list[_Line]:
+    """The lines from that day on."""
+    values = {"kind": (kept.kind or Kind.EVERYBODY).value, "value": kept.value, "first": first, "until": kept.until}
+    values |= {f"survey_{n}": survey_id for n, survey_id in enumerate(narrow.survey_ids)}
+    rows = rows_of(db, _lines_of(len(narrow.survey_ids)), values)
+    # Read as one document: read one by one, as a column of JSON is, they are half of the time that a page takes.
+    said = iter(json.loads(f"[{','.join(f'{counts},{sent}' for _, _, counts, sent in rows)}]"))
+    return [_Line(survey_id, day, next(said), next(said)) for survey_id, day, _, _ in rows]
+
+
+@lru_cache(maxsize=50)
+def _lines_of(surveys: int) -> Any:
+    columns = (AnswerTally.survey_id, AnswerTally.day, cast(AnswerTally.counts, String), cast(AnswerTally.sent, String))
+    return select(*columns).where(
+        AnswerTally.survey_id.in_([bindparam(f"survey_{n}") for n in range(surveys)]),
+        AnswerTally.kind == bindparam("kind"),
+        AnswerTally.value == bindparam("value"),
+        AnswerTally.day >= bindparam("first"),
+        AnswerTally.day < bindparam("until"),
+    )
 
 
 def _period_of(day: date, bounds: Sequence[datetime], kept: _Kept) -> int:
@@ -522,7 +543,7 @@ def quiet_parts(db: Session, narrow: Narrow, since: datetime, until: datetime, *
         return list(kept.parts), True
     delivered: Counter[date] = Counter()
     answered: Counter[date] = Counter()
-    for _survey_id, day, counts, sent in _known_lines(db, narrow, bounds, kept):
+    for _survey_id, day, counts, sent in _known_lines(db, narrow, bounds[0].astimezone(UTC).date(), kept):
         delivered[day] += counts.get("delivered", 0)
         for written, n in sent.items() if day not in kept.stale else ():
             answered[date.fromisoformat(written)] += n
