@@ -58,6 +58,8 @@ SETTLES = timedelta(hours=1)
 """How long after its end a day is counted: by then every request of that day is done."""
 DAYS_AT_ONCE = 7
 MARKS_AT_ONCE = 5000
+LOOKED_AT_FIRST = timedelta(days=14)
+"""Where the silent are looked for before the whole period is."""
 MOST_PARTS = 60
 """Of one statement. Where more parts of a period than that wait to be counted anew, all of it is counted from the answers."""
 COUNTED_UNTIL = "answers_counted_until"
@@ -309,7 +311,7 @@ def _add_lines(
                 found[survey_id][period].answered += n
 
 
-def _sum_up(into: defaultdict[str, int], counts: Mapping[str, int]) -> None:
+def _sum_up(into: dict[str, int], counts: Mapping[str, int]) -> None:
     for name, n in counts.items():
         into[name] += n
 
@@ -323,7 +325,12 @@ class _Line(NamedTuple):
 
 def _known_lines(db: Session, narrow: Narrow, first: date, kept: _Kept) -> list[_Line]:
     """The lines from that day on."""
-    values = {"kind": (kept.kind or Kind.EVERYBODY).value, "value": kept.value, "first": first, "until": kept.until}
+    values: dict[str, Any] = {
+        "kind": (kept.kind or Kind.EVERYBODY).value,
+        "value": kept.value,
+        "first": first,
+        "until": kept.until,
+    }
     values |= {f"survey_{n}": survey_id for n, survey_id in enumerate(narrow.survey_ids)}
     rows = rows_of(db, _lines_of(len(narrow.survey_ids)), values)
     # Read as one document: read one by one, as a column of JSON is, they are half of the time that a page takes.
@@ -535,32 +542,48 @@ def _periods(at: Any, bounds: Sequence[datetime]) -> list[tuple[ColumnElement[bo
 
 
 def quiet_parts(db: Session, narrow: Narrow, since: datetime, until: datetime, *, most: int) -> tuple[list[Part], bool]:
-    """Stretches of the period in which surveys were delivered that nobody answered, the newest first, as many as hold `most`
-    of them by the lines; and whether those are all. Who has answered since the lines were made is still among them."""
-    bounds = (since, until)
-    kept = _kept(db, narrow, bounds)
+    """Stretches of the period in which surveys were delivered that nobody answered, the newest that hold `most` of them by
+    the lines, in order of time; and whether those are all. Who has answered since the lines were made is still among them."""
+    kept = _kept(db, narrow, (since, until))
     if kept.kind is None:
         return list(kept.parts), True
+    # The newest days mostly hold enough. An answer comes after its survey, so older lines say nothing more of them.
+    first = since.astimezone(UTC).date()
+    newest = max(first, kept.until - LOOKED_AT_FIRST)
+    parts, is_enough = _quiet_from(db, narrow, kept, since, until, newest, most)
+    if not is_enough and newest > first:
+        parts, is_enough = _quiet_from(db, narrow, kept, since, until, first, most)
+    return parts, not is_enough
+
+
+def _quiet_from(
+    db: Session, narrow: Narrow, kept: _Kept, since: datetime, until: datetime, first: date, most: int
+) -> tuple[list[Part], bool]:
+    """Those from a day on, and whether they leave out some, since they hold enough."""
     delivered: Counter[date] = Counter()
-    answered: Counter[date] = Counter()
-    for _survey_id, day, counts, sent in _known_lines(db, narrow, bounds[0].astimezone(UTC).date(), kept):
+    answered: Counter[str] = Counter()
+    for _survey_id, day, counts, sent in _known_lines(db, narrow, first, kept):
         delivered[day] += counts.get("delivered", 0)
-        for written, n in sent.items() if day not in kept.stale else ():
-            answered[date.fromisoformat(written)] += n
+        if day not in kept.stale:
+            _sum_up(answered, sent)
     unsure = kept.stale | kept.cut.keys()
-    quiet = {day: n for day in delivered if (n := delivered[day] - answered[day]) > 0 and day not in unsure}
-    days = [*quiet, *kept.cut]
+    quiet = {day: n for day in delivered if (n := delivered[day] - answered[day.isoformat()]) > 0 and day not in unsure}
+    days = [*quiet, *(day for day in kept.cut if day >= first)]
     chosen = [Part(0, max(_midnight(day), since), min(_midnight(day + A_DAY), until)) for day in days]
+    by_hand = [
+        part
+        for part in kept.parts
+        if part.since >= _midnight(first) and part.since.astimezone(UTC).date() not in kept.cut
+    ]
     parts: list[Part] = []
     known = 0
-    by_hand = [part for part in kept.parts if part.since.astimezone(UTC).date() not in kept.cut]
     for part in sorted([*chosen, *by_hand], key=lambda part: part.since, reverse=True):
         if known >= most:
-            return parts, False
+            return parts[::-1], True
         if part.since < part.before:
             parts.append(part)
             known += quiet.get(part.since.astimezone(UTC).date(), 0)
-    return parts, True
+    return parts[::-1], known >= most and first > since.astimezone(UTC).date()
 
 
 # Counting days, for the worker
