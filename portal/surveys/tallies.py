@@ -9,7 +9,7 @@ changes them. Two filters at once are counted from the answers: nobody keeps lin
 import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
-    ColumnElement,
     Integer,
     String,
     Text,
@@ -33,6 +32,7 @@ from sqlalchemy import (
     insert,
     join,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -41,14 +41,26 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import Grouping
 
 from portal.accounts.models import Account, Contact
 from portal.db import DeploymentFact, Json, insert_for, rows_of
 from portal.house import House
-from portal.instants import UtcDateTime
+from portal.instants import UtcDateTime, as_text
 from portal.journeys.models import JourneyRow, StageRow, Visit
 from portal.surveys.models import AnswerRow, Invitation
-from portal.surveys.narrowing import COUNTED, Narrow, is_visit_at, only, only_whom
+from portal.surveys.narrowing import (
+    COUNTED,
+    Narrow,
+    Shape,
+    is_visit_at,
+    named,
+    only,
+    only_whom,
+    shape_of,
+    survey_named,
+    values_of,
+)
 from portal.surveys.rules import Other, QuestionKind
 from portal.surveys.stored import known_form
 from portal.surveys.tally_models import AnswerTally, StaleTally
@@ -138,7 +150,7 @@ def counted_by_survey(
         return {}
     kept = _kept(db, narrow, bounds)
     _add_lines(db, found, narrow, bounds, kept)
-    for survey_id, part, nps, csat, wants_help, has_words, n in rows_of(db, _answers(db, narrow, kept)):
+    for survey_id, part, nps, csat, wants_help, has_words, n in rows_within(db, _answers, narrow, kept.parts):
         for period, sign in kept.parts[part].goes:
             count = found[survey_id][period]
             count.answers += sign * n
@@ -153,16 +165,17 @@ def counted_by_survey(
         for key, value in _further(db, survey_id, others):
             for period, sign in kept.parts[part].goes:
                 found[survey_id][period].further[key, value] += sign * n
-    for survey_id, part, delivered, answered in rows_of(db, _delivered(db, narrow, kept)):
+    for survey_id, part, delivered, answered in rows_within(db, _delivered, narrow, kept.parts):
         for period, sign in kept.parts[part].goes:
             found[survey_id][period].delivered += sign * delivered
             found[survey_id][period].answered += sign * answered
-    for survey_id, period, n in rows_of(db, _answered_since(db, narrow, bounds, kept)):
-        if period != OUTSIDE:
+    edges, periods = _steps_since(bounds, kept)
+    for survey_id, step, n in rows_within(db, _answered_since, narrow, kept.unknown, edges):
+        if (period := periods[step]) != OUTSIDE:
             found[survey_id][period].answered += n
-    for survey_id, period, n in rows_of(db, _still_open(narrow, bounds, now)):
-        if period != OUTSIDE:
-            found[survey_id][period].still_open += n
+    for survey_id, step, n in _still_open(db, narrow, bounds, now):
+        if 0 < step < len(bounds):
+            found[survey_id][step - 1].still_open += n
     for counts in found.values():
         for count in counts:
             _settle(count)
@@ -204,12 +217,7 @@ class _Kept(NamedTuple):
     cut: Mapping[date, int]
     """Other days that a bound cuts, each with the period that most of it lies in: its line is given to that."""
     parts: tuple[Part, ...]
-    """What has to be counted from the answers."""
-
-    @property
-    def numbered(self) -> list[Part]:
-        """The parts, each with its own number in place of its period."""
-        return [part._replace(period=number) for number, part in enumerate(self.parts)]
+    """What has to be counted from the answers, in order of time; none reaches into another."""
 
     @property
     def unknown(self) -> list[Part]:
@@ -237,7 +245,7 @@ def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
         return nothing
     kind, value = chosen[0] if chosen else (Kind.EVERYBODY, "")
     first = bounds[0].astimezone(UTC).date()
-    rows = rows_of(db, _STATE, {"kinds": ["", kind.value], "first": first})
+    rows = rows_of(db, _STATE, {"kind": kind.value, "first": first})
     until = next((_read_fact(fact)[0] for fact, _day in rows if fact), date.min)
     stale = frozenset(day for day in (date.fromisoformat(day) for _fact, day in rows if day) if day < until)
     days = {at.date() for at in (bound.astimezone(UTC) for bound in bounds) if at.timetz() != MIDNIGHT}
@@ -245,7 +253,13 @@ def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
     parts = [*_parts(stale, max(until, first), bounds), *(part for _most, rest in cut.values() for part in rest)]
     if until <= first or len(parts) > MOST_PARTS:
         return nothing
-    return _Kept(kind, value, until, stale, {day: most for day, (most, _rest) in cut.items()}, tuple(parts))
+    return _Kept(
+        kind, value, until, stale, {day: most for day, (most, _rest) in cut.items()}, tuple(sorted(parts, key=_since))
+    )
+
+
+def _since(part: Part) -> datetime:
+    return part.since
 
 
 def _segments(day: date, bounds: Sequence[datetime]) -> tuple[int, list[Part]]:
@@ -266,7 +280,7 @@ _STATE = union_all(
         DeploymentFact.name == COUNTED_UNTIL
     ),
     select(literal("", String), cast(StaleTally.day, String))
-    .where(StaleTally.kind.in_(bindparam("kinds", expanding=True)), StaleTally.day >= bindparam("first"))
+    .where(StaleTally.kind.in_([literal("", String), bindparam("kind")]), StaleTally.day >= bindparam("first"))
     .distinct(),
 )
 """Read in one statement, and before the lines: a day that is counted anew in between is read from the answers."""
@@ -325,14 +339,8 @@ class _Line(NamedTuple):
 
 def _known_lines(db: Session, narrow: Narrow, first: date, kept: _Kept) -> list[_Line]:
     """The lines from that day on."""
-    values: dict[str, Any] = {
-        "kind": (kept.kind or Kind.EVERYBODY).value,
-        "value": kept.value,
-        "first": first,
-        "until": kept.until,
-    }
-    values |= {f"survey_{n}": survey_id for n, survey_id in enumerate(narrow.survey_ids)}
-    rows = rows_of(db, _lines_of(len(narrow.survey_ids)), values)
+    whose = {"kind": (kept.kind or Kind.EVERYBODY).value, "value": kept.value, "first": first, "until": kept.until}
+    rows = rows_of(db, _lines_of(len(narrow.survey_ids)), values_of(Narrow(narrow.survey_ids)) | whose)
     # Read as one document: read one by one, as a column of JSON is, they are half of the time that a page takes.
     said = iter(json.loads(f"[{','.join(f'{counts},{sent}' for _, _, counts, sent in rows)}]"))
     return [_Line(survey_id, day, next(said), next(said)) for survey_id, day, _, _ in rows]
@@ -342,7 +350,7 @@ def _known_lines(db: Session, narrow: Narrow, first: date, kept: _Kept) -> list[
 def _lines_of(surveys: int) -> Any:
     columns = (AnswerTally.survey_id, AnswerTally.day, cast(AnswerTally.counts, String), cast(AnswerTally.sent, String))
     return select(*columns).where(
-        AnswerTally.survey_id.in_([bindparam(f"survey_{n}") for n in range(surveys)]),
+        AnswerTally.survey_id.in_([survey_named(n) for n in range(surveys)]),
         AnswerTally.kind == bindparam("kind"),
         AnswerTally.value == bindparam("value"),
         AnswerTally.day >= bindparam("first"),
@@ -383,74 +391,119 @@ def _add(count: Count, counts: Mapping[str, int]) -> None:
                 count.further[key, chosen] += n
 
 
-def _answers(db: Session, narrow: Narrow, kept: _Kept) -> Any:
+def rows_within(
+    db: Session,
+    statement: Callable[..., Any],
+    narrow: Narrow,
+    parts: Sequence[Part],
+    edges: Sequence[datetime] = (),
+    *more: Any,
+    **others: Any,
+) -> Sequence[Any]:
+    """The rows of a statement about these parts. It is built once for so many of them, and for what is asked for: that took
+    as long as the answer, and so did looking it up among all that SQLAlchemy has compiled."""
+    if not parts:
+        return ()
+    dialect = _dialect(db)
+    made = statement(dialect, shape_of(narrow), *_how_many(dialect, parts, edges), *more)
+    values = values_of(narrow) | _parts_named(dialect, parts) | _edges_named(dialect, edges) | others
+    return rows_of(db, made, values)
+
+
+def _dialect(db: Session) -> str:
+    return str(db.get_bind().dialect.name)
+
+
+def _how_many(dialect: str, parts: Sequence[Part], edges: Sequence[datetime]) -> tuple[int, int]:
+    """What a statement depends on: PostgreSQL gets edges as one value, and SQLite parts, however many there are."""
+    return (len(parts), 0) if dialect == "postgresql" else (0, len(edges))
+
+
+@lru_cache(maxsize=200)
+def _answers(dialect: str, shape: Shape, parts: int, _edges: int) -> Any:
     has_words = case((AnswerRow.comment != "", 1), else_=0)
     said = (AnswerRow.nps, AnswerRow.csat, AnswerRow.wants_help, has_words)
-    return _answers_in(db, kept.numbered, narrow, AnswerRow, AnswerRow.submitted_at, said)
+    return _answers_in(dialect, shape, parts, said)
 
 
-def _answers_in(
-    db: Session, parts: Sequence[Part], narrow: Narrow, row: Any, at: Any, said: Sequence[Any], period: Any = None
-) -> Any:
-    """How many answers of these parts say that, by survey and period; `row` and `at` are what the filters are about."""
-    source, inside, of_part = within(db, AnswerRow, AnswerRow.submitted_at, parts)
-    if db.get_bind().dialect.name == "postgresql" and row is AnswerRow:
+def _answers_in(dialect: str, shape: Shape, parts: int, said: Sequence[Any]) -> Any:
+    """How many answers of these parts say that, by survey and number of the part."""
+    narrow, at = named(shape), AnswerRow.submitted_at
+    source, inside, part = within(dialect, AnswerRow, at, parts)
+    if dialect == "postgresql":
         # Each answer's survey is looked up: joined, all that was ever asked is read for these few.
         of = select(Invitation.survey_id).where(Invitation.id == AnswerRow.invitation_id).scalar_subquery()
         names = [f"said_{n}" for n in range(len(said))]
         each = (
-            select(
-                of.label("survey"), of_part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True))
-            )
+            select(of.label("survey"), part.label("part"), *(one.label(n) for one, n in zip(said, names, strict=True)))
             .select_from(source)
-            .where(COUNTED, inside, *only_whom(narrow, row, at))
+            .where(COUNTED, inside, *only_whom(narrow, AnswerRow, at))
             .subquery()
         )
         columns = (each.c.survey, each.c.part, *(each.c[name] for name in names))
         return select(*columns, func.count()).where(each.c.survey.in_(narrow.survey_ids)).group_by(*columns)
-    is_of_survey = of_survey(db, narrow)
-    by = (Invitation.survey_id, of_part if period is None else period, *said)
+    by = (Invitation.survey_id, part, *said)
     return (
         select(*by, func.count())
         .select_from(source)
         .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-        .where(COUNTED, inside, is_of_survey, *only_whom(narrow, row, at))
+        .where(COUNTED, inside, of_survey(dialect, narrow), *only_whom(narrow, AnswerRow, at))
         .group_by(*by)
     )
 
 
-def of_survey(db: Session, narrow: Narrow) -> Any:
+def of_survey(dialect: str, narrow: Narrow) -> Any:
     """That a row is about the survey, where it is found by something else: SQLite would rather look through all that was ever
     asked of the survey, unless no index fits. PostgreSQL knows better by itself, and worse with that."""
-    is_postgresql = db.get_bind().dialect.name == "postgresql"
-    return (Invitation.survey_id if is_postgresql else Invitation.survey_id + 0).in_(narrow.survey_ids)
+    return (Invitation.survey_id if dialect == "postgresql" else Invitation.survey_id + 0).in_(narrow.survey_ids)
 
 
-def within(db: Session, row: Any, at: Any, parts: Sequence[Part]) -> tuple[Any, Any, Any]:
-    """The rows of those parts: what to select from, which of it, and the column of their period.
+def within(dialect: str, row: Any, at: Any, parts: int) -> tuple[Any, Any, Any]:
+    """The rows of so many parts: what to select from, which of it, and the column of the part's number, from 0. The parts
+    are handed over as one value (`_parts_named`).
 
     Each database finds few rows of many by its index in its own way only: PostgreSQL by a list of ranges that it knows the
-    width of, SQLite by going from range to range, handed over as one value, so that the statement stays the same.
+    width of, SQLite by going from range to range, so that one statement does for any number of them.
     """
-    if db.get_bind().dialect.name == "postgresql":
-        ranges = [and_(at >= part.since, at < part.before) for part in parts]
-        if not ranges:
-            return row, false(), literal(OUTSIDE)
-        numbers = [(inside, literal(part.period)) for inside, part in zip(ranges, parts, strict=True)]
-        return row, or_(*ranges), case(*numbers, else_=literal(OUTSIDE))
-    # As SQLite keeps moments: text, in UTC.
-    texts = [
-        [part.period, *(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}" for at in (part.since, part.before))]
-        for part in parts
-    ]
-    each = func.json_each(literal(json.dumps(texts), String)).table_valued("value")
-    names = {"period": Integer, "since": UtcDateTime, "before": UtcDateTime}
-    columns: list[Any] = [
-        type_coerce(func.json_extract(each.c.value, f"$[{n}]"), kind).label(name)
-        for n, (name, kind) in enumerate(names.items())
-    ]
-    table = select(*columns).cte("parts")
-    return join(table, row, and_(at >= table.c.since, at < table.c.before)), true(), table.c.period
+    if dialect == "postgresql":
+        ends = Grouping(bindparam("parts", type_=_MOMENTS))
+        ranges = [and_(at >= ends[_number(2 * n + 1)], at < ends[_number(2 * n + 2)]) for n in range(parts)]
+        return row, or_(*ranges), func.width_bucket(at, ends, type_=Integer) // _number(2)
+    each = func.json_each(bindparam("parts", type_=String())).table_valued("key", "value")
+    since, before = (
+        type_coerce(func.json_extract(each.c.value, f"$[{n}]"), UtcDateTime).label(name)
+        for n, name in enumerate(("since", "before"))
+    )
+    table = select(type_coerce(each.c.key, Integer).label("number"), since, before).cte("parts")
+    return join(table, row, and_(at >= table.c.since, at < table.c.before)), true(), table.c.number
+
+
+def _parts_named(dialect: str, parts: Sequence[Part]) -> dict[str, Any]:
+    """The value that `within` needs; the parts in order of time, and none reaches into another."""
+    if dialect == "postgresql":
+        return {"parts": [at for part in parts for at in (part.since, part.before)]}
+    return {"parts": json.dumps([(as_text(part.since), as_text(part.before)) for part in parts])}
+
+
+def _step(dialect: str, at: Any, edges: int) -> Any:
+    """How many of these edges, in order of time, a moment has reached."""
+    if dialect == "postgresql":
+        return func.width_bucket(at, bindparam("edges", type_=_MOMENTS), type_=Integer)
+    steps = ((at < bindparam(f"edge_{n}", type_=UtcDateTime()), _number(n)) for n in range(edges))
+    return case(*steps, else_=_number(edges))
+
+
+def _edges_named(dialect: str, edges: Sequence[datetime]) -> dict[str, Any]:
+    if not edges:
+        return {}
+    return {"edges": list(edges)} if dialect == "postgresql" else {f"edge_{n}": at for n, at in enumerate(edges)}
+
+
+_MOMENTS = ARRAY(UtcDateTime())
+
+
+def _number(n: int) -> Any:
+    return literal_column(str(n), Integer())
 
 
 def _others(db: Session, narrow: Narrow, kept: _Kept) -> Iterator[tuple[int, int, dict[str, Any], int]]:
@@ -464,17 +517,20 @@ def _others(db: Session, narrow: Narrow, kept: _Kept) -> Iterator[tuple[int, int
                 texts.add(question.key)
     if not asks:
         return
+    for survey_id, part, given, n in rows_within(db, _given, narrow, kept.parts, (), tuple(sorted(texts))):
+        yield survey_id, part, json.loads(given) if isinstance(given, str) else given, n
+
+
+@lru_cache(maxsize=200)
+def _given(dialect: str, shape: Shape, parts: int, _edges: int, texts: tuple[str, ...]) -> Any:
     others: Any = AnswerRow.others
-    is_postgresql = db.get_bind().dialect.name == "postgresql"
-    for key in sorted(texts):
+    is_postgresql = dialect == "postgresql"
+    for key in texts:
         if is_postgresql:
             others = func.jsonb_set(others, literal([key], ARRAY(Text)), literal(1, Json), false())
         else:
             others = func.json_replace(others, f"$.{json.dumps(key)}", 1)
-    said = (others if is_postgresql else cast(others, String),)
-    query = _answers_in(db, kept.numbered, narrow, AnswerRow, AnswerRow.submitted_at, said)
-    for survey_id, part, given, n in rows_of(db, query):
-        yield survey_id, part, json.loads(given) if isinstance(given, str) else given, n
+    return _answers_in(dialect, shape, parts, (others if is_postgresql else cast(others, String),))
 
 
 def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -488,32 +544,60 @@ def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator
                 yield from ((question.key, each) for each in keys_of(others[question.key]) if each)
 
 
-def _delivered(db: Session, narrow: Narrow, kept: _Kept) -> Any:
+@lru_cache(maxsize=200)
+def _delivered(dialect: str, shape: Shape, parts: int, _edges: int) -> Any:
     at = Invitation.sent_at
-    source, inside, period = within(db, Invitation, at, kept.numbered)
+    source, inside, part = within(dialect, Invitation, at, parts)
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).limit(1).scalar_subquery()
     each = (
-        select(Invitation.survey_id.label("survey"), period.label("part"), answered.label("answer"))
+        select(Invitation.survey_id.label("survey"), part.label("part"), answered.label("answer"))
         .select_from(source)
-        .where(inside, *only(narrow, Invitation, at))
+        .where(inside, *only(named(shape), Invitation, at))
         .subquery()
     )
     by = (each.c.survey, each.c.part)
     return select(*by, func.count(), func.count(each.c.answer)).group_by(*by)
 
 
-def _answered_since(db: Session, narrow: Narrow, bounds: Sequence[datetime], kept: _Kept) -> Any:
-    """Answers that no line knows to surveys that are counted by lines."""
-    at = Invitation.sent_at
-    by_hand = [(part.since, part.before, OUTSIDE) for part in kept.parts if part.instead == OUTSIDE]
-    whole = [(_midnight(day), _midnight(day + A_DAY), period) for day, period in sorted(kept.cut.items())]
-    known = [(and_(at >= since, at < before), literal(period)) for since, before, period in (*by_hand, *whole)]
-    period = case(*known, *_periods(at, bounds), else_=literal(OUTSIDE))
-    return _answers_in(db, kept.unknown, narrow, Invitation, at, (), period)
+@lru_cache(maxsize=200)
+def _answered_since(dialect: str, shape: Shape, parts: int, edges: int) -> Any:
+    """Answers that no line knows, by the survey and the step in which it was delivered."""
+    narrow, at = named(shape), Invitation.sent_at
+    source, inside, _part = within(dialect, AnswerRow, AnswerRow.submitted_at, parts)
+    by = (Invitation.survey_id, _step(dialect, at, edges))
+    return (
+        select(*by, func.count())
+        .select_from(source)
+        .join(Invitation, Invitation.id == AnswerRow.invitation_id)
+        .where(COUNTED, inside, of_survey(dialect, narrow), *only_whom(narrow, Invitation, at))
+        .group_by(*by)
+    )
 
 
-def _still_open(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Any:
+def _steps_since(bounds: Sequence[datetime], kept: _Kept) -> tuple[list[datetime], list[int]]:
+    """The edges of steps, and the period of each: a survey that was delivered then is counted by a line of that period, or
+    by none (`OUTSIDE`)."""
+    known = {part.since: (part.before, OUTSIDE) for part in kept.parts if part.instead == OUTSIDE}
+    known |= {_midnight(day): (_midnight(day + A_DAY), period) for day, period in kept.cut.items()}
+    edges = sorted({*bounds, *known, *(before for before, _period in known.values())})
+    periods, until, its = [OUTSIDE], edges[0], OUTSIDE
+    for edge in edges:
+        if edge in known:
+            until, its = known[edge]
+        periods.append(its if edge < until else _period_at(edge, bounds))
+    return edges, periods
+
+
+def _still_open(db: Session, narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Sequence[Any]:
+    dialect = _dialect(db)
+    made = _open_by_step(dialect, shape_of(narrow), _how_many(dialect, (), bounds)[1])
+    return rows_of(db, made, values_of(narrow) | _edges_named(dialect, bounds) | {"now": now})
+
+
+@lru_cache(maxsize=200)
+def _open_by_step(dialect: str, shape: Shape, edges: int) -> Any:
     # The few that are open are looked through for the period and for whom, and not the period's for open ones.
+    narrow = named(shape)
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
     columns = (
         Invitation.survey_id,
@@ -524,18 +608,13 @@ def _still_open(narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> An
     )
     those = (
         select(*columns)
-        .where(Invitation.expires_at > now, ~answered, Invitation.survey_id.in_(narrow.survey_ids))
+        .where(Invitation.expires_at > bindparam("now"), ~answered, Invitation.survey_id.in_(narrow.survey_ids))
         .cte("still_open")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     row = aliased(Invitation, those)
-    said = (row.survey_id, case(*_periods(row.sent_at, bounds), else_=literal(OUTSIDE)))
+    said = (row.survey_id, _step(dialect, row.sent_at, edges))
     return select(*said, func.count()).where(*only_whom(narrow, row, row.sent_at)).group_by(*said)
-
-
-def _periods(at: Any, bounds: Sequence[datetime]) -> list[tuple[ColumnElement[bool], ColumnElement[int]]]:
-    before = (at < bounds[0], literal(OUTSIDE))
-    return [before, *((at < end, literal(n)) for n, end in enumerate(bounds[1:]))]
 
 
 # Where the silent are
