@@ -133,7 +133,7 @@ def keys_of(other: Other) -> list[str]:
 
 
 def counted(db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime) -> list[Count]:
-    """One count for each period between a bound and the next (the end left out). Seven statements at most, however many
+    """One count for each period between a bound and the next (the end left out). Eight statements at most, however many
     answers and questions."""
     total = [Count() for _ in bounds[1:]]
     for counts in counted_by_survey(db, narrow, bounds, now=now).values():
@@ -145,9 +145,61 @@ def counted_by_survey(
     db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime
 ) -> dict[int, list[Count]]:
     """The same for each version of a survey; those of which there is nothing are left out."""
-    found: dict[int, list[Count]] = defaultdict(lambda: [Count() for _ in bounds[1:]])
     if not narrow.survey_ids:
         return {}
+    # Nothing that was delivered from then on has closed: of that, what isn't answered is open, and nobody looks for it.
+    start = _all_open_from(db, narrow, now)
+    is_cut = bounds[0] < start < bounds[-1] and start not in bounds
+    cut = sorted([*bounds, start]) if is_cut else bounds
+    found = _counted_by_survey(db, narrow, cut)
+    if bounds[0] < start:
+        for survey_id, step, n in _still_open(db, narrow, cut, now=now, start=start):
+            if 0 < step < len(cut):
+                found[survey_id][step - 1].still_open += n
+    for counts in found.values():
+        for since, count in zip(cut, counts, strict=False):
+            _settle(count)
+            if since >= start:
+                count.still_open = count.delivered - count.answered
+        if is_cut:
+            place = cut.index(start)
+            counts[place - 1 : place + 1] = [counts[place - 1] + counts[place]]
+    return dict(found)
+
+
+def _all_open_from(db: Session, narrow: Narrow, now: datetime) -> datetime:
+    values = values_of(Narrow(narrow.survey_ids)) | {"now": now}
+    rows = rows_of(db, _last_closed(len(narrow.survey_ids)), values)
+    closed = [sent_at for (sent_at,) in rows if sent_at is not None]
+    # From a midnight on: a day is counted as a whole.
+    return _midnight(max(closed).astimezone(UTC).date() + A_DAY) if closed else _midnight(date.min)
+
+
+@lru_cache(maxsize=50)
+def _last_closed(surveys: int) -> Any:
+    # Of each version by itself, from the newest back: the index is in that order. Not the same as one that is about when they
+    # close, or that one is taken, and all that ever closed is read.
+    closes = func.coalesce(Invitation.expires_at, Invitation.expires_at)
+    return union_all(
+        *(
+            select(
+                select(Invitation.sent_at)
+                .where(
+                    Invitation.survey_id == survey_named(n), Invitation.sent_at.is_not(None), closes <= bindparam("now")
+                )
+                .order_by(Invitation.sent_at.desc())
+                .limit(1)
+                .scalar_subquery()
+                .label("sent_at")
+            )
+            for n in range(surveys)
+        )
+    )
+
+
+def _counted_by_survey(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> dict[int, list[Count]]:
+    """All but what is still open."""
+    found: dict[int, list[Count]] = defaultdict(lambda: [Count() for _ in bounds[1:]])
     kept = _kept(db, narrow, bounds)
     _add_lines(db, found, narrow, bounds, kept)
     for survey_id, part, nps, csat, wants_help, has_words, n in rows_within(db, _answers, narrow, kept.parts):
@@ -173,13 +225,7 @@ def counted_by_survey(
     for survey_id, step, n in rows_within(db, _answered_since, narrow, kept.unknown, edges):
         if (period := periods[step]) != OUTSIDE:
             found[survey_id][period].answered += n
-    for survey_id, step, n in _still_open(db, narrow, bounds, now):
-        if 0 < step < len(bounds):
-            found[survey_id][step - 1].still_open += n
-    for counts in found.values():
-        for count in counts:
-            _settle(count)
-    return dict(found)
+    return found
 
 
 def _settle(count: Count) -> None:
@@ -588,33 +634,42 @@ def _steps_since(bounds: Sequence[datetime], kept: _Kept) -> tuple[list[datetime
     return edges, periods
 
 
-def _still_open(db: Session, narrow: Narrow, bounds: Sequence[datetime], now: datetime) -> Sequence[Any]:
+def _still_open(
+    db: Session, narrow: Narrow, bounds: Sequence[datetime], *, now: datetime, start: datetime
+) -> Sequence[Any]:
+    """Those that were delivered before `start`."""
     dialect = _dialect(db)
     made = _open_by_step(dialect, shape_of(narrow), _how_many(dialect, (), bounds)[1])
-    return rows_of(db, made, values_of(narrow) | _edges_named(dialect, bounds) | {"now": now})
+    values = values_of(narrow) | _edges_named(dialect, bounds) | {"now": now, "start": start}
+    return rows_of(db, made, values)
 
 
 @lru_cache(maxsize=200)
 def _open_by_step(dialect: str, shape: Shape, edges: int) -> Any:
-    # The few that are open are looked through for the period and for whom, and not the period's for open ones.
+    # The few that are open are looked through for the rest, and not the rest for open ones. By themselves first: PostgreSQL
+    # takes them for many, and starts a second process to look for their answers.
     narrow = named(shape)
-    answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
     columns = (
+        Invitation.id,
         Invitation.survey_id,
         Invitation.sent_at,
         Invitation.account_id,
         Invitation.contact_id,
         Invitation.journey_id,
     )
+    at = func.coalesce(Invitation.sent_at, Invitation.sent_at)
     those = (
         select(*columns)
-        .where(Invitation.expires_at > bindparam("now"), ~answered, Invitation.survey_id.in_(narrow.survey_ids))
+        .where(Invitation.expires_at > bindparam("now"), at < bindparam("start"))
+        .where(Invitation.survey_id.in_(narrow.survey_ids))
         .cte("still_open")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     row = aliased(Invitation, those)
+    answer = select(AnswerRow.id).where(AnswerRow.invitation_id == row.id, COUNTED).limit(1).scalar_subquery()
     said = (row.survey_id, _step(dialect, row.sent_at, edges))
-    return select(*said, func.count()).where(*only_whom(narrow, row, row.sent_at)).group_by(*said)
+    wanted = (answer.is_(None), *only_whom(narrow, row, row.sent_at))
+    return select(*said, func.count()).where(*wanted).group_by(*said)
 
 
 # Where the silent are

@@ -118,7 +118,7 @@ class Crowd:
             "nonce": "n",
             "planned_at": sent_at,
             "sent_at": sent_at,
-            "expires_at": sent_at + timedelta(days=5),
+            "expires_at": sent_at + timedelta(days=self.dice.choice([5, 5, 5, 9])),
         }
         number = self._write(insert(Invitation).values(**asked).returning(Invitation.id))
         if self.dice.random() < 0.7:
@@ -360,7 +360,7 @@ def test_a_day_in_use_is_read_in_few_statements_however_many_surveys_and_changes
             before = count_statements()
             tallies.counted(db, narrow, bounds, now=NOW)
             took.append(count_statements() - before)
-    assert took == [7, 7]
+    assert took == [8, 8]
 
 
 @pytest.fixture
