@@ -33,15 +33,14 @@ from sqlalchemy import (
     join,
     literal,
     literal_column,
-    or_,
     select,
+    text,
     true,
     type_coerce,
     union_all,
     update,
 )
 from sqlalchemy.orm import Session, aliased
-from sqlalchemy.sql.elements import Grouping
 
 from portal.accounts.models import Account, Contact
 from portal.db import DeploymentFact, Json, insert_for, rows_of
@@ -512,9 +511,11 @@ def within(dialect: str, row: Any, at: Any, parts: int) -> tuple[Any, Any, Any]:
     width of, SQLite by going from range to range, so that one statement does for any number of them.
     """
     if dialect == "postgresql":
-        ends = Grouping(bindparam("parts", type_=_MOMENTS))
-        ranges = [and_(at >= ends[_number(2 * n + 1)], at < ends[_number(2 * n + 2)]) for n in range(parts)]
-        return row, or_(*ranges), func.width_bucket(at, ends, type_=Integer) // _number(2)
+        # As words: of so many comparisons, SQLAlchemy takes 10 ms to make one statement.
+        name, ends = f"{at.table.name}.{at.name}", bindparam("parts", type_=_MOMENTS)
+        ranges = [f"{name} >= (:parts)[{2 * n + 1}] AND {name} < (:parts)[{2 * n + 2}]" for n in range(parts)]
+        inside = text(f"({' OR '.join(ranges)})").bindparams(ends)
+        return row, inside, func.width_bucket(at, ends, type_=Integer) // _number(2)
     each = func.json_each(bindparam("parts", type_=String())).table_valued("key", "value")
     since, before = (
         type_coerce(func.json_extract(each.c.value, f"$[{n}]"), UtcDateTime).label(name)
