@@ -714,11 +714,23 @@ def _quiet_from(
     known = 0
     for part in sorted([*chosen, *by_hand], key=lambda part: part.since, reverse=True):
         if known >= most:
-            return parts[::-1], True
+            return _joined(parts), True
         if part.since < part.before:
             parts.append(part)
             known += quiet.get(part.since.astimezone(UTC).date(), 0)
-    return parts[::-1], known >= most and first > since.astimezone(UTC).date()
+    return _joined(parts), known >= most and first > since.astimezone(UTC).date()
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """The same stretches in order of time, those that touch as one: of one alone PostgreSQL reads from its end as many as it
+    needs, and of several all."""
+    found: list[Part] = []
+    for part in sorted(parts, key=_since):
+        if found and found[-1].before == part.since:
+            found[-1] = found[-1]._replace(before=part.before)
+        else:
+            found.append(part)
+    return found
 
 
 # Counting days, for the worker
