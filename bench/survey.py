@@ -170,7 +170,8 @@ def told(name: str, turns: Sequence[Turn], engine_ms: float) -> bool:
 
 
 def recorded(url: str, form: Form, warming: Form) -> str:
-    """One good submission's statements as a pgbench script: the numbers of its rows become `:n`, the new answer's `:id`."""
+    """One good submission's statements as a pgbench script: the numbers of its rows become `:n`, the new answer's the one
+    that the database gave ahead."""
     app = create_app(settings_for(url), FixedClock(NOW))
     database = app.state.wiring.house.database
     statements: list[str] = []
@@ -190,14 +191,15 @@ def recorded(url: str, form: Form, warming: Form) -> str:
         statements.clear()
         answer = client.post(form.path, content=form.body, headers=headers)
         assert answer.status_code == 303, answer.text
+        sent = tuple(statements)
     with database.read() as db:
         answer_id = db.scalars(select(AnswerRow.id).where(AnswerRow.invitation_id == RECORDED)).one()
     database.close()
     lines = ["SELECT nextval('bench_n') AS n \\gset", "BEGIN;"]
-    for statement in statements:
-        line = re.sub(rf"\b{RECORDED}\b", ":n", re.sub(rf"\b{answer_id}\b", ":id", statement))
+    for statement in sent:
+        line = re.sub(rf"\b{RECORDED}\b", ":n", re.sub(rf"\b{answer_id}\b", ":held_next_id", statement))
         line = re.sub(r"'[0-9a-f]{16}'", "md5(:n::text)", line) if line.startswith("INSERT INTO answers") else line
-        lines.append(f"{line} \\gset" if line.startswith("INSERT INTO answers") else f"{line};")
+        lines.append(f"{line} \\gset held_" if "nextval(" in line else f"{line};")
     return "\n".join([*lines, "COMMIT;", ""])
 
 

@@ -50,7 +50,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from portal import statements
 from portal.instants import UtcDateTime
 from portal.places import MIGRATIONS
-from portal.statements import Sent, driven
+from portal.statements import Asked, Sent, Written
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -112,7 +112,16 @@ class DeploymentFact(Base):
 def rows_of(db: Session, statement: Executable, values: Mapping[str, Any] = {}) -> Sequence[Any]:
     """The rows of a statement about columns, without the ORM's share in reading them, which is a third of a page's time
     at the database. What waits in the session is written first, as `db.execute` would."""
-    return statements.rows_of(connection_of(db), statement, values)
+    connection = _connection(db)
+    if waiting := db.info.get(_WAITING):
+        return statements.rows_of_each(connection, [(statement, values)], _as_written(waiting))[0]  # type: ignore[no-any-return]
+    return statements.rows_of(connection, statement, values)
+
+
+def rows_of_each(db: Session, *questions: Asked) -> list[Sequence[Any]]:
+    """The rows of each of these, asked one after another; PostgreSQL gets all of them in one way there and back."""
+    connection = _connection(db)
+    return statements.rows_of_each(connection, questions, _as_written(db.info.get(_WAITING) or []))
 
 
 def place_of(db: Session) -> str:
@@ -122,52 +131,60 @@ def place_of(db: Session) -> str:
 
 
 def connection_of(db: Session) -> Connection:
-    """The session's connection, with what waits in the session written first, and what waits to be sent `together`. Kept
-    for the unit of work: the session works it out anew each time it is asked."""
+    """The session's connection, with what waits in the session written first, and what waits to be sent `together`."""
+    known = _connection(db)
+    if waiting := db.info.get(_WAITING):
+        statements.driven_at_once(known, _as_written(waiting))
+    return known
+
+
+def _connection(db: Session) -> Connection:
+    """Kept for the unit of work: the session works it out anew each time it is asked."""
     db.flush()
     known: Connection | None = db.info.get(_CONNECTION)
     if known is None or known.closed:
         known = db.info[_CONNECTION] = db.connection()
-    if waiting := db.info.get(_WAITING):
-        _send_together(known, waiting)
+        if known.dialect.name == "postgresql":
+            known.info[_WAITING] = db.info[_WAITING] = []
     return known
 
 
 _CONNECTION = "portal.connection"
 _PLACE = "portal.place"
 _WAITING = "portal.waiting"
+_TOGETHER = "portal.together"
 
 
 @contextmanager
 def together(db: Session) -> Iterator[None]:
-    """What is sent within by `write_down` waits, and PostgreSQL gets it as few statements: each way there and back costs
-    more than most of them.
+    """What is sent within by `write_down` waits on PostgreSQL, where each way there and back costs more than most
+    statements: it goes with the next question, at the latest with the commit, and in as few statements as will do.
 
-    The order stays: a second statement about a table sends the first, and so does whatever is asked through
-    `connection_of`. What is asked of the session itself goes ahead, so call that before anybody reads what was written.
+    The order stays, whoever else writes or asks in this unit of work. What it breaks is heard when it is sent.
     """
-    if db.get_bind().dialect.name != "postgresql" or _WAITING in db.info:
+    if db.get_bind().dialect.name != "postgresql" or _TOGETHER in db.info:
         yield
         return
-    db.info[_WAITING] = []
+    _connection(db)
+    db.info[_TOGETHER] = True
     try:
         yield
-        connection_of(db)
     finally:
-        del db.info[_WAITING]
+        del db.info[_TOGETHER]
 
 
 def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     """`send` for what nobody needs a result of; within `together` it may wait."""
-    waiting: list[_Waiting] | None = db.info.get(_WAITING)
-    if waiting is None or len(rows) > 1:
+    if _TOGETHER not in db.info or len(rows) > 1:
         send(db, statement, *rows)
         return
     words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
     new = _Waiting(statement.table, words.sql, words.given(rows[0]))
-    if any(one.table is new.table for one in waiting) or _is_too_much([*waiting, new]):
-        connection_of(db)
-    waiting.append(new)
+    waiting: list[list[_Waiting]] = db.info[_WAITING]
+    # One statement doesn't see what another part of it wrote: a second one about a table comes after it.
+    if not waiting or any(one.table is new.table for one in waiting[-1]) or _is_too_much([*waiting[-1], new]):
+        waiting.append([])
+    waiting[-1].append(new)
 
 
 class _Waiting(NamedTuple):
@@ -181,14 +198,36 @@ def _is_too_much(waiting: Sequence[_Waiting]) -> bool:
     return sum(len(one.values) for one in waiting) > 50 or sum(len(one.sql) + 100 for one in waiting) > 4000
 
 
-def _send_together(connection: Connection, waiting: list[_Waiting]) -> None:
-    these = list(waiting)
+def _as_written(waiting: list[list[_Waiting]]) -> list[Written]:
+    """What waits, to be sent now: each group as one statement."""
+    groups = list(waiting)
     waiting.clear()
-    if len(these) == 1:
-        driven(connection, these[0].sql, these[0].values)
-        return
-    values = {f"s{n}_{name}": value for n, one in enumerate(these) for name, value in one.values.items()}
-    driven(connection, _as_one(tuple([one.sql for one in these])), values)
+    return [_group_as_one(group) for group in groups]
+
+
+def _group_as_one(group: Sequence[_Waiting]) -> Written:
+    if len(group) == 1:
+        return Written(group[0].sql, group[0].values)
+    values = {f"s{n}_{name}": value for n, one in enumerate(group) for name, value in one.values.items()}
+    return Written(_as_one(tuple([one.sql for one in group])), values)
+
+
+def _first_what_waits(connection: Connection, *_: Any) -> None:
+    if waiting := connection.info.get(_WAITING):
+        statements.driven_at_once(connection, _as_written(waiting))
+
+
+def _nothing_waits(connection: Connection, *_: Any) -> None:
+    if waiting := connection.info.get(_WAITING):
+        waiting.clear()  # what came before the savepoint was sent with it
+
+
+def _commit(db: Session) -> None:
+    """With what waits: it goes with the commit, in one way there and back."""
+    db.flush()
+    if waiting := db.info.get(_WAITING):
+        statements.driven_at_once(_connection(db), _as_written(waiting), and_commit=True)
+    db.commit()
 
 
 @lru_cache(maxsize=300)
@@ -384,13 +423,22 @@ class Database:
             event.listen(self.read_engine, "connect", _open_postgresql_to_read)
             for engine in (self.read_engine, self.write_engine):
                 event.listen(engine, "checkout", _still_there)
+            event.listen(self.write_engine, "before_cursor_execute", _first_what_waits)
+            event.listen(self.write_engine, "rollback_savepoint", _nothing_waits)
+            event.listen(self.write_engine, "rollback", _nothing_waits)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One unit of work: commits at the end, rolls back if the block raises."""
         # One SQLite writer at a time within the process: SQLite's own waiting sleeps and is unfair (p99 of seconds).
-        with self._writer, Session(self.write_engine, expire_on_commit=False, info=self._told()) as db, db.begin():
-            yield db
+        with self._writer, Session(self.write_engine, expire_on_commit=False, info=self._told()) as db:
+            db.begin()
+            try:
+                yield db
+                _commit(db)
+            except BaseException:
+                db.rollback()
+                raise
 
     @contextmanager
     def read(self) -> Iterator[Session]:

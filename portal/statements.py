@@ -89,10 +89,8 @@ class Done(NamedTuple):
 def driven(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Done:
     """A statement as the driver takes it, with all its rows: SQLite works some of it out only while they are fetched. Its
     errors are SQLAlchemy's."""
-    if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
-        connection.begin()
-    pooled, cursor = connection.connection, None
-    heard = connection.engine.dispatch.before_cursor_execute
+    pooled, heard = _ready(connection)
+    cursor = None
     try:
         cursor = pooled.cursor()
         if heard:
@@ -104,19 +102,62 @@ def driven(connection: Connection, sql: str, values: Any, *, many: bool = False)
         rows = cursor.fetchall() if cursor.description else []
         return Done(cursor.rowcount, rows, cursor.description)
     except connection.dialect.loaded_dbapi.Error as error:
-        dialect, ended = connection.dialect, connection.dialect.is_disconnect(error, pooled, cursor)
-        if ended:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            sql,
-            values,
-            error,
-            dialect.loaded_dbapi.Error,
-            hide_parameters=connection.engine.hide_parameters,
-            connection_invalidated=ended,
-            dialect=dialect,
-            ismulti=many,
-        ) from error
+        raise _as_sqlalchemy_says(connection, error, (pooled, cursor), sql, values, many=many) from error
+
+
+class Written(NamedTuple):
+    """A statement with its values, as the driver takes them."""
+
+    sql: str
+    values: Any
+
+
+def driven_at_once(connection: Connection, these: Sequence[Written], *, and_commit: bool = False) -> list[Done]:
+    """Several on PostgreSQL, one after another but all in one way there and back, which costs more than most of them.
+    `and_commit`: with the end of their transaction; what SQLAlchemy does to end it finds it done."""
+    if len(these) == 1 and not and_commit:
+        return [driven(connection, *these[0])]
+    pooled, heard = _ready(connection)
+    cursors: list[Any] = []
+    try:
+        with pooled.driver_connection.pipeline():
+            for each in these:
+                cursor = pooled.cursor()
+                if heard:
+                    heard(connection, cursor, each.sql, each.values, None, False)
+                cursor.execute(each.sql, each.values)
+                cursors.append(cursor)
+            if and_commit:
+                pooled.driver_connection.commit()
+        return [Done(each.rowcount, each.fetchall() if each.description else [], each.description) for each in cursors]
+    except connection.dialect.loaded_dbapi.Error as error:
+        sql, values = "; ".join(each.sql for each in these), [each.values for each in these]
+        raise _as_sqlalchemy_says(connection, error, (pooled, None), sql, values) from error
+
+
+def _ready(connection: Connection) -> tuple[Any, Any]:
+    if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
+        connection.begin()
+    return connection.connection, connection.engine.dispatch.before_cursor_execute
+
+
+def _as_sqlalchemy_says(
+    connection: Connection, error: Any, of: tuple[Any, Any], sql: str, values: Any, *, many: bool = False
+) -> BaseException:
+    dialect, ended = connection.dialect, connection.dialect.is_disconnect(error, *of)
+    if ended:
+        connection.invalidate(error)
+    said: BaseException = DBAPIError.instance(
+        sql,
+        values,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=connection.engine.hide_parameters,
+        connection_invalidated=ended,
+        dialect=dialect,
+        ismulti=many,
+    )
+    return said
 
 
 # To ask
@@ -146,9 +187,7 @@ _asked: WeakKeyDictionary[Any, dict[str, "_Question | int | None"]] = WeakKeyDic
 def rows_of(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of a statement about columns. One that is kept and asked again and again goes to the driver as it is; one
     that is made anew each time is better off with SQLAlchemy, which knows it again by its parts."""
-    known = _asked.get(statement)
-    if known is None:
-        known = _asked[statement] = {}
+    known = _known(statement)
     dialect = connection.dialect.name
     question = known.get(dialect, 0)
     if isinstance(question, _Question):
@@ -159,6 +198,32 @@ def rows_of(connection: Connection, statement: Executable, values: Mapping[str, 
         known[dialect] = question + 1
         return connection.execute(statement, values).all()
     return _first_driven(connection, statement, values, known)
+
+
+def _known(statement: Executable) -> dict[str, "_Question | int | None"]:
+    known = _asked.get(statement)
+    if known is None:
+        known = _asked[statement] = {}
+    return known
+
+
+Asked = tuple[Executable, Mapping[str, Any]]
+"""A question and its values."""
+
+
+def rows_of_each(connection: Connection, questions: Sequence[Asked], first: Sequence[Written] = ()) -> list[Any]:
+    """The rows of each of these, asked in this order; on PostgreSQL in one way there and back, behind what is to be done
+    `first`."""
+    dialect = connection.dialect.name
+    known = [_known(statement).get(dialect) for statement, _ in questions]
+    if dialect != "postgresql" or not all(isinstance(each, _Question) for each in known):
+        if first:
+            driven_at_once(connection, first)
+        return [rows_of(connection, statement, values) for statement, values in questions]
+    asked: list[Any] = known
+    behind = [Written(each.words.sql, each.words.given(values)) for each, (_, values) in zip(asked, questions, strict=True)]
+    found = driven_at_once(connection, [*first, *behind])[len(first) :]
+    return [each.rows(done.rows) for each, done in zip(asked, found, strict=True)]
 
 
 def _first_driven(

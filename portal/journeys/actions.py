@@ -337,6 +337,8 @@ class HeardAnswer:
     """Whether a reminder may lie in the outbox; who holds the journey and has looked can say that none does."""
     call_waits: bool = True
     """The same of a call about this contact on somebody's list."""
+    flagged: bool = False
+    """Whether a dissatisfied answer about this contact stands (`cases.is_flagged`)."""
 
     @property
     def first_id(self) -> int:
@@ -386,7 +388,13 @@ def hear_answer(
     events = list(told)
     settles = answer.day is not None and not is_unhappy
     if settles and cases.settle_by_answer(
-        db, change, day=answer.day or 0, who=answer.by, now=now, call_waits=answer.call_waits
+        db,
+        change,
+        day=answer.day or 0,
+        who=answer.by,
+        now=now,
+        flagged=answer.flagged,
+        call_waits=answer.call_waits,
     ):
         detail = {"day": answer.day, "by": SettledBy.ANSWER}
         events.append(Event(Happened.CONTACT_SETTLED, answer.by, now, change.account_id, journey_id, None, detail))

@@ -569,17 +569,16 @@ def settle(db: Session, journey_id: int, *, days: tuple[int, ...], by: SettledBy
 
 
 def settle_by_answer(
-    db: Session, change: conduct.Change, *, day: int, who: str, now: datetime, call_waits: bool = True
+    db: Session, change: conduct.Change, *, day: int, who: str, now: datetime, flagged: bool, call_waits: bool
 ) -> bool:
     """The same for a satisfied or neutral answer: it doesn't outweigh another person's dissatisfied one, settled or not
-    by accepting the risk, nor makes it good that the contact was missed. Gives whether it settled the contact; the change
-    knows of it then, and the event is the caller's to tell."""
+    by accepting the risk (`flagged`, as `is_flagged` says), nor makes it good that the contact was missed. Gives whether
+    it settled the contact; the change knows of it then, and the event is the caller's to tell."""
     journey_id = change.after.id
     contact = next((f for f in change.after.follow_ups if f.day == day), None)
-    if contact is None or contact.is_settled or contact.missed_at is not None:
+    if contact is None or contact.is_settled or contact.missed_at is not None or flagged:
         return False
-    if not send(db, _SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now}).rowcount:
-        return False
+    write_down(db, _SETTLE_BY_ANSWER, {"journey": journey_id, "of_day": day, "at": now})
     if contact.sent_at is None:  # what was sent has only reminders waiting, and those are dropped by any sign of life
         conduct.drop_due(db, journey_id, keys=[f"survey:{day}"], why="settled", now=now)
     if call_waits:
@@ -590,26 +589,25 @@ def settle_by_answer(
     return True
 
 
-_UNHAPPY = exists().where(
-    Flag.journey_id == bindparam("journey"),
-    Flag.day == bindparam("of_day"),
-    ~exists().where(
-        # What was merged ends as the case that it goes on in.
-        Resolution.flag_id == func.coalesce(Flag.merged_into_id, Flag.id),
-        Resolution.undone_at.is_(None),
-        Resolution.outcome == FlagOutcome.RESOLVED,
-    ),
-)
+def is_flagged(journey_id: Any, day: Any) -> ColumnElement[bool]:
+    """Whether a dissatisfied answer about this contact stands, as part of a statement: its case isn't resolved yet, or
+    ended by accepting the risk."""
+    return exists().where(
+        Flag.journey_id == journey_id,
+        Flag.day == day,
+        ~exists().where(
+            # What was merged ends as the case that it goes on in.
+            Resolution.flag_id == func.coalesce(Flag.merged_into_id, Flag.id),
+            Resolution.undone_at.is_(None),
+            Resolution.outcome == FlagOutcome.RESOLVED,
+        ),
+    )
+
+
 _FOLLOW_UPS: Any = FollowUpRow.__table__
 _SETTLE_BY_ANSWER = (
     update(_FOLLOW_UPS)
-    .where(
-        _FOLLOW_UPS.c.journey_id == bindparam("journey"),
-        _FOLLOW_UPS.c.day == bindparam("of_day"),
-        _FOLLOW_UPS.c.settled_at.is_(None),
-        _FOLLOW_UPS.c.missed_at.is_(None),
-        ~_UNHAPPY,
-    )
+    .where(_FOLLOW_UPS.c.journey_id == bindparam("journey"), _FOLLOW_UPS.c.day == bindparam("of_day"))
     .values(settled_at=bindparam("at"), settled_by=SettledBy.ANSWER)
 )
 _FINISH_CALLS = (

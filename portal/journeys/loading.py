@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Row, bindparam, event, func, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
-from portal.db import place_of, rows_of
+from portal.db import place_of, rows_of, rows_of_each
 from portal.errors import NotFound
 from portal.journeys.models import Conversation, FollowUpRow, GoalRow, JourneyRow, PendingIssue, PipelineRow, StageRow
 from portal.journeys.rules import Do, Effect, FollowUp, Goal, Journey, Outcome, Pipeline, Stage, Step, Term, Whose
@@ -184,11 +184,15 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
     wanted = sorted(set(ids))
     is_one = len(wanted) == 1
     these: dict[str, Any] = {"id": wanted[0]} if is_one else {"ids": wanted}
-    rows = rows_of(db, _ONE_JOURNEY if is_one else _MANY_JOURNEYS, these)
+    rows, follow_ups = rows_of_each(
+        db,
+        (_ONE_JOURNEY if is_one else _MANY_JOURNEYS, these),
+        (_ITS_FOLLOW_UPS if is_one else _THEIR_FOLLOW_UPS, these),
+    )
     if len(rows) != len(wanted):
         raise NotFound
     contacts: dict[int, list[FollowUp]] = defaultdict(list)
-    for journey_id, *follow_up in rows_of(db, _ITS_FOLLOW_UPS if is_one else _THEIR_FOLLOW_UPS, these):
+    for journey_id, *follow_up in follow_ups:
         contacts[journey_id].append(FollowUp(*follow_up))
     goals: dict[int, list[Goal]] = defaultdict(list)
     with_goals = [row.id for row in rows if row.a_goal is not None]

@@ -521,20 +521,19 @@ def take(
         _set_aside(db, asked, answers, outcome, sending, signs=signs, now=now)
         return Taken(What.SET_ASIDE, counted, signs)
     earlier = _supersede(db, asked, now=now) if counted is not None else ()
-    answer_id = _store_answer(db, asked, answers, outcome, sending, now=now)
-    _end_what_was_set_aside(db, asked, answers, by=sending.by, now=now)
-    heard = _heard(asked, answers, outcome, form=form, answer_id=answer_id, earlier=earlier, by=sending.by)
-    told = _told(asked, answers, outcome, sending, answer_id=answer_id, changed=counted, now=now)
-    if heard is None:  # only words, where no score was asked: a sign of life that settles nothing
-        audit.note(db, told)
-        journeys.hear_sign_of_life(
-            db, house, journey_id=asked.journey_id, contact_id=asked.contact_id, how="answer", now=now
-        )
-        _note_opened(db, asked, sending, now=now)
-    else:
-        with together(db):
+    with together(db):
+        answer_id = _store_answer(db, asked, answers, outcome, sending, now=now)
+        _end_what_was_set_aside(db, asked, answers, by=sending.by, now=now)
+        heard = _heard(asked, answers, outcome, form=form, answer_id=answer_id, earlier=earlier, by=sending.by)
+        told = _told(asked, answers, outcome, sending, answer_id=answer_id, changed=counted, now=now)
+        if heard is None:  # only words, where no score was asked: a sign of life that settles nothing
+            audit.note(db, told)
+            journeys.hear_sign_of_life(
+                db, house, journey_id=asked.journey_id, contact_id=asked.contact_id, how="answer", now=now
+            )
+        else:
             journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
-            _note_opened(db, asked, sending, now=now)
+        _note_opened(db, asked, sending, now=now)
     return Taken(What.NEW if counted is None else What.CHANGED, Counted(answer_id, outcome))
 
 
@@ -593,7 +592,16 @@ def _row(
     }
 
 
-_INSERT = insert(AnswerRow.__table__).returning(AnswerRow.__table__.c.id)  # type: ignore[arg-type]
+def _add(db: Session, asked: Held, row: dict[str, Any]) -> int:
+    if asked.next_id is None:
+        return int(send(db, _NEW, row).scalar_one())
+    write_down(db, _NUMBERED, {"id": asked.next_id, **row})
+    return asked.next_id
+
+
+_ANSWERS: Any = AnswerRow.__table__
+_NUMBERED = insert(_ANSWERS)
+_NEW = _NUMBERED.returning(_ANSWERS.c.id)
 
 
 def _set_aside(
@@ -610,7 +618,7 @@ def _set_aside(
     if asked.form_is_known or asked.set_aside >= rules.MOST_SET_ASIDE:
         return
     row = _row(asked, answers, outcome, sending, provenance=Provenance.UNVERIFIED, set_aside=True, now=now)
-    answer_id: int = send(db, _INSERT, row).scalar_one()
+    answer_id = _add(db, asked, row)
     db.execute(insert(Quarantine).values(answer_id=answer_id, signs=list(signs)))
     event = Event(Happened.SURVEY_SET_ASIDE, "system", now, asked.account_id, asked.journey_id, asked.contact_id)
     audit.note(db, event._replace(detail={"answer": answer_id, "day": asked.day, "signs": list(signs)}))
@@ -627,10 +635,14 @@ def _store_answer(
     db: Session, asked: Held, answers: Answers, outcome: Outcome | None, sending: Sending, *, now: datetime
 ) -> int:
     row = _row(asked, answers, outcome, sending, provenance=sending.provenance, set_aside=False, now=now)
-    answer_id: int = send(db, _INSERT, row).scalar_one()
+    answer_id = _add(db, asked, row)
     if asked.typed is not None:
-        db.execute(delete(Draft).where(Draft.invitation_id == asked.id))
+        write_down(db, _DROP_DRAFT, {"it": asked.id})
     return answer_id
+
+
+_DRAFTS: Any = Draft.__table__
+_DROP_DRAFT = delete(_DRAFTS).where(_DRAFTS.c.invitation_id == bindparam("it"))
 
 
 def _note_opened(db: Session, asked: Held, sending: Sending, *, now: datetime) -> None:
@@ -725,6 +737,7 @@ def _heard(
         earlier=earlier,
         reminder_waits=asked.reminder_waits,
         call_waits=asked.call_waits,
+        flagged=asked.is_flagged,
     )
 
 

@@ -4,12 +4,12 @@ waits for the answer to it, and the next person for this one."""
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import Sequence, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal import links
 from portal.accounts.models import Account
-from portal.db import rows_of
+from portal.db import rows_of, rows_of_each
 from portal.errors import NotFound
 from portal.house import House
 from portal.journeys import cases
@@ -68,6 +68,11 @@ class Held(NamedTuple):
     """Whether a reminder of this journey lies in the outbox."""
     call_waits: bool
     """Whether a call about this contact is on somebody's list."""
+    is_flagged: bool
+    """Whether a dissatisfied answer about this contact stands, anybody's of the account."""
+    next_id: int | None
+    """The number for an answer that is stored now, where the database gives it ahead: what follows from the answer needn't
+    wait for the row."""
 
     @property
     def counted(self) -> Counted | None:
@@ -105,15 +110,17 @@ def hold_page(db: Session, house: House, token: str, *, nonce: str, now: datetim
 
 def _row(db: Session, invitation_id: int, *, nonce: str) -> Any:
     it = {"invitation_id": invitation_id}
-    if db.get_bind().dialect.name == "postgresql":  # SQLite's transactions hold everything
-        rows_of(db, _HOLD, it)
-    # In a statement of its own: it has to see what those did who held it before.
-    found = rows_of(db, _HELD, {**it, "form_nonce": nonce})
+    its = {**it, "form_nonce": nonce}
+    if db.get_bind().dialect.name == "postgresql":
+        # In a statement of its own: it has to see what those did who held it before.
+        _, found = rows_of_each(db, (_HOLD, it), (_HELD_WITH_ID, its))
+    else:  # SQLite's transactions hold everything
+        found = rows_of(db, _HELD, its)
     return found[0] if found else None
 
 
 def _held(row: Any) -> Held:
-    return Held._make([getattr(row, name) for name in _NAMES])
+    return Held._make([getattr(row, name, None) for name in _NAMES])
 
 
 _One = aliased(AnswerRow)
@@ -135,7 +142,9 @@ _HELD = queries.PAGE.add_columns(
     _SET_ASIDE.scalar_subquery().label("set_aside"),
     cases.reminder_waits(Invitation.journey_id).label("reminder_waits"),
     cases.call_waits(Invitation.journey_id, Invitation.day).label("call_waits"),
+    cases.is_flagged(Invitation.journey_id, Invitation.day).label("is_flagged"),
 )
+_HELD_WITH_ID = _HELD.add_columns(Sequence("answers_id_seq").next_value().label("next_id"))
 _NAMES = Held._fields
 _ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
 _ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
