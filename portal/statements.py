@@ -221,7 +221,9 @@ def rows_of_each(connection: Connection, questions: Sequence[Asked], first: Sequ
             driven_at_once(connection, first)
         return [rows_of(connection, statement, values) for statement, values in questions]
     asked: list[Any] = known
-    behind = [Written(each.words.sql, each.words.given(values)) for each, (_, values) in zip(asked, questions, strict=True)]
+    behind = [
+        Written(each.words.sql, each.words.given(values)) for each, (_, values) in zip(asked, questions, strict=True)
+    ]
     found = driven_at_once(connection, [*first, *behind])[len(first) :]
     return [each.rows(done.rows) for each, done in zip(asked, found, strict=True)]
 

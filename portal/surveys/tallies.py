@@ -325,7 +325,10 @@ _STATE = union_all(
         DeploymentFact.name == COUNTED_UNTIL
     ),
     select(literal("", String), cast(StaleTally.day, String))
-    .where(StaleTally.kind.in_([literal("", String), bindparam("kind")]), StaleTally.day >= bindparam("first"))
+    .where(
+        StaleTally.kind.in_([literal("", String), bindparam("kind", type_=String())]),
+        StaleTally.day >= bindparam("first"),
+    )
     .distinct(),
 )
 """Read in one statement, and before the lines: a day that is counted anew in between is read from the answers."""
