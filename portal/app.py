@@ -116,6 +116,7 @@ from portal.routes.staff import messages as staff_messages
 from portal.routes.staff import plan as staff_plan
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
+from portal.turns import Turns
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
 CUSTOMER_PAGES: Sequence[APIRouter] = [
@@ -214,7 +215,8 @@ WORKER_IS_LATE = timedelta(minutes=3)
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The web application that these settings describe."""
     house = House.open(settings, clock)
-    wiring = Wiring(house, {"customer": CUSTOMER_SHELL, "staff": STAFF_SHELL})
+    turns = Turns(house.database) if house.database.dialect == "sqlite" else None
+    wiring = Wiring(house, {"customer": CUSTOMER_SHELL, "staff": STAFF_SHELL}, turns=turns)
     app = FastAPI(
         title=settings.vendor_name,
         version=__version__,

@@ -6,7 +6,7 @@ a BEGIN and a ROLLBACK around single statements double the work of a page.
 
 import select as sockets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from decimal import Decimal
@@ -139,17 +139,23 @@ def connection_of(db: Session) -> Connection:
 
 
 def _connection(db: Session) -> Connection:
-    """Kept for the unit of work: the session works it out anew each time it is asked."""
+    """Kept for the unit of work: the session works it out anew each time it is asked. A savepoint begins only when it is."""
     db.flush()
     known: Connection | None = db.info.get(_CONNECTION)
-    if known is None or known.closed:
+    if known is None or known.closed or _is_in_new_savepoint(db):
         known = db.info[_CONNECTION] = db.connection()
-        if known.dialect.name == "postgresql":
+        db.info[_SAVEPOINT] = db.get_nested_transaction()
+        if known.dialect.name == "postgresql" and _WAITING not in db.info:
             known.info[_WAITING] = db.info[_WAITING] = []
     return known
 
 
+def _is_in_new_savepoint(db: Session) -> bool:
+    return db.info.get(_SAVEPOINT) is not db.get_nested_transaction()
+
+
 _CONNECTION = "portal.connection"
+_SAVEPOINT = "portal.savepoint"
 _PLACE = "portal.place"
 _WAITING = "portal.waiting"
 _TOGETHER = "portal.together"
@@ -178,6 +184,8 @@ def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     if _TOGETHER not in db.info or len(rows) > 1:
         send(db, statement, *rows)
         return
+    if _is_in_new_savepoint(db):
+        _connection(db)
     words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
     new = _Waiting(statement.table, words.sql, words.given(rows[0]))
     waiting: list[list[_Waiting]] = db.info[_WAITING]
@@ -404,6 +412,7 @@ class Database:
         self.url = make_url(url)
         self.dialect = self.url.get_backend_name()
         self._place = self.url.render_as_string()
+        self._shared = threading.local()
         if self.dialect == "sqlite":
             if self.url.database in (None, "", ":memory:"):
                 raise ValueError("SQLite needs a file: a database in memory can't be shared")
@@ -430,6 +439,11 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One unit of work: commits at the end, rolls back if the block raises."""
+        if (shared := getattr(self._shared, "connection", None)) is not None:
+            options: Any = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
+            with Session(shared, info=self._told(), **options) as db, db.begin():
+                yield db
+            return
         # One SQLite writer at a time within the process: SQLite's own waiting sleeps and is unfair (p99 of seconds).
         with self._writer, Session(self.write_engine, expire_on_commit=False, info=self._told()) as db:
             db.begin()
@@ -439,6 +453,17 @@ class Database:
             except BaseException:
                 db.rollback()
                 raise
+
+    @contextmanager
+    def as_one(self) -> Iterator[Callable[[], bool]]:
+        """For SQLite: units of work that this thread begins within are savepoints of one transaction, and committed when
+        the block ends. Says whether the transaction still stands."""
+        with self._writer, self.write_engine.begin() as connection:
+            self._shared.connection = connection
+            try:
+                yield lambda: bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]
+            finally:
+                del self._shared.connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -16,8 +16,6 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 from urllib.parse import quote, urlsplit
 
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends, Path
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -31,7 +29,6 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from portal import auth, idempotency, media, strict_json, words
 from portal.audit import Event, Happened, note
 from portal.auth import ApiClient, Customer, Scope, StaffMember
-from portal.db import Database
 from portal.errors import N_, Invalid, NotAllowed, NotFound, Refused
 from portal.forms import Filled, FormFields
 from portal.house import House
@@ -684,26 +681,12 @@ def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable
             refusal = await run_in_threadpool(ask.check, guard, seen)
             if refusal is not None:
                 return refusal
-        in_turn = None if is_reading else _in_turn(database)
-        return await to_thread.run_sync(functools.partial(ask.answer, guard, route, unit=unit), limiter=in_turn)
+        answer = functools.partial(ask.answer, guard, route, unit=unit)
+        if is_reading or (turns := ask.wiring.turns) is None:
+            return await run_in_threadpool(answer)
+        return await turns.take(answer)
 
     return call
-
-
-def _in_turn(database: Database) -> CapacityLimiter | None:
-    """SQLite has one writer: the others wait for their turn here, in the order they came, and not each in a thread of its
-    own, where the waking alone costs a sixth of what an answer to a survey takes."""
-    if database.dialect != "sqlite":
-        return None
-    try:
-        return _WRITERS.get()
-    except LookupError:
-        _WRITERS.set(limiter := CapacityLimiter(1))
-        return limiter
-
-
-_WRITERS: RunVar[CapacityLimiter] = RunVar("writers")
-"""Of an event loop."""
 
 
 def answer_in_writing(request: Request, answer: Callable[[Ask], Response]) -> Response:

@@ -29,6 +29,8 @@ class Words(NamedTuple):
     convert: Mapping[str, Convert]
     order: tuple[str, ...] | None
     """Names in the order of its question marks; None where values go by name."""
+    returns: bool
+    """Whether rows come back."""
 
     def given(self, row: Mapping[str, Any]) -> Any:
         """The values as the driver takes them."""
@@ -72,23 +74,23 @@ def words_to_send(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> W
 def send(connection: Connection, words: Words, rows: Sequence[Mapping[str, Any]]) -> Sent:
     """Sends it with these rows of values. What it returns comes as the driver gives it: numbers and text only."""
     if len(rows) == 1:
-        done = driven(connection, words.sql, words.given(rows[0]))
+        done = driven(connection, words.sql, words.given(rows[0]), returns=words.returns)
     else:
-        done = driven(connection, words.sql, [words.given(row) for row in rows], many=True)
-    return Sent(done.rowcount, done.rows)
+        done = driven(connection, words.sql, [words.given(row) for row in rows], returns=words.returns, many=True)
+    return Sent(done.cursor.rowcount, done.rows)
 
 
 class Done(NamedTuple):
-    """What the driver gave: rows as it gives them, and the description of their columns where there are any."""
+    """What the driver gave: rows as it gives them, and its cursor, which can say more. psycopg works that out anew each
+    time it is asked, and the description of some columns takes as long as their row."""
 
-    rowcount: int
     rows: Sequence[Any]
-    description: Any
+    cursor: Any
 
 
-def driven(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Done:
-    """A statement as the driver takes it, with all its rows: SQLite works some of it out only while they are fetched. Its
-    errors are SQLAlchemy's."""
+def driven(connection: Connection, sql: str, values: Any, *, returns: bool = True, many: bool = False) -> Done:
+    """A statement as the driver takes it, with all the rows it `returns`: SQLite works some of it out only while they are
+    fetched. Its errors are SQLAlchemy's."""
     pooled, heard = _ready(connection)
     cursor = None
     try:
@@ -99,8 +101,7 @@ def driven(connection: Connection, sql: str, values: Any, *, many: bool = False)
             cursor.executemany(sql, values)
         else:
             cursor.execute(sql, values)
-        rows = cursor.fetchall() if cursor.description else []
-        return Done(cursor.rowcount, rows, cursor.description)
+        return Done(cursor.fetchall() if returns else (), cursor)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _as_sqlalchemy_says(connection, error, (pooled, cursor), sql, values, many=many) from error
 
@@ -110,13 +111,14 @@ class Written(NamedTuple):
 
     sql: str
     values: Any
+    returns: bool = False
 
 
 def driven_at_once(connection: Connection, these: Sequence[Written], *, and_commit: bool = False) -> list[Done]:
     """Several on PostgreSQL, one after another but all in one way there and back, which costs more than most of them.
     `and_commit`: with the end of their transaction; what SQLAlchemy does to end it finds it done."""
     if len(these) == 1 and not and_commit:
-        return [driven(connection, *these[0])]
+        return [driven(connection, these[0].sql, these[0].values, returns=these[0].returns)]
     pooled, heard = _ready(connection)
     cursors: list[Any] = []
     try:
@@ -127,9 +129,11 @@ def driven_at_once(connection: Connection, these: Sequence[Written], *, and_comm
                     heard(connection, cursor, each.sql, each.values, None, False)
                 cursor.execute(each.sql, each.values)
                 cursors.append(cursor)
-            if and_commit:
-                pooled.driver_connection.commit()
-        return [Done(each.rowcount, each.fetchall() if each.description else [], each.description) for each in cursors]
+            if and_commit:  # the driver's own way to say it waits for the answer, and leaving the block waits once more
+                pooled.cursor().execute("COMMIT", prepare=False)
+        return [
+            Done(cursor.fetchall() if each.returns else (), cursor) for each, cursor in zip(these, cursors, strict=True)
+        ]
     except connection.dialect.loaded_dbapi.Error as error:
         sql, values = "; ".join(each.sql for each in these), [each.values for each in these]
         raise _as_sqlalchemy_says(connection, error, (pooled, None), sql, values) from error
@@ -222,7 +226,8 @@ def rows_of_each(connection: Connection, questions: Sequence[Asked], first: Sequ
         return [rows_of(connection, statement, values) for statement, values in questions]
     asked: list[Any] = known
     behind = [
-        Written(each.words.sql, each.words.given(values)) for each, (_, values) in zip(asked, questions, strict=True)
+        Written(each.words.sql, each.words.given(values), returns=True)
+        for each, (_, values) in zip(asked, questions, strict=True)
     ]
     found = driven_at_once(connection, [*first, *behind])[len(first) :]
     return [each.rows(done.rows) for each, done in zip(asked, found, strict=True)]
@@ -240,7 +245,7 @@ def _first_driven(
         known[dialect.name] = None
         return connection.execute(statement, values).all()
     done = driven(connection, words.sql, words.given(values))
-    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.description))
+    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.cursor.description))
     return question.rows(done.rows)
 
 
@@ -258,7 +263,9 @@ def _way_back(dialect: Dialect, statement: Any, description: Any) -> Any:
 
 
 def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Words:
-    columns = list(names) if isinstance(statement, Insert) else None
+    columns, returns = (list(names) if isinstance(statement, Insert) else None), bool(statement.exported_columns)
+    if isinstance(statement, Insert) and not returns:
+        statement = statement.inline()  # SQLAlchemy has the new number returned otherwise, which nobody reads
     compiled = statement.compile(dialect=dialect, column_keys=columns)
     if compiled.post_compile_params:
         raise ValueError("a list of values makes a statement anew each time: write its values out")
@@ -278,7 +285,7 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Wor
     for name in set(known) & set(convert):
         known[name] = convert.pop(name)(known[name])
     order = tuple(compiled.positiontup) if compiled.positional else None
-    return Words(str(compiled), known, made, convert, order)
+    return Words(str(compiled), known, made, convert, order, returns)
 
 
 def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:

@@ -16,6 +16,7 @@ from portal.house import House
 from portal.settings import Settings
 from portal.surveys.openings import Openings
 from portal.templating import render
+from portal.turns import Turns
 
 API_PREFIX = "/api/"
 CUSTOMER_HOME = "/"
@@ -48,6 +49,8 @@ class Wiring:
     """What this process may still call for each API token before it asks the database again."""
     openings: Openings = field(default_factory=Openings)
     """Which links of which survey mails this process saw opened lately."""
+    turns: Turns | None = field(default=None)
+    """Whose turn it is to write, where the database has one writer."""
 
     @property
     def settings(self) -> Settings:

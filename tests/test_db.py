@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from portal.audit import AuditEvent, Happened
 from portal.db import (
@@ -16,6 +17,7 @@ from portal.db import (
     insert_few,
     insert_new,
     rows_of,
+    rows_of_each,
     send,
     together,
     update_each,
@@ -168,3 +170,83 @@ def test_what_goes_together_is_there_for_whoever_asks_and_gone_with_a_failure(da
     with database.read() as db:
         assert db.scalars(select(FACTS.c.value).where(FACTS.c.name.in_(["one", "two"]))).all() == ["1"]
     assert kept(database) == []
+
+
+BY_NAME = select(FACTS.c.name, FACTS.c.value).where(FACTS.c.name == bindparam("name"))
+HOW_MANY = select(func.count()).select_from(FACTS).where(FACTS.c.name.like("fact %"))
+
+
+def test_what_waits_is_seen_by_every_way_of_asking(database: Database) -> None:
+    for number in range(6):  # the first few of a question go with SQLAlchemy, the others past it
+        name = {"name": f"fact {number}"}
+        with database.write() as db:
+            with together(db):
+                write_down(db, NEW_FACT, {**name, "value": "1"})
+            assert [tuple(row) for row in rows_of(db, BY_NAME, name)] == [(name["name"], "1")]
+            with together(db):
+                write_down(db, CHANGED, {"which": name["name"], "new": "2"})
+                write_down(db, CHANGED, {"which": name["name"], "new": "3"})
+            (row,), (count,) = rows_of_each(db, (BY_NAME, name), (HOW_MANY, {}))
+            assert (row.value, count[0]) == ("3", number + 1)
+            with together(db):
+                write_down(db, CHANGED, {"which": name["name"], "new": "4"})
+            assert db.get_one(DeploymentFact, name["name"]).value == "4"
+            with together(db):
+                write_down(db, CHANGED, {"which": name["name"], "new": "5"})
+        with database.read() as db:
+            assert [row.value for row in rows_of(db, BY_NAME, name)] == ["5"]
+
+
+def test_a_savepoint_undoes_what_was_sent_past_the_session_too(database: Database) -> None:
+    def tried(db: Session, name: str) -> None:
+        with db.begin_nested():
+            write_down(db, NEW_FACT, {"name": name, "value": "within"})
+            raise LookupError
+
+    with database.write() as db:
+        with together(db):
+            write_down(db, NEW_FACT, {"name": "fact 1", "value": "before"})
+        with pytest.raises(LookupError):
+            tried(db, "fact 2")
+        with together(db):
+            with pytest.raises(LookupError):
+                tried(db, "fact 3")
+            with db.begin_nested():
+                write_down(db, NEW_FACT, {"name": "fact 4", "value": "within"})
+            write_down(db, NEW_FACT, {"name": "fact 5", "value": "behind"})
+    with database.read() as db:
+        assert list(db.scalars(select(FACTS.c.name).order_by(FACTS.c.name))) == ["fact 1", "fact 4", "fact 5"]
+
+
+def test_what_waits_and_cant_be_kept_fails_the_commit_and_nothing_else(database: Database) -> None:
+    with database.write() as db, together(db):
+        write_down(db, NEW_FACT, {"name": "fact 0", "value": "1"})
+
+    def again(number: int) -> None:
+        with database.write() as db, together(db):
+            insert_all(db, EVENTS, [event(number)])
+            write_down(db, NEW_FACT, {"name": "fact 0", "value": "2"})
+
+    for number in range(30):  # more often than there are connections
+        with pytest.raises(IntegrityError):
+            again(number)
+        with database.write() as db, together(db):
+            write_down(db, CHANGED, {"which": "fact 0", "new": str(number)})
+    assert kept(database) == []
+    with database.read() as db:
+        assert db.scalar(select(FACTS.c.value)) == "29"
+
+
+def test_postgresql_gets_what_waits_in_one_way_there_and_back(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite is no way off")
+    ways: list[int] = []
+    with database.write() as db, together(db):
+        write_down(db, NEW_FACT, {"name": "fact 0", "value": "1"})
+        write_down(db, CHANGED, {"which": "fact 0", "new": "2"})
+        driver = db.connection().connection.driver_connection
+        assert driver is not None
+        assert driver.info.transaction_status.name == "IDLE"  # not even begun
+        ways.append(1)
+    with database.read() as db:
+        assert (ways, db.scalar(select(FACTS.c.value))) == ([1], "2")
