@@ -128,6 +128,7 @@ def file_size(size: int, locale: str) -> str:
     return f"{number(round(size / 1024 / 1024, 1), locale)} MB"
 
 
+@lru_cache(maxsize=4096)
 def percent(share: float, locale: str, *, decimals: int = 0) -> str:
     return format_percent(share, "#,##0" + ("." + "0" * decimals if decimals else "") + "%", locale=_babel(locale))
 

@@ -1,8 +1,9 @@
 """About whom one asks, as conditions on answers and invitations."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, inspect, or_, select
+from sqlalchemy import and_, bindparam, inspect, or_, select
 
 from portal.accounts.models import Account, Contact
 from portal.journeys.models import JourneyRow, StageRow, Visit
@@ -22,6 +23,41 @@ class Narrow(NamedTuple):
     plan: str | None = None
     language: str | None = None
     owner_id: int | None = None
+
+
+class Shape(NamedTuple):
+    """What of a narrowing a statement depends on: how many versions, and what else it asks for. One that is built for a
+    shape is built once, and gets the values by name (`values_of`)."""
+
+    surveys: int
+    stage: bool
+    plan: bool
+    language: bool
+    owner_id: bool
+
+
+def shape_of(narrow: Narrow) -> Shape:
+    ids, *others = narrow
+    return Shape(len(ids), *(value is not None for value in others))
+
+
+@lru_cache(maxsize=100)
+def named(shape: Shape) -> Narrow:
+    """A narrowing of that shape with names in place of its values."""
+    ids, *others = shape
+    names: Any = {name: bindparam(name) if has else None for name, has in zip(shape._fields[1:], others, strict=True)}
+    return Narrow(tuple([survey_named(n) for n in range(ids)]), **names)
+
+
+def survey_named(number: int) -> Any:
+    return bindparam(f"survey_{number}", type_=Invitation.survey_id.type)
+
+
+def values_of(narrow: Narrow) -> dict[str, Any]:
+    """The values by these names."""
+    ids, *others = narrow
+    values: dict[str, Any] = {f"survey_{n}": survey_id for n, survey_id in enumerate(ids)}
+    return values | {name: value for name, value in zip(Narrow._fields[1:], others, strict=True) if value is not None}
 
 
 def only(narrow: Narrow, row: Any, at: Any) -> list[Any]:

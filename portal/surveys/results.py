@@ -4,9 +4,10 @@ Only verified answers, the latest version of each. The counts are `tallies`."""
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, case, func, literal_column, or_, select
+from sqlalchemy import Select, and_, bindparam, case, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact, Staff
@@ -15,7 +16,7 @@ from portal.journeys.models import JourneyRow, StageRow
 from portal.search.rules import fold
 from portal.surveys import tallies
 from portal.surveys.models import AnswerRow, AnswerTag, Invitation, Quote, Survey
-from portal.surveys.narrowing import COUNTED, Narrow, only, only_whom
+from portal.surveys.narrowing import COUNTED, Narrow, Shape, named, only, only_whom
 from portal.surveys.rules import Provenance, SurveyForm
 from portal.surveys.stored import survey_form
 
@@ -98,24 +99,29 @@ def silent(db: Session, narrow: Narrow, since: datetime, until: datetime, *, now
     if not narrow.survey_ids:
         return []
     parts, are_all = tallies.quiet_parts(db, narrow, since, until, most=MOST_SILENT)
-    found = rows_of(db, _silent(db, narrow, parts, now))
+    found = _silent_in(db, narrow, parts, now)
     if len(found) < MOST_SILENT and not are_all:  # some have answered since the days were counted
         parts, _ = tallies.quiet_parts(db, narrow, since, until, most=2**31)
-        found = rows_of(db, _silent(db, narrow, parts, now))
+        found = _silent_in(db, narrow, parts, now)
     people = [Silent._make(row)._replace(is_open=bool(row[4])) for row in found]
     return sorted(people, key=lambda one: not one.is_open)
 
 
-def _silent(db: Session, narrow: Narrow, parts: Sequence[tallies.Part], now: datetime) -> Any:
+def _silent_in(db: Session, narrow: Narrow, parts: Sequence[tallies.Part], now: datetime) -> Sequence[Any]:
+    return tallies.rows_within(db, _silent, narrow, parts, now=now)
+
+
+@lru_cache(maxsize=200)
+def _silent(dialect: str, shape: Shape, parts: int, _edges: int) -> Any:
     at = Invitation.sent_at
-    source, inside, _period = tallies.within(db, Invitation, at, parts)
+    source, inside, _part = tallies.within(dialect, Invitation, at, parts)
     answered = select(AnswerRow.id).where(AnswerRow.invitation_id == Invitation.id, COUNTED).exists()
-    is_open = case((Invitation.expires_at > now, 1), else_=0)
+    is_open = case((Invitation.expires_at > bindparam("now"), 1), else_=0)
     # Chosen first and named afterwards: else the names of all are looked up to show fifty.
     chosen = (
         select(Invitation.id)
         .select_from(source)
-        .where(inside, ~answered, *only(narrow, Invitation, at))
+        .where(inside, ~answered, *only(named(shape), Invitation, at))
         .order_by(at.desc(), Invitation.id.desc())
         .limit(MOST_SILENT)
         .subquery()
@@ -230,7 +236,7 @@ def _of_period(asked: Asked) -> list[Any]:
 
 
 def _of_survey(db: Session, narrow: Narrow, at: Any) -> list[Any]:
-    return [tallies.of_survey(db, narrow), *only_whom(narrow, AnswerRow, at)]
+    return [tallies.of_survey(db.get_bind().dialect.name, narrow), *only_whom(narrow, AnswerRow, at)]
 
 
 def _chosen(asked: Asked) -> list[Any]:

@@ -116,8 +116,8 @@ def test_a_page_takes_as_many_statements_with_three_rows_as_with_one(
 
 
 RESULTS_PAGES = {
-    "/staff/insights/surveys": 10,
-    "/staff/insights/surveys/follow_up_30": 15,
+    "/staff/insights/surveys": 9,
+    "/staff/insights/surveys/follow_up_30": 14,
     "/staff/insights/surveys/follow_up_30/comments": 13,
     "/admin/surveys": 7,
 }

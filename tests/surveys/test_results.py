@@ -209,7 +209,7 @@ def test_it_takes_as_many_statements_for_one_answer_as_for_many(
         return len(ran) - before
 
     with town.house.database.read() as db:
-        assert took(lambda: tallies.counted(db, only, BOUNDS, now=DAY_30)) == 5
+        assert took(lambda: tallies.counted(db, only, BOUNDS, now=DAY_30)) == 4
         assert took(lambda: results.silent(db, only, BOUNDS[0], BOUNDS[-1], now=DAY_30)) == 2
         assert took(lambda: results.comments(db, only, ALL)) == 4
         assert took(lambda: list(results.answers_to_take(town.house.database.read, only, ALL, most=9))) == 2
