@@ -448,6 +448,7 @@ class Database:
             event.listen(self.write_engine, "connect", _open_sqlite_to_write)
             event.listen(self.write_engine, "begin", _begin_immediate)
             event.listen(self.read_engine, "connect", _open_sqlite_to_read)
+            _write_savepoints_directly(self.write_engine.dialect)
         else:
             event.listen(self.read_engine, "connect", _open_postgresql_to_read)
             for engine in (self.read_engine, self.write_engine):
@@ -497,6 +498,17 @@ class Database:
     def close(self) -> None:
         self.write_engine.dispose()
         self.read_engine.dispose()
+
+
+def _write_savepoints_directly(dialect: Any) -> None:
+    """Each unit of work that shares its transaction has one, and SQLAlchemy's way takes a hundred times as long as theirs."""
+
+    def does(words: str) -> Callable[[Connection, str], Any]:
+        return lambda connection, name: statements.driven(connection, words + name, (), returns=False)
+
+    dialect.do_savepoint = does("SAVEPOINT ")
+    dialect.do_release_savepoint = does("RELEASE SAVEPOINT ")
+    dialect.do_rollback_to_savepoint = does("ROLLBACK TO SAVEPOINT ")
 
 
 def _open_sqlite_to_write(connection: Any, _record: ConnectionPoolEntry) -> None:
