@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bench.filling import NOW, settings_for
-from portal.app import CUSTOMER_SHELL, create_app
+from portal.app import CUSTOMER_SHELL, create_app, spare_what_is_loaded
 from portal.clock import FixedClock
 from portal.deps import AskOfCustomer, PublicAsk, public_pages
 from portal.forms import FormFields
@@ -109,6 +109,7 @@ def main() -> None:
     )
     with stopping_by_itself():
         print(listening.getsockname()[1], flush=True)
+        spare_what_is_loaded()
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -5,6 +5,7 @@ goes elsewhere.
 """
 
 import asyncio
+import gc
 import gzip
 import re
 import signal
@@ -243,6 +244,13 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         Route("/readyz", readyz),
     ]
     return app
+
+
+def spare_what_is_loaded() -> None:
+    """For a process that is about to serve: Python's collector never looks again at what was loaded for it. Each look
+    would keep everybody waiting for a fifth of a second, and find nothing."""
+    gc.collect()
+    gc.freeze()
 
 
 def _flat(routers: Sequence[APIRouter]) -> list[BaseRoute]:

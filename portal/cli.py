@@ -176,6 +176,8 @@ def _answer(app: "FastAPI", settings: "Settings", *, host: str, port: int) -> in
 
     import uvicorn
 
+    from portal.app import spare_what_is_loaded
+
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as taken:
@@ -197,6 +199,7 @@ def _answer(app: "FastAPI", settings: "Settings", *, host: str, port: int) -> in
         server_header=False,
         timeout_graceful_shutdown=20,
     )
+    spare_what_is_loaded()
     uvicorn.Server(config).run(sockets=[listening])
     return OK
 
