@@ -103,7 +103,15 @@ def _settle(told: Sequence[tuple[asyncio.Future[Any], _Outcome]]) -> None:
     for future, one in told:
         if future.done():  # who asked has gone
             continue
-        if one.error is not None:
+        if isinstance(one.error, StopIteration):  # which no future takes: nobody behind it would be told anything
+            future.set_exception(_as_an_error(one.error))
+        elif one.error is not None:
             future.set_exception(one.error)
         else:
             future.set_result(one.given)
+
+
+def _as_an_error(stop: StopIteration) -> RuntimeError:
+    error = RuntimeError("a turn raised StopIteration")
+    error.__cause__ = stop
+    return error

@@ -85,6 +85,22 @@ def test_what_one_fails_with_is_its_own(database: Database) -> None:
     assert noted(database) == ["a", "same", "z"]
 
 
+def test_whatever_one_fails_with_it_and_all_behind_it_are_told(database: Database) -> None:
+    def finds_nothing() -> None:
+        with database.write():
+            next(iter(()))
+
+    async def within(seconds: float) -> list[object]:
+        turns = Turns(database)
+        works = [lambda: note(database, "a"), finds_nothing, lambda: note(database, "b")]
+        told = asyncio.gather(*(turns.take(work) for work in works), return_exceptions=True)
+        return await asyncio.wait_for(told, seconds)
+
+    given = asyncio.run(within(10))
+    assert [type(each) for each in given] == [str, RuntimeError, str]
+    assert noted(database) == ["a", "b"]
+
+
 def test_a_savepoint_within_one_of_them_is_undone_by_itself(database: Database) -> None:
     def tries() -> None:
         with database.write() as db:
