@@ -479,8 +479,9 @@ class Database:
     def as_one(self) -> Iterator[Callable[[], bool]]:
         """For SQLite: units of work that this thread begins within are savepoints of one transaction, and committed when
         the block ends. Says whether the transaction still stands."""
-        with self._writer, self.write_engine.begin() as connection:
-            self._shared.connection = connection
+        # A session of its own, so that who keeps in memory what was written hears that all of it was rolled back.
+        with self._writer, Session(self.write_engine, info=self._told()) as whole, whole.begin():
+            connection = self._shared.connection = whole.connection()
             try:
                 yield lambda: bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]
             finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
 
 from portal.db import Database, DeploymentFact, migrate
 from portal.turns import MOST_AT_ONCE, Turns
@@ -146,6 +147,28 @@ def test_what_cant_be_committed_is_said_to_all_of_them(database: Database) -> No
     assert [type(each) for each in given] == [IntegrityError] * 3
     assert noted(database) == []
     assert all_at_once(database, lambda: note(database, "a"), lambda: note(database, "b")) == ["a", "b"]
+
+
+def test_who_keeps_in_memory_what_was_written_hears_that_all_of_it_was_rolled_back(database: Database) -> None:
+    def leaves_a_hole() -> None:
+        with database.write() as db:
+            db.execute(text("PRAGMA defer_foreign_keys = on"))
+            db.execute(text("INSERT INTO follow_ups (journey_id, day, converted_why) VALUES (404, 30, '')"))
+
+    kept: set[str] = set()
+
+    def keeps() -> None:
+        kept.add(note(database, "a"))
+
+    def forgets(_db: Session) -> None:
+        kept.clear()
+
+    event.listen(Session, "after_rollback", forgets)
+    try:
+        all_at_once(database, keeps, leaves_a_hole)
+    finally:
+        event.remove(Session, "after_rollback", forgets)
+    assert (noted(database), kept) == ([], set())
 
 
 def test_where_sqlite_gives_up_the_whole_transaction_nothing_is_kept_by_halves(database: Database) -> None:
