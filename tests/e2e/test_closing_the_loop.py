@@ -89,7 +89,8 @@ def test_a_bad_answer_ends_with_the_customer_saying_solved(
     # Maria confirms it from the mail, and rates again; the road goes on.
     phone.goto(house.post.letter(MARIA, "is it solved for you?").link("/resolutions/"))
     expect(phone.get_by_text("It counts without wifi now.")).to_be_visible()
-    phone.get_by_role("button", name="Yes, solved").click()
+    phone.get_by_role("radio", name="Yes, solved").check()
+    phone.get_by_role("button", name="Send", exact=True).click()
     expect(phone.get_by_role("link", name="See what you told us")).to_have_attribute("href", "/told-us")
     maria.come_back()
     phone.goto(f"{house.address}/told-us")

@@ -352,7 +352,8 @@ def test_an_unhappy_customer_is_heard_and_stays(house: Running, visitor: Callabl
 
     phone.goto(house.post.letter(MARIA, "ficou resolvido para você?").link("/resolutions/"))
     expect(phone.get_by_role("main")).to_contain_text(done)
-    phone.get_by_role("button", name="Sim, resolvido").click()
+    phone.get_by_role("radio", name="Sim, resolvido").check()
+    phone.get_by_role("button", name="Enviar", exact=True).click()
     expect(phone.get_by_text("Que bom. Obrigado por confirmar.")).to_be_visible()
     maria.come_back()
     for mail, day in (("como está indo após 60 dias?", 60), ("90 dias", MONDAY_AFTER_DAY_90)):

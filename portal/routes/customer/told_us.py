@@ -10,6 +10,7 @@ from portal.errors import N_, NotFound
 from portal.forms import empty_form, read_form
 from portal.journeys import cases, ledger
 from portal.journeys.ledger import Told
+from portal.journeys.models import Resolution
 from portal.text import Paragraphs
 
 pages = customer_pages()
@@ -56,6 +57,8 @@ def _page(ask: AskOfCustomer, *, form: Any = None, of: int = 0) -> Response:
 def solved(ask: CustomerAsk, resolution: Id) -> Response:
     """It's true: the case is over for them, too."""
     line = _mine(ask, resolution)
+    if line is None:
+        return _went_on(ask)
     cases.confirm_resolution(ask.db, resolution_id=resolution, by=ask.me.by, now=ask.now)
     return ask.see_other(f"{HERE}#t{line.flag_id}", said=N_("Thank you. Good to hear it’s solved."))
 
@@ -64,11 +67,20 @@ def solved(ask: CustomerAsk, resolution: Id) -> Response:
 def not_solved(ask: CustomerAsk, resolution: Id) -> Response:
     """It isn't: the case is open again, with their words."""
     line = _mine(ask, resolution)
+    if line is None:
+        return _went_on(ask)
     filled = read_form(NotSolved, ask.form)
     if filled.value is None:
         return _page(ask, form=filled, of=line.flag_id)
     cases.reopen_flag(ask.db, ask.house, resolution_id=resolution, words=filled.value.words, by=ask.me.by, now=ask.now)
     return ask.see_other(f"{HERE}#t{line.flag_id}", said=N_("Thank you for saying so. We’re on it again."))
+
+
+def _went_on(ask: AskOfCustomer) -> Response:
+    """From a page of before, or by a second click: the page as it is now says the rest."""
+    return ask.see_other(
+        HERE, said=N_("The case was settled or opened again in the meantime. This is where it stands.")
+    )
 
 
 @pages.post("/told-us/{flag}/rating")
@@ -86,8 +98,12 @@ def rate(ask: CustomerAsk, flag: Id) -> Response:
     return ask.see_other(f"{HERE}#t{flag}", said=N_("Thank you. We see what it changed."))
 
 
-def _mine(ask: AskOfCustomer, resolution: int) -> Told:
-    line = next((one for one in ledger.ledger(ask.db, ask.me.contact_id) if one.resolution_id == resolution), None)
+def _mine(ask: AskOfCustomer, resolution: int) -> Told | None:
+    """The case that was settled so; None where it went on since. Errors: NotFound for what isn't theirs to judge."""
+    lines = ledger.ledger(ask.db, ask.me.contact_id)
+    line = next((one for one in lines if one.resolution_id == resolution), None)
     if line is None:
-        raise NotFound
+        known = ask.db.get(Resolution, resolution)
+        if known is None or known.undone_at is None or all(one.flag_id != known.flag_id for one in lines):
+            raise NotFound
     return line
