@@ -771,8 +771,20 @@ def note_issue(
     now: datetime,
     flag_id: int | None = None,
 ) -> int:
-    """A pending issue with the solution that was agreed and its deadline."""
+    """A pending issue with the solution that was agreed and its deadline. The same again about a case, while it
+    waits (a double click), is known already."""
     conduct.lock(db, journey_id)
+    same = select(PendingIssue.id).where(
+        PendingIssue.journey_id == journey_id,
+        PendingIssue.flag_id == flag_id,
+        PendingIssue.problem == problem,
+        PendingIssue.solution == solution,
+        PendingIssue.whose == whose,
+        PendingIssue.due_on == due_on,
+        PendingIssue.solved_at.is_(None),
+    )
+    if flag_id is not None and (known := db.scalar(same.limit(1))) is not None:
+        return known
     issue = PendingIssue(
         journey_id=journey_id,
         flag_id=flag_id,

@@ -162,6 +162,19 @@ def test_a_promise_is_seen_by_the_customer_and_kept(
         assert db.get_one(PendingIssue, promised.id).solved_at == NOON
 
 
+def test_a_promise_sent_twice_is_one_promise_until_it_is_kept(carla: TestClient, flag: int, database: Database) -> None:
+    due = (NOON + timedelta(days=5)).date().isoformat()
+    at, said = f"/staff/flags/{flag}/promises", {"solution": "A new tablet", "due_on": due}
+    for _ in range(2):
+        assert carla.post(at, data=said).status_code == 303
+    with database.read() as db:
+        promised = db.scalars(select(PendingIssue.id)).one()
+    carla.post(f"{at}/{promised}/done")
+    carla.post(at, data=said)
+    with database.read() as db:
+        assert len(db.scalars(select(PendingIssue.id)).all()) == 2
+
+
 def test_a_case_is_handed_over_with_a_note_and_the_customer_stays(
     carla: TestClient, rui: TestClient, flag: int, cast: Cast, database: Database, road: Road
 ) -> None:
