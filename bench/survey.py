@@ -175,13 +175,14 @@ def recorded(url: str, form: Form, warming: Form) -> str:
     app = create_app(settings_for(url), FixedClock(NOW))
     database = app.state.wiring.house.database
     statements: list[str] = []
-    # mogrify wants a connection of its own
+    # Writing values out wants a connection of its own.
     with psycopg.connect(servers.dsn(url)) as plain:
-        cursor = psycopg.ClientCursor(plain)
 
         def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
             for each in parameters if many else [parameters]:
-                statements.append(" ".join(cursor.mogrify(statement, each).split()))
+                values = [psycopg.sql.Literal(value).as_string(plain) for value in each]
+                written = re.sub(r"\$(\d+)", lambda number, values=values: values[int(number[1]) - 1], statement)  # type: ignore[misc]
+                statements.append(" ".join(written.split()))
 
         for engine in (database.read_engine, database.write_engine):
             event.listen(engine, "before_cursor_execute", keep)

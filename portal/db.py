@@ -4,6 +4,8 @@ SQLite is driven as `BEGIN IMMEDIATE` with WAL and a fair writer lock a process;
 a BEGIN and a ROLLBACK around single statements double the work of a page.
 """
 
+import itertools
+import re
 import select as sockets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -188,13 +190,13 @@ def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
         _connection(db)
     words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
     values, waiting = words.given(rows[0]), db.info[_WAITING]
-    if not waiting or not waiting[-1].has_room_for(statement.table, words.sql, values):
+    if not waiting or not waiting[-1].has_room_for(statement.table, values):
         waiting.append(_Group())
     waiting[-1].add(statement.table, words.sql, values)
 
 
-MOST_VALUES, LONGEST = 50, 4000
-"""psycopg takes a statement apart anew each time if it is longer, or has more values."""
+MOST_VALUES = 200
+"""Of what goes as one statement."""
 
 
 class _Group:
@@ -203,31 +205,21 @@ class _Group:
     def __init__(self) -> None:
         self._tables: list[Any] = []
         self._parts: list[str] = []
-        self._values: dict[str, Any] = {}
-        self._length = 0
+        self._counts: list[int] = []
+        self._values: list[Any] = []
 
-    def has_room_for(self, table: Any, sql: str, values: Mapping[str, Any]) -> bool:
+    def has_room_for(self, table: Any, values: Sequence[Any]) -> bool:
         """One statement doesn't see what another part of it wrote: a second one about a table comes after it."""
-        return (
-            table not in self._tables
-            and len(self._values) + len(values) <= MOST_VALUES
-            and self._length + len(sql) + ROOM_FOR_NAMES <= LONGEST
-        )
+        return table not in self._tables and len(self._values) + len(values) <= MOST_VALUES
 
-    def add(self, table: Any, sql: str, values: Mapping[str, Any]) -> None:
-        """The names of its values get the number of the part."""
-        prefix = f"s{len(self._parts)}_"
-        for name, value in values.items():
-            self._values[prefix + name] = value
+    def add(self, table: Any, sql: str, values: Sequence[Any]) -> None:
         self._tables.append(table)
         self._parts.append(sql)
-        self._length += len(sql) + ROOM_FOR_NAMES
+        self._counts.append(len(values))
+        self._values += values
 
     def written(self) -> Written:
-        return Written(_as_one(tuple(self._parts)), self._values)
-
-
-ROOM_FOR_NAMES = 100
+        return Written(_as_one(tuple(self._parts), tuple(self._counts)), self._values)
 
 
 def _as_written(waiting: list[_Group]) -> list[Written]:
@@ -256,12 +248,21 @@ def _commit(db: Session) -> None:
     db.commit()
 
 
-@lru_cache(maxsize=300)
-def _as_one(these: tuple[str, ...]) -> str:
-    *others, last = [sql.replace("%(", f"%(s{n}_") for n, sql in enumerate(these)]
+@lru_cache(maxsize=1000)
+def _as_one(parts: tuple[str, ...], counts: tuple[int, ...]) -> str:
+    """Each part's values are numbered behind those of the parts before it."""
+    before = itertools.accumulate(counts, initial=0)
+    *others, last = [_NUMBER.sub(partial(_moved, by), sql) for by, sql in zip(before, parts, strict=False)]
     if not others:
         return last
     return f"WITH {', '.join(f'w{n} AS ({sql})' for n, sql in enumerate(others))} {last}"
+
+
+_NUMBER = re.compile(r"\$(\d+)")
+
+
+def _moved(by: int, number: re.Match[str]) -> str:
+    return f"${int(number[1]) + by}"
 
 
 def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> Sent:

@@ -4,12 +4,14 @@ SQLAlchemy writes them, and says how each value gets there and back, once for ea
 that each time one is sent costs more than most of them need at the database.
 """
 
+import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from psycopg import RawCursor
 from sqlalchemy import Connection, Dialect, Executable, Insert
 from sqlalchemy.exc import DBAPIError
 
@@ -27,8 +29,8 @@ class Words(NamedTuple):
     made: Mapping[str, Convert]
     """Values that a column has by default and that are made anew each time."""
     convert: Mapping[str, Convert]
-    order: tuple[str, ...] | None
-    """Names in the order of its question marks; None where values go by name."""
+    order: tuple[str, ...]
+    """Names in the order of their places in it."""
     returns: bool
     """Whether rows come back."""
 
@@ -39,7 +41,7 @@ class Words(NamedTuple):
             values[name] = make(None)
         for name, convert in self.convert.items():
             values[name] = convert(values[name])
-        return values if self.order is None else [values[name] for name in self.order]
+        return [values[name] for name in self.order]
 
 
 class Sent(NamedTuple):
@@ -94,7 +96,7 @@ def driven(connection: Connection, sql: str, values: Any, *, returns: bool = Tru
     pooled, heard = _ready(connection)
     cursor = None
     try:
-        cursor = pooled.cursor()
+        cursor = _cursor_of(pooled)
         if heard:
             heard(connection, cursor, sql, values, None, many)
         if many:
@@ -124,13 +126,13 @@ def driven_at_once(connection: Connection, these: Sequence[Written], *, and_comm
     try:
         with pooled.driver_connection.pipeline():
             for each in these:
-                cursor = pooled.cursor()
+                cursor = _cursor_of(pooled)
                 if heard:
                     heard(connection, cursor, each.sql, each.values, None, False)
                 cursor.execute(each.sql, each.values)
                 cursors.append(cursor)
             if and_commit:  # the driver's own way to say it waits for the answer, and leaving the block waits once more
-                pooled.cursor().execute("COMMIT", prepare=False)
+                _cursor_of(pooled).execute("COMMIT", prepare=False)
         return [
             Done(cursor.fetchall() if each.returns else (), cursor) for each, cursor in zip(these, cursors, strict=True)
         ]
@@ -143,6 +145,13 @@ def _ready(connection: Connection) -> tuple[Any, Any]:
     if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
         connection.begin()
     return connection.connection, connection.engine.dispatch.before_cursor_execute
+
+
+def _cursor_of(pooled: Any) -> Any:
+    """psycopg's own kind takes values by number, as PostgreSQL does. The usual one looks for names in the statement first,
+    and beyond fifty of them does so each time."""
+    driver = pooled.driver_connection
+    return driver.cursor() if isinstance(driver, sqlite3.Connection) else RawCursor(driver)
 
 
 def _as_sqlalchemy_says(
@@ -266,7 +275,8 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Wor
     columns, returns = (list(names) if isinstance(statement, Insert) else None), bool(statement.exported_columns)
     if isinstance(statement, Insert) and not returns:
         statement = statement.inline()  # SQLAlchemy has the new number returned otherwise, which nobody reads
-    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    kind: Any = type(dialect)
+    compiled = statement.compile(dialect=dialect if dialect.positional else _by_number(kind), column_keys=columns)
     if compiled.post_compile_params:
         raise ValueError("a list of values makes a statement anew each time: write its values out")
     if unknown := set(names) - set(compiled.binds):
@@ -284,8 +294,14 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Wor
     known |= {name: default.arg for name, default in defaults.items() if default.is_scalar}
     for name in set(known) & set(convert):
         known[name] = convert.pop(name)(known[name])
-    order = tuple(compiled.positiontup) if compiled.positional else None
-    return Words(str(compiled), known, made, convert, order, returns)
+    return Words(str(compiled), known, made, convert, tuple(compiled.positiontup), returns)
+
+
+@cache
+def _by_number(kind: Any) -> Dialect:
+    """The same way to write statements, but for the values: `$1`, `$2`, …"""
+    dialect: Dialect = kind(paramstyle="numeric_dollar")
+    return dialect
 
 
 def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:

@@ -354,15 +354,22 @@ class HeardAnswer:
 
 
 def hear_answer(
-    db: Session, house: House, *, answer: HeardAnswer, now: datetime, told: Sequence[Event] = ()
+    db: Session,
+    house: House,
+    *,
+    answer: HeardAnswer,
+    now: datetime,
+    told: Sequence[Event] = (),
+    found: conduct.Found | None = None,
 ) -> int | None:
     """An answer settles its contact or flags the stage; gives the flag's id if it flagged.
 
     A satisfied or neutral one settles the contact unless somebody else was dissatisfied about it, and not where it was
-    missed: that is made good by a conversation. `told`: events to write along with its own.
+    missed: that is made good by a conversation. `told`: events to write along with its own; `found`: the journey, where
+    the caller has asked about it since it holds it.
     """
     journey_id = answer.journey_id
-    change = conduct.load(db, [journey_id])[journey_id]
+    change = conduct.load(db, [journey_id], found=found)[journey_id]
     if change.before.first_contact_at is None:
         _first_contact(db, journey_id, contact_id=answer.contact_id, how="answer", now=now)
         change = conduct.load(db, [journey_id])[journey_id]

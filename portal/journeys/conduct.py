@@ -19,13 +19,23 @@ from portal.audit import Event, Happened
 from portal.db import connection_of, insert_for
 from portal.house import House
 from portal.journeys import rules, storing
-from portal.journeys.loading import Change, current_pipeline_id, load, lock, lock_account, pipeline
+from portal.journeys.loading import (
+    Change,
+    Found,
+    current_pipeline_id,
+    load,
+    lock,
+    lock_account,
+    pipeline,
+    questions_about,
+)
 from portal.journeys.models import Activity, FollowUpRow, JourneyRow, StageRow, StageTally, Visit
 from portal.journeys.rules import Status
 from portal.journeys.storing import drop_due, drop_due_of_kinds, primary_contacts, tally
 
 __all__ = [
     "Change",
+    "Found",
     "advance",
     "assign",
     "begin",
@@ -41,6 +51,7 @@ __all__ = [
     "open_journey",
     "pipeline",
     "primary_contacts",
+    "questions_about",
     "store",
     "tally",
 ]

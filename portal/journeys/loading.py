@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Row, bindparam, event, func, select
+from sqlalchemy import BindParameter, Executable, Row, bindparam, event, func, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
@@ -160,9 +160,11 @@ _FOLLOW_UPS = select(
 ).order_by(FollowUpRow.journey_id, FollowUpRow.day)
 # One journey is asked for by its number: a list is written into the statement anew each time.
 _THIS: BindParameter[Any] = bindparam("id")
-_ONE_JOURNEY = _JOURNEYS.where(JourneyRow.id == _THIS)
+_ONE_JOURNEY, _ITS_FOLLOW_UPS = (
+    _JOURNEYS.where(JourneyRow.id == _THIS),
+    _FOLLOW_UPS.where(FollowUpRow.journey_id == _THIS),
+)
 _MANY_JOURNEYS = _JOURNEYS.where(JourneyRow.id.in_(_THESE)).order_by(JourneyRow.id)
-_ITS_FOLLOW_UPS = _FOLLOW_UPS.where(FollowUpRow.journey_id == _THIS)
 _THEIR_FOLLOW_UPS = _FOLLOW_UPS.where(FollowUpRow.journey_id.in_(_THESE))
 _GOALS = select(GoalRow.journey_id, GoalRow.day, GoalRow.met_at).where(
     GoalRow.journey_id.in_(_THESE), GoalRow.dropped_at.is_(None)
@@ -174,21 +176,29 @@ _CONVERSED = (
 )
 
 
-def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
-    """Locks these journeys and gives what the rules need to know of each.
+class Found(NamedTuple):
+    """What the database said of some journeys and of their contacts."""
+
+    journeys: Sequence[Any]
+    follow_ups: Sequence[Any]
+
+
+def questions_about(journey_id: Any) -> tuple[Executable, Executable]:
+    """The questions of `load` about one journey, for who asks others on the same way to the database: their rows are
+    `Found`."""
+    return _JOURNEYS.where(JourneyRow.id == journey_id), _FOLLOW_UPS.where(FollowUpRow.journey_id == journey_id)
+
+
+def load(db: Session, ids: Sequence[int], *, found: Found | None = None) -> dict[int, Change]:
+    """Locks these journeys and gives what the rules need to know of each. `found`: what was asked about them in this unit
+    of work already, when it held them.
 
     Errors: NotFound if one of them isn't there.
     """
     if not ids:
         return {}
     wanted = sorted(set(ids))
-    is_one = len(wanted) == 1
-    these: dict[str, Any] = {"id": wanted[0]} if is_one else {"ids": wanted}
-    rows, follow_ups = rows_of_each(
-        db,
-        (_ONE_JOURNEY if is_one else _MANY_JOURNEYS, these),
-        (_ITS_FOLLOW_UPS if is_one else _THEIR_FOLLOW_UPS, these),
-    )
+    rows, follow_ups = found if found is not None else _find(db, wanted)
     if len(rows) != len(wanted):
         raise NotFound
     contacts: dict[int, list[FollowUp]] = defaultdict(list)
@@ -215,6 +225,14 @@ def load(db: Session, ids: Sequence[int]) -> dict[int, Change]:
         its_pipeline = pipelines[row.pipeline_id]
         changes[journey.id] = Change(row.account_id, its_pipeline, journey, journey, limits, row.alert_at)
     return changes
+
+
+def _find(db: Session, wanted: Sequence[int]) -> Found:
+    if len(wanted) == 1:
+        this = {"id": wanted[0]}
+        return Found(*rows_of_each(db, (_ONE_JOURNEY, this), (_ITS_FOLLOW_UPS, this)))
+    these = {"ids": wanted}
+    return Found(*rows_of_each(db, (_MANY_JOURNEYS, these), (_THEIR_FOLLOW_UPS, these)))
 
 
 def _journey(row: Row[*tuple[Any, ...]], **known: Any) -> Journey:

@@ -542,7 +542,7 @@ def take(
                 db, house, journey_id=asked.journey_id, contact_id=asked.contact_id, how="answer", now=now
             )
         else:
-            journeys.hear_answer(db, house, answer=heard, now=now, told=[told])
+            journeys.hear_answer(db, house, answer=heard, now=now, told=[told], found=asked.journey)
         _note_opened(db, asked, sending, now=now)
     return Taken(What.NEW if counted is None else What.CHANGED, Counted(answer_id, outcome))
 

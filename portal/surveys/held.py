@@ -12,7 +12,8 @@ from portal.accounts.models import Account
 from portal.db import rows_of, rows_of_each
 from portal.errors import NotFound
 from portal.house import House
-from portal.journeys import cases
+from portal.journeys import cases, conduct
+from portal.journeys.conduct import Found
 from portal.journeys.models import JourneyRow
 from portal.journeys.rules import Outcome
 from portal.mail import Kind, LetterRow
@@ -73,6 +74,8 @@ class Held(NamedTuple):
     next_id: int | None
     """The number for an answer that is stored now, where the database gives it ahead: what follows from the answer needn't
     wait for the row."""
+    journey: Found | None
+    """Its journey, where it was asked about on the same way to the database."""
 
     @property
     def counted(self) -> Counted | None:
@@ -97,30 +100,30 @@ def hold(db: Session, invitation_id: int, *, nonce: str) -> Held:
     found = _row(db, invitation_id, nonce=nonce)
     if found is None:
         raise NotFound
-    return _held(found)
+    return _held(*found)
 
 
 def hold_page(db: Session, house: House, token: str, *, nonce: str, now: datetime) -> tuple[SurveyPage, Held] | None:
     """The same by the token of a mail's link, with what its page shows; None where the token isn't sealed for it."""
     found = _row(db, links.row_of(token) or 0, nonce=nonce)
-    if found is None or not links.is_sealed(token, house.secret, SURVEY, found.nonce):
+    if found is None or not links.is_sealed(token, house.secret, SURVEY, found[0].nonce):
         return None
-    return queries.page_of(db, found, now), _held(found)
+    return queries.page_of(db, found[0], now), _held(*found)
 
 
-def _row(db: Session, invitation_id: int, *, nonce: str) -> Any:
+def _row(db: Session, invitation_id: int, *, nonce: str) -> tuple[Any, Found | None] | None:
     it = {"invitation_id": invitation_id}
     its = {**it, "form_nonce": nonce}
     if db.get_bind().dialect.name == "postgresql":
         # In a statement of its own: it has to see what those did who held it before.
-        _, found = rows_of_each(db, (_HOLD, it), (_HELD_WITH_ID, its))
-    else:  # SQLite's transactions hold everything
-        found = rows_of(db, _HELD, its)
-    return found[0] if found else None
+        _, found, *journey = rows_of_each(db, (_HOLD, it), (_HELD_WITH_ID, its), (_JOURNEY, it), (_FOLLOW_UPS, it))
+        return (found[0], Found(*journey)) if found else None
+    found = rows_of(db, _HELD, its)  # SQLite's transactions hold everything
+    return (found[0], None) if found else None
 
 
-def _held(row: Any) -> Held:
-    return Held._make([getattr(row, name, None) for name in _NAMES])
+def _held(row: Any, journey: Found | None) -> Held:
+    return Held._make([*(getattr(row, name, None) for name in _NAMES), journey])
 
 
 _One = aliased(AnswerRow)
@@ -145,9 +148,10 @@ _HELD = queries.PAGE.add_columns(
     cases.is_flagged(Invitation.journey_id, Invitation.day).label("is_flagged"),
 )
 _HELD_WITH_ID = _HELD.add_columns(Sequence("answers_id_seq").next_value().label("next_id"))
-_NAMES = Held._fields
+_NAMES = Held._fields[:-1]
 _ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
 _ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
+_JOURNEY, _FOLLOW_UPS = conduct.questions_about(_ITS_JOURNEY)
 # The account only in the mode that a foreign key takes anyway: it must not wait for its other journeys.
 # One statement, and the account first all the same: rows of the inner part are locked before the outer part can join them.
 _ACCOUNT = (
