@@ -213,3 +213,10 @@ def test_only_administrators_write_surveys(database: Database, cast: Cast, signe
 def test_unknown_surveys_are_not_found(ana: TestClient) -> None:
     for path in ("nothing", "nothing/preview", "nothing/try/en", "nothing/versions", "follow_up_30/versions/9"):
         assert ana.get(f"/admin/surveys/{path}").status_code == 404
+
+
+def test_a_form_that_didnt_come_whole_takes_no_question_out(ana: TestClient, database: Database) -> None:
+    for half in ({}, {"then": "save"}, {"name_en": "Half"}):
+        assert ana.post(AT, data=half).status_code == 303
+    with database.read() as db:
+        assert db.scalars(select(SurveySketch)).all() == []
