@@ -188,9 +188,11 @@ def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
         return
     if _is_in_new_savepoint(db):
         _connection(db)
+    else:
+        db.flush()
     words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
     values, waiting = words.given(rows[0]), db.info[_WAITING]
-    if not waiting or not waiting[-1].has_room_for(statement.table, values):
+    if not waiting or not waiting[-1].has_room_for(words.tables, values):
         waiting.append(_Group())
     waiting[-1].add(statement.table, words.sql, values)
 
@@ -208,9 +210,9 @@ class _Group:
         self._counts: list[int] = []
         self._values: list[Any] = []
 
-    def has_room_for(self, table: Any, values: Sequence[Any]) -> bool:
-        """One statement doesn't see what another part of it wrote: a second one about a table comes after it."""
-        return table not in self._tables and len(self._values) + len(values) <= MOST_VALUES
+    def has_room_for(self, tables: frozenset[Any], values: Sequence[Any]) -> bool:
+        """One statement doesn't see what another part of it wrote: what writes or asks the same table comes after it."""
+        return tables.isdisjoint(self._tables) and len(self._values) + len(values) <= MOST_VALUES
 
     def add(self, table: Any, sql: str, values: Sequence[Any]) -> None:
         self._tables.append(table)

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from psycopg import RawCursor
 from sqlalchemy import Connection, Dialect, Executable, Insert
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.util import find_tables
 
 from portal.instants import UtcDateTime, as_text, from_text
 
@@ -33,6 +34,8 @@ class Words(NamedTuple):
     """Names in the order of their places in it."""
     returns: bool
     """Whether rows come back."""
+    tables: frozenset[Any]
+    """Which it writes or asks."""
 
     def given(self, row: Mapping[str, Any]) -> Any:
         """The values as the driver takes them."""
@@ -294,7 +297,8 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Wor
     known |= {name: default.arg for name, default in defaults.items() if default.is_scalar}
     for name in set(known) & set(convert):
         known[name] = convert.pop(name)(known[name])
-    return Words(str(compiled), known, made, convert, tuple(compiled.positiontup), returns)
+    tables = frozenset(find_tables(statement, check_columns=True, include_selects=True, include_crud=True))
+    return Words(str(compiled), known, made, convert, tuple(compiled.positiontup), returns, tables)
 
 
 @cache

@@ -197,6 +197,19 @@ def test_what_waits_is_seen_by_every_way_of_asking(database: Database) -> None:
             assert [row.value for row in rows_of(db, BY_NAME, name)] == ["5"]
 
 
+def test_what_asks_a_table_comes_after_what_writes_it(database: Database) -> None:
+    known = select(FACTS.c.value).where(FACTS.c.name == bindparam("which")).scalar_subquery()
+    told = update(EVENTS).where(EVENTS.c.by == bindparam("who")).values(detail={}, by=known)  # type: ignore[arg-type]
+    with database.write() as db:
+        db.execute(NEW, event(1))
+        with together(db):
+            write_down(db, NEW_FACT, {"name": "fact 1", "value": "contact:8"})
+            write_down(db, told, {"who": "contact:1", "which": "fact 1"})
+            db.add(DeploymentFact(name="fact 2", value="contact:9"))  # and so does what the session has yet to write
+            write_down(db, told, {"who": "contact:8", "which": "fact 2"})
+    assert [by for _, _, by, *_ in kept(database)] == ["contact:9"]
+
+
 def test_a_savepoint_undoes_what_was_sent_past_the_session_too(database: Database) -> None:
     def tried(db: Session, name: str) -> None:
         with db.begin_nested():

@@ -8,7 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -587,19 +587,19 @@ def log_conversation(
     now: datetime,
     contact_id: int | None = None,
 ) -> int | None:
-    """A conversation with its result: it settles every contact whose day has come, missed ones too, or flags.
+    """A conversation with its result: it settles every contact whose day has come, missed ones too, or flags. The very same
+    one again within ten minutes is a second click.
 
     Gives the flag's id if the customer was dissatisfied. Errors: Refused without a note.
     """
     if not note.strip():
         raise Refused(N_("Please write a line about what was said."))
     conduct.lock(db, journey_id)
+    said = {"contact_id": contact_id, "by": by, "channel": channel, "result": result, "note": note}
+    if _was_logged(db, journey_id, said, since=now - SECOND_CLICK):
+        return cases.open_case(db, journey_id, contact_id) if result is Outcome.DISSATISFIED else None
     account_id = db.scalar(select(JourneyRow.account_id).where(JourneyRow.id == journey_id))
-    db.execute(
-        insert(Conversation).values(
-            journey_id=journey_id, contact_id=contact_id, by=by, at=now, channel=channel, result=result, note=note
-        )
-    )
+    db.execute(insert(Conversation).values(journey_id=journey_id, at=now, **said))
     detail = {"channel": channel, "result": result, "note": note}
     audit.note(db, Event(Happened.CONVERSATION_LOGGED, by, now, account_id, journey_id, contact_id, detail))
     _got_in_touch(db, journey_id, contact_id=contact_id, how="conversation", now=now)
@@ -621,6 +621,15 @@ def log_conversation(
     cases.settle(db, journey_id, days=settled, by=SettledBy.CONVERSATION, who=by, now=now)
     conduct.advance(db, house, ids=[journey_id], now=now)
     return None
+
+
+SECOND_CLICK = timedelta(minutes=10)
+
+
+def _was_logged(db: Session, journey_id: int, said: dict[str, Any], *, since: datetime) -> bool:
+    same = [getattr(Conversation, name).is_not_distinct_from(value) for name, value in said.items()]
+    wanted = select(Conversation.id).where(Conversation.journey_id == journey_id, Conversation.at > since, *same)
+    return db.scalar(wanted.limit(1)) is not None
 
 
 # Activities

@@ -166,6 +166,14 @@ _GOES_ON = or_(
 """Open itself, or merged into a case that is open."""
 
 
+def open_case(db: Session, journey_id: int, contact_id: int | None) -> int | None:
+    """The oldest case that is open for this person; of the whole journey, where nobody is named."""
+    same = [Flag.contact_id == contact_id] if contact_id is not None else []
+    wanted = select(Flag.id).where(Flag.journey_id == journey_id, Flag.closed_at.is_(None), *same)
+    found: int | None = db.scalar(wanted.order_by(Flag.id).limit(1))
+    return found
+
+
 def flag_conversation(
     db: Session,
     house: House,
@@ -178,10 +186,7 @@ def flag_conversation(
     now: datetime,
 ) -> int:
     """A conversation showed that the customer is unhappy: gives the case that is open for this person, else opens one."""
-    same = [Flag.contact_id == contact_id] if contact_id is not None else []
-    known = db.scalar(
-        select(Flag.id).where(Flag.journey_id == journey_id, Flag.closed_at.is_(None), *same).order_by(Flag.id).limit(1)
-    )
+    known = open_case(db, journey_id, contact_id)
     if known is not None:
         conduct.advance(db, house, ids=[journey_id], now=now)
         return known

@@ -152,7 +152,9 @@ def editor(ask: StaffAsk, key: str) -> Response:
 def save(ask: StaffAsk, key: str) -> Response:
     """Keeps what is typed as the sketch; then what the pressed button says: a question more, less, moved, or going on."""
     opened = _opened(ask, key)
-    if "saves" not in ask.form:  # what is left out counts as taken out, and here all of it would
+    if (
+        "whole" not in ask.form
+    ):  # the last field: what is left out counts as taken out, and a form may be cut on its way
         return ask.see_other(_at(key), said=N_("The form didn’t come whole, so nothing was saved. Here it is again."))
     form, filled = fields.read_survey(opened.form, ask.form)
     if filled.errors:

@@ -46,8 +46,9 @@ def test_a_late_case_says_so_in_words(rui: TestClient, flag: int, clock: FixedCl
 def test_a_conversation_stops_the_clock_and_leaves_the_flag_open(
     carla: TestClient, flag: int, database: Database, cast: Cast
 ) -> None:
-    answer = carla.post(f"/staff/flags/{flag}/conversation", data={**TALK, "contact": str(cast.maria)})
-    assert answer.headers["location"] == f"/staff/flags/{flag}"
+    for _ in range(2):  # a second click is the same conversation
+        answer = carla.post(f"/staff/flags/{flag}/conversation", data={**TALK, "contact": str(cast.maria)})
+        assert answer.headers["location"] == f"/staff/flags/{flag}"
     with database.read() as db:
         case = db.get_one(Flag, flag)
         talk = db.scalars(select(Conversation)).one()
