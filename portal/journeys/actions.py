@@ -586,9 +586,10 @@ def log_conversation(
     by: str,
     now: datetime,
     contact_id: int | None = None,
+    by_hand: bool = False,
 ) -> int | None:
-    """A conversation with its result: it settles every contact whose day has come, missed ones too, or flags. The very same
-    one again within ten minutes is a second click.
+    """A conversation with its result: it settles every contact whose day has come, missed ones too, or flags. Written down
+    `by_hand`, the very same one again within ten minutes is a second click; an integration says with its key what is new.
 
     Gives the flag's id if the customer was dissatisfied. Errors: Refused without a note.
     """
@@ -596,7 +597,7 @@ def log_conversation(
         raise Refused(N_("Please write a line about what was said."))
     conduct.lock(db, journey_id)
     said = {"contact_id": contact_id, "by": by, "channel": channel, "result": result, "note": note}
-    if _was_logged(db, journey_id, said, since=now - SECOND_CLICK):
+    if by_hand and _was_logged(db, journey_id, said, since=now - SECOND_CLICK):
         return cases.open_case(db, journey_id, contact_id) if result is Outcome.DISSATISFIED else None
     account_id = db.scalar(select(JourneyRow.account_id).where(JourneyRow.id == journey_id))
     db.execute(insert(Conversation).values(journey_id=journey_id, at=now, **said))

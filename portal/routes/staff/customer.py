@@ -377,6 +377,7 @@ def log_conversation(ask: StaffAsk, account: Id) -> Response:
         contact_id=filled.value.contact,
         by=ask.me.by,
         now=ask.now,
+        by_hand=True,
     )
     if flag_id is not None:
         return ask.see_other(f"/staff/flags/{flag_id}", said=N_("Logged, and a flag is open. This is its case."))

@@ -267,6 +267,7 @@ def log(ask: StaffAsk, flag: Id) -> Response:
         contact_id=filled.value.contact,
         by=ask.me.by,
         now=ask.now,
+        by_hand=True,
     )
     return ask.see_other(f"/staff/flags/{flag}", said=N_("Logged. The clock for acting has stopped."))
 
