@@ -180,9 +180,14 @@ def recorded(url: str, form: Form, warming: Form) -> str:
 
         def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
             for each in parameters if many else [parameters]:
-                values = [psycopg.sql.Literal(value).as_string(plain) for value in each]
-                written = re.sub(r"\$(\d+)", lambda number, values=values: values[int(number[1]) - 1], statement)  # type: ignore[misc]
-                statements.append(" ".join(written.split()))
+                by_name = isinstance(each, dict)  # as SQLAlchemy sends it; what goes past it is by number
+                values = dict(each if by_name else enumerate(each, 1))
+                place = re.compile(r"%\((\w+)\)s" if by_name else r"\$(\d+)")
+
+                def written(found: re.Match[str], values: dict[Any, Any] = values, by_name: bool = by_name) -> str:
+                    return psycopg.sql.Literal(values[found[1] if by_name else int(found[1])]).as_string(plain)
+
+                statements.append(" ".join(place.sub(written, statement).split()))
 
         for engine in (database.read_engine, database.write_engine):
             event.listen(engine, "before_cursor_execute", keep)
@@ -192,12 +197,13 @@ def recorded(url: str, form: Form, warming: Form) -> str:
         statements.clear()
         answer = client.post(form.path, content=form.body, headers=headers)
         assert answer.status_code == 303, answer.text
-        sent = tuple(statements)
+        for engine in (database.read_engine, database.write_engine):
+            event.remove(engine, "before_cursor_execute", keep)
     with database.read() as db:
         answer_id = db.scalars(select(AnswerRow.id).where(AnswerRow.invitation_id == RECORDED)).one()
     database.close()
     lines = ["SELECT nextval('bench_n') AS n \\gset", "BEGIN;"]
-    for statement in sent:
+    for statement in statements:
         line = re.sub(rf"\b{RECORDED}\b", ":n", re.sub(rf"\b{answer_id}\b", ":held_next_id", statement))
         line = re.sub(r"'[0-9a-f]{16}'", "md5(:n::text)", line) if line.startswith("INSERT INTO answers") else line
         lines.append(f"{line} \\gset held_" if "nextval(" in line else f"{line};")
