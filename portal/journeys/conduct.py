@@ -22,12 +22,13 @@ from portal.journeys import rules, storing
 from portal.journeys.loading import (
     Change,
     Found,
+    columns_about_it,
     current_pipeline_id,
+    found_in,
     load,
     lock,
     lock_account,
     pipeline,
-    questions_about,
 )
 from portal.journeys.models import Activity, FollowUpRow, JourneyRow, StageRow, StageTally, Visit
 from portal.journeys.rules import Status
@@ -40,18 +41,19 @@ __all__ = [
     "assign",
     "begin",
     "choose_consultant",
+    "columns_about_it",
     "consultant_for",
     "current_pipeline_id",
     "drop_due",
     "drop_due_of_kinds",
     "fold",
+    "found_in",
     "load",
     "lock",
     "lock_account",
     "open_journey",
     "pipeline",
     "primary_contacts",
-    "questions_about",
     "store",
     "tally",
 ]

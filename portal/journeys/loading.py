@@ -1,13 +1,14 @@
 """Journeys as the rules see them: their rows locked, what the rules need to know read in a few statements however many
 they are."""
 
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Executable, Row, bindparam, event, func, select
+from sqlalchemy import JSON, BindParameter, ColumnElement, Row, bindparam, event, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
@@ -122,6 +123,7 @@ _JOURNEYS = (
         select(Contact.id)
         .where(Contact.account_id == JourneyRow.account_id, Contact.disabled_at.is_(None))
         .limit(1)
+        .correlate(JourneyRow)
         .scalar_subquery()
         .label("someone"),
         # Looked up beside the row, and not in statements of their own: an answer reads one journey, and each costs more
@@ -132,16 +134,19 @@ _JOURNEYS = (
             PendingIssue.solved_at.is_(None),
             PendingIssue.whose != Whose.YOU,
         )
+        .correlate(JourneyRow)
         .scalar_subquery()
         .label("promise_due_on"),
         select(_LATER.id)
         .where(_LATER.previous_journey_id == JourneyRow.id)
         .limit(1)
+        .correlate(JourneyRow)
         .scalar_subquery()
         .label("next_id"),
         select(GoalRow.id)
         .where(GoalRow.journey_id == JourneyRow.id, GoalRow.dropped_at.is_(None))
         .limit(1)
+        .correlate(JourneyRow)
         .scalar_subquery()
         .label("a_goal"),
     )
@@ -183,10 +188,37 @@ class Found(NamedTuple):
     follow_ups: Sequence[Any]
 
 
-def questions_about(journey_id: Any) -> tuple[Executable, Executable]:
-    """The questions of `load` about one journey, for who asks others on the same way to the database: their rows are
-    `Found`."""
-    return _JOURNEYS.where(JourneyRow.id == journey_id), _FOLLOW_UPS.where(FollowUpRow.journey_id == journey_id)
+_ABOUT = tuple(_JOURNEYS.selected_columns)
+_About = namedtuple("_About", [column.key for column in _ABOUT])  # type: ignore[misc]  # noqa: PYI024 - as the statement says
+_CONTACTS = (
+    select(
+        func.json_agg(
+            aggregate_order_by(func.json_build_array(*tuple(_FOLLOW_UPS.selected_columns)[1:]), FollowUpRow.day), type_=JSON()
+        )
+    )
+    .where(FollowUpRow.journey_id == JourneyRow.id)
+    .scalar_subquery()
+)
+
+
+def columns_about_it() -> list[ColumnElement[Any]]:
+    """What `load` asks about one journey, as the last columns of a PostgreSQL statement about something of it: it is joined
+    with the journey and its account, and sent by who holds the journey. `found_in` reads their values."""
+    return [*(column.label(f"its_{column.key}") for column in _ABOUT), _CONTACTS]
+
+
+def found_in(row: Sequence[Any]) -> Found:
+    """What `load` wants to know, of a row that ends with `columns_about_it`."""
+    about = _About._make(row[-1 - len(_ABOUT) : -1])
+    contacts = [
+        (about.id, day, due_on and date.fromisoformat(due_on), *map(_instant, instants))
+        for day, due_on, *instants in row[-1] or ()
+    ]
+    return Found((about,), contacts)
+
+
+def _instant(told: str | None) -> datetime | None:
+    return told and datetime.fromisoformat(told).astimezone(UTC)
 
 
 def load(db: Session, ids: Sequence[int], *, found: Found | None = None) -> dict[int, Change]:

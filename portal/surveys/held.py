@@ -116,8 +116,8 @@ def _row(db: Session, invitation_id: int, *, nonce: str) -> tuple[Any, Found | N
     its = {**it, "form_nonce": nonce}
     if db.get_bind().dialect.name == "postgresql":
         # In a statement of its own: it has to see what those did who held it before.
-        _, found, *journey = rows_of_each(db, (_HOLD, it), (_HELD_WITH_ID, its), (_JOURNEY, it), (_FOLLOW_UPS, it))
-        return (found[0], Found(*journey)) if found else None
+        _, found = rows_of_each(db, (_HOLD, it), (_HELD_WITH_JOURNEY, its))
+        return (found[0], conduct.found_in(found[0])) if found else None
     found = rows_of(db, _HELD, its)  # SQLite's transactions hold everything
     return (found[0], None) if found else None
 
@@ -147,11 +147,12 @@ _HELD = queries.PAGE.add_columns(
     cases.call_waits(Invitation.journey_id, Invitation.day).label("call_waits"),
     cases.is_flagged(Invitation.journey_id, Invitation.day).label("is_flagged"),
 )
-_HELD_WITH_ID = _HELD.add_columns(Sequence("answers_id_seq").next_value().label("next_id"))
+_HELD_WITH_JOURNEY = _HELD.join(Account, Account.id == JourneyRow.account_id).add_columns(
+    Sequence("answers_id_seq").next_value().label("next_id"), *conduct.columns_about_it()
+)
 _NAMES = Held._fields[:-1]
 _ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
 _ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
-_JOURNEY, _FOLLOW_UPS = conduct.questions_about(_ITS_JOURNEY)
 # The account only in the mode that a foreign key takes anyway: it must not wait for its other journeys.
 # One statement, and the account first all the same: rows of the inner part are locked before the outer part can join them.
 _ACCOUNT = (
