@@ -117,6 +117,7 @@ from portal.routes.staff import messages as staff_messages
 from portal.routes.staff import plan as staff_plan
 from portal.routes.staff import referrals as staff_referrals
 from portal.settings import Settings
+from portal.threads import open_threads
 from portal.turns import Turns
 from portal.web import API_PREFIX, Wiring, error_response, problem, wiring_of
 
@@ -276,7 +277,8 @@ def _api() -> description.Api:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring: Wiring = app.state.wiring
     must_be_the_demos(wiring.house)
-    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    open_threads(THREADS)
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS  # for files that are served
     with _notice_before_the_end(wiring):
         yield
     wiring.house.database.close()

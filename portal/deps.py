@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -36,6 +36,7 @@ from portal.policy import Permission
 from portal.settings import Settings
 from portal.templating import render, render_block
 from portal.text import FORBIDDEN
+from portal.threads import in_a_thread
 from portal.web import (
     FRAGMENT_HEADERS,
     SAID_COOKIE,
@@ -491,9 +492,10 @@ SomeAsk = TypeVar("SomeAsk", bound=Ask)
 
 
 async def _read(kind: type[SomeAsk], request: Request) -> SomeAsk:
-    if request.method in READING or not re.match(
-        r"(application/x-www-form-urlencoded|multipart/form-data)\b", request.headers.get("content-type", "")
-    ):
+    sent_as = "" if request.method in READING else request.headers.get("content-type", "")
+    if re.match(r"application/x-www-form-urlencoded\b", sent_as):
+        return kind(request, FormFields(_urlencoded(await request.body())), {})
+    if not re.match(r"multipart/form-data\b", sent_as):
         return kind(request, FormFields(), {})
     fields: list[tuple[str, str]] = []
     files: dict[str, Upload] = {}
@@ -509,6 +511,15 @@ async def _read(kind: type[SomeAsk], request: Request) -> SomeAsk:
             else:
                 fields.append((_text(name), _text(value)))
     return kind(request, FormFields(fields), files)
+
+
+def _urlencoded(body: bytes) -> list[tuple[str, str]]:
+    # The library's parser is made for forms that come in pieces, and takes ten times as long for one that is here.
+    try:
+        given = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise HTTPException(400) from None
+    return [(_text(name), _text(value)) for name, value in given]
 
 
 def _text(value: str) -> str:
@@ -574,7 +585,7 @@ class GuardedRoute(APIRoute):
             except (RequestValidationError, Refused):
                 # Who may not come in hears that first, and nothing about what was wrong with the request.
                 ask = _ASK_OF[guard.who](request, FormFields(), {})
-                refusal = await run_in_threadpool(ask.check, guard)
+                refusal = await in_a_thread(ask.check, guard)
                 if refusal is None:
                     raise
                 return refusal
@@ -678,12 +689,12 @@ def _in_one_unit_of_work(endpoint: Callable[..., Any], guard: Guard) -> Callable
         route = functools.partial(endpoint, **arguments)
         if look is not None:
             seen = functools.partial(look, **arguments)
-            refusal = await run_in_threadpool(ask.check, guard, seen)
+            refusal = await in_a_thread(ask.check, guard, seen)
             if refusal is not None:
                 return refusal
         answer = functools.partial(ask.answer, guard, route, unit=unit)
         if is_reading or (turns := ask.wiring.turns) is None:
-            return await run_in_threadpool(answer)
+            return await in_a_thread(answer)
         return await turns.take(answer)
 
     return call

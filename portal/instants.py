@@ -27,6 +27,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def in_utc(value: datetime | None) -> datetime | None:
+    """As PostgreSQL's driver takes an instant, and gives it."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a zone")
+    return value.astimezone(UTC)
+
+
 def as_text(value: datetime | None) -> str | None:
     """As SQLAlchemy writes an instant for SQLite."""
     if value is None:

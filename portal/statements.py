@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Dialect, Executable, Insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.util import find_tables
 
-from portal.instants import UtcDateTime, as_text, from_text
+from portal.instants import UtcDateTime, as_text, from_text, in_utc
 
 Convert = Callable[[Any], Any]
 
@@ -119,26 +119,28 @@ class Written(NamedTuple):
     returns: bool = False
 
 
-def driven_at_once(connection: Connection, these: Sequence[Written], *, and_commit: bool = False) -> list[Done]:
+def driven_at_once(
+    connection: Connection, these: Sequence[Written], *, and_commit: bool = False
+) -> list[Sequence[Any]]:
     """Several on PostgreSQL, one after another but all in one way there and back, which costs more than most of them.
     `and_commit`: with the end of their transaction; what SQLAlchemy does to end it finds it done."""
     if len(these) == 1 and not and_commit:
-        return [driven(connection, these[0].sql, these[0].values, returns=these[0].returns)]
+        return [driven(connection, these[0].sql, these[0].values, returns=these[0].returns).rows]
     pooled, heard = _ready(connection)
+    driver = pooled.driver_connection
     cursors: list[Any] = []
     try:
-        with pooled.driver_connection.pipeline():
+        unasked = RawCursor(driver)  # one is enough for all that returns nothing
+        with driver.pipeline():
             for each in these:
-                cursor = _cursor_of(pooled)
+                cursor = RawCursor(driver) if each.returns else unasked
                 if heard:
                     heard(connection, cursor, each.sql, each.values, None, False)
                 cursor.execute(each.sql, each.values)
                 cursors.append(cursor)
             if and_commit:  # the driver's own way to say it waits for the answer, and leaving the block waits once more
-                _cursor_of(pooled).execute("COMMIT", prepare=False)
-        return [
-            Done(cursor.fetchall() if each.returns else (), cursor) for each, cursor in zip(these, cursors, strict=True)
-        ]
+                unasked.execute("COMMIT", prepare=False)
+        return [cursor.fetchall() if each.returns else () for each, cursor in zip(these, cursors, strict=True)]
     except connection.dialect.loaded_dbapi.Error as error:
         sql, values = "; ".join(each.sql for each in these), [each.values for each in these]
         raise _as_sqlalchemy_says(connection, error, (pooled, None), sql, values) from error
@@ -242,7 +244,7 @@ def rows_of_each(connection: Connection, questions: Sequence[Asked], first: Sequ
         for each, (_, values) in zip(asked, questions, strict=True)
     ]
     found = driven_at_once(connection, [*first, *behind])[len(first) :]
-    return [each.rows(done.rows) for each, done in zip(asked, found, strict=True)]
+    return [each.rows(rows) for each, rows in zip(asked, found, strict=True)]
 
 
 def _first_driven(
@@ -309,14 +311,14 @@ def _by_number(kind: Any) -> Dialect:
 
 
 def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:
-    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
-        return as_text
+    if isinstance(kind, UtcDateTime):
+        return as_text if dialect.name == "sqlite" else in_utc
     how: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return how
 
 
 def _from_driver(kind: Any, dialect: Dialect, described: Any) -> Convert | None:
-    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
-        return from_text
+    if isinstance(kind, UtcDateTime):
+        return from_text if dialect.name == "sqlite" else in_utc
     how: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, described)
     return how

@@ -14,6 +14,7 @@ from contextvars import Context, copy_context
 from typing import Any, NamedTuple, TypeVar
 
 from portal.db import Database
+from portal.threads import without_stopping
 
 T = TypeVar("T")
 
@@ -104,14 +105,8 @@ def _settle(told: Sequence[tuple[asyncio.Future[Any], _Outcome]]) -> None:
         if future.done():  # who asked has gone
             continue
         if isinstance(one.error, StopIteration):  # which no future takes: nobody behind it would be told anything
-            future.set_exception(_as_an_error(one.error))
+            future.set_exception(without_stopping(one.error))
         elif one.error is not None:
             future.set_exception(one.error)
         else:
             future.set_result(one.given)
-
-
-def _as_an_error(stop: StopIteration) -> RuntimeError:
-    error = RuntimeError("a turn raised StopIteration")
-    error.__cause__ = stop
-    return error

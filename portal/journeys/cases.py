@@ -1,7 +1,6 @@
 """Flags: a case is opened by an answer, a request for help or a consultant, and ends only by a person's recorded outcome."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -78,7 +77,7 @@ def open_flag(
     flag_id: int = send(db, _NEW_FLAG, flag).scalar_one()
     write_down(db, _ONE_MORE, {"journey": journey_id})
     _forget(db, journey_id)
-    change.after = replace(journey, open_flags=journey.open_flags + 1)
+    change.after = journey._replace(open_flags=journey.open_flags + 1)
     drop_reminders(db, journey_id, why="flag", now=now)
     detail = {"flag": flag_id, "origin": origin, "words": words, "day": day}
     opened = Event(Happened.FLAG_OPENED, by, now, account_id, journey_id, contact_id, detail)
@@ -589,8 +588,8 @@ def settle_by_answer(
     if call_waits:
         write_down(db, _FINISH_CALLS, {"journey": journey_id, "of_day": day, "at": now, "who": who})
     storing.finish_touchpoints(db, [journey_id], key=f"day{day}", now=now)
-    follow_ups = tuple(replace(f, settled_at=now) if f is contact else f for f in change.after.follow_ups)
-    change.after = replace(change.after, follow_ups=follow_ups)
+    follow_ups = tuple(f._replace(settled_at=now) if f is contact else f for f in change.after.follow_ups)
+    change.after = change.after._replace(follow_ups=follow_ups)
     return True
 
 

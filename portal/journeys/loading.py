@@ -189,11 +189,12 @@ class Found(NamedTuple):
 
 
 _ABOUT = tuple(_JOURNEYS.selected_columns)
-_About = namedtuple("_About", [column.key for column in _ABOUT])  # type: ignore[misc]  # noqa: PYI024 - as the statement says
+_About = namedtuple("_About", [column.key for column in _ABOUT])  # type: ignore[misc]
 _CONTACTS = (
     select(
         func.json_agg(
-            aggregate_order_by(func.json_build_array(*tuple(_FOLLOW_UPS.selected_columns)[1:]), FollowUpRow.day), type_=JSON()
+            aggregate_order_by(func.json_build_array(*tuple(_FOLLOW_UPS.selected_columns)[1:]), FollowUpRow.day),
+            type_=JSON(),
         )
     )
     .where(FollowUpRow.journey_id == JourneyRow.id)

@@ -6,10 +6,10 @@ means. The shell (`actions.py`) locks the journey's row, asks `next_move`, store
 """
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from portal.clock import (
     EVENING,
@@ -250,8 +250,7 @@ class Pipeline:
         return next((s for s in self.stages[position + 1 :] if not s.by_hand_only), None)
 
 
-@dataclass(frozen=True)
-class FollowUp:
+class FollowUp(NamedTuple):
     """One of the 30/60/90-day contacts."""
 
     day: int
@@ -287,8 +286,7 @@ class Goal:
     met_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Journey:
+class Journey(NamedTuple):
     """All that the rules need to know of one journey, as of now."""
 
     id: int
@@ -540,15 +538,14 @@ def apply(
     """The journey after the move, and all that storing the move means, in order."""
     effects: list[Effect] = []
     if move.misses is not None:
-        journey = _with_follow_up(journey, replace(journey.follow_up(move.misses), missed_at=now))
+        journey = _with_follow_up(journey, journey.follow_up(move.misses)._replace(missed_at=now))
         effects.append(Missed(move.misses, now))
     by_hand = not move.by.startswith("rule:")
     came_from = journey.position
     taken_up = journey.status is not Status.OPEN
     moved_back = by_hand and (move.to < came_from or taken_up)
     effects.append(Moved(came_from, move.to, journey.visit + 1, now, move.by, move.reason, move.evidence))
-    journey = replace(
-        journey,
+    journey = journey._replace(
         position=move.to,
         visit=journey.visit + 1,
         entered_at=now,
@@ -572,9 +569,9 @@ def _asked_again(stage: Stage, journey: Journey) -> Journey:
     """Moving a customer back to a stage says that its work is to be done again: what it waits for once is forgotten."""
     waits_for = {term.name for term in stage.moves_on}
     if Condition.FIRST_CONTACT in waits_for:
-        journey = replace(journey, first_contact_at=None)
+        journey = journey._replace(first_contact_at=None)
     if Condition.DEMAND_ANALYSED in waits_for:
-        journey = replace(journey, analysed_at=None)
+        journey = journey._replace(analysed_at=None)
     return journey
 
 
@@ -616,13 +613,13 @@ def enter(
             case Do.OPEN_NEXT:
                 if not journey.has_next:
                     effects.append(OpenNext(step.what))
-                    journey = replace(journey, has_next=True)
+                    journey = journey._replace(has_next=True)
             case never:
                 assert_never(never)
     effects += renewal_wake(pipeline, journey)
     if stage.ends is not None:
         status = Status.WON if stage.ends is Ending.WON else Status.LOST
-        journey = replace(journey, status=status, ended_at=now)
+        journey = journey._replace(status=status, ended_at=now)
         effects.append(Ended(stage.ends, now, by, reason))
     return journey, effects
 
@@ -660,12 +657,12 @@ def start_use(
     """
     effects: list[Effect] = [UseStarted(on, journey.use_started_on, by)]
     follow_ups = tuple(
-        replace(f, due_on=on + timedelta(days=f.day), due_at=day_instant(on, f.day, journey.zone, holidays))
+        f._replace(due_on=on + timedelta(days=f.day), due_at=day_instant(on, f.day, journey.zone, holidays))
         if f.is_pending
         else f
         for f in journey.follow_ups
     )
-    journey = replace(journey, use_started_on=on, follow_ups=follow_ups)
+    journey = journey._replace(use_started_on=on, follow_ups=follow_ups)
     return journey, effects + _wakes(pipeline, journey, holidays) + meeting_offers(journey, holidays)
 
 
@@ -717,7 +714,7 @@ def left_behind(
             contact = journey.follow_up(stage.contact_day)
             is_open = not contact.is_settled and contact.missed_at is None
             if is_open and _day_come(journey, stage.gives_way_on_day, now, holidays) is not None:
-                journey = _with_follow_up(journey, replace(contact, missed_at=now))
+                journey = _with_follow_up(journey, contact._replace(missed_at=now))
                 effects.append(Missed(contact.day, now))
     return journey, effects
 
@@ -725,7 +722,7 @@ def left_behind(
 def convert(journey: Journey, day: int, now: datetime, *, why: str) -> tuple[Journey, list[Effect]]:
     """Turns one contact into a call for the consultant, with the reason it could not be sent; also where its mail was on
     its way already, and then didn't leave."""
-    journey = _with_follow_up(journey, replace(journey.follow_up(day), sent_at=None, converted_at=now))
+    journey = _with_follow_up(journey, journey.follow_up(day)._replace(sent_at=None, converted_at=now))
     return journey, [Converted(day, now, why), call_instead(day, now, why=why)]
 
 
@@ -892,19 +889,19 @@ def business_time(
 
 
 def _with_follow_up(journey: Journey, contact: FollowUp) -> Journey:
-    return replace(journey, follow_ups=tuple(contact if f.day == contact.day else f for f in journey.follow_ups))
+    return journey._replace(follow_ups=tuple(contact if f.day == contact.day else f for f in journey.follow_ups))
 
 
 def worked(journey: Journey, now: datetime) -> Journey:
     """The journey once a person did something for it."""
-    return replace(journey, worked_at=now)
+    return journey._replace(worked_at=now)
 
 
 def was_sent(
     journey: Journey, day: int, at: datetime, holidays: Container[date] = NO_HOLIDAYS
 ) -> tuple[Journey, list[Effect]]:
     """The journey once the survey of that day went out, and what silence will lead to."""
-    journey = _with_follow_up(journey, replace(journey.follow_up(day), sent_at=at))
+    journey = _with_follow_up(journey, journey.follow_up(day)._replace(sent_at=at))
     return journey, reminders(journey, day, at, holidays)
 
 
@@ -912,7 +909,7 @@ def lose(journey: Journey, now: datetime, *, by: str, reason: str) -> tuple[Jour
     """Ends a journey as lost where it stands; one that ended already stays as it ended."""
     if journey.status is not Status.OPEN:
         return journey, []
-    return replace(journey, status=Status.LOST, ended_at=now), [Ended(Ending.LOST, now, by, reason)]
+    return journey._replace(status=Status.LOST, ended_at=now), [Ended(Ending.LOST, now, by, reason)]
 
 
 def position_on_day(pipeline: Pipeline, day: int) -> int:
@@ -936,10 +933,10 @@ def take_in(
         behind = contact.due_at is not None and contact.due_at <= now
         if contact.day == current and behind:
             effects.append(Converted(contact.day, now, "taken_in"))
-            journey = _with_follow_up(journey, replace(contact, converted_at=now))
+            journey = _with_follow_up(journey, contact._replace(converted_at=now))
         elif behind or (current is not None and contact.day < current):
             effects.append(Missed(contact.day, now))
-            journey = _with_follow_up(journey, replace(contact, missed_at=now))
+            journey = _with_follow_up(journey, contact._replace(missed_at=now))
     journey, entering = enter(pipeline, journey, now, holidays)
     effects += [e for e in entering if not isinstance(e, Letter)]
     due_at = business_days_after(now, 3, journey.zone, holidays)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from fastapi import Query
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -23,6 +22,7 @@ from portal.front_door import CONTENT_SECURITY_POLICY
 from portal.house import House
 from portal.routes.public.sign_in import start_session
 from portal.routes.staff.labels import LETTER
+from portal.threads import in_a_thread
 from portal.web import SESSION_COOKIE, cookie_name, set_cookie, wiring_of
 from portal.worker import COMPOSERS, TIMETABLE, Worker, work_until
 
@@ -106,7 +106,7 @@ async def move_clock(request: Request) -> Response:
     form = await request.form(max_fields=5, max_files=0)
     settings = wiring_of(request).settings
     before = request.cookies.get(cookie_name(settings, SESSION_COOKIE), "")
-    session = await run_in_threadpool(_live_on, wiring_of(request).house, str(form.get("step", "1")), before)
+    session = await in_a_thread(_live_on, wiring_of(request).house, str(form.get("step", "1")), before)
     response = RedirectResponse(_back(form.get("return")), 303)
     if session:
         set_cookie(response, settings, SESSION_COOKIE, session, seconds=LONGEST_SESSION)
@@ -137,7 +137,7 @@ def _whose(person: auth.Person) -> dict[str, int]:
 
 async def restart(request: Request) -> Response:
     """Forgets what visitors did and lives the history anew."""
-    await run_in_threadpool(demo.start_again, wiring_of(request).house)
+    await in_a_thread(demo.start_again, wiring_of(request).house)
     return RedirectResponse("/sign-in", 303)
 
 

@@ -4,7 +4,7 @@ It has the verbs of `story.Story`, and both give `Facts`: what must be true of a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -245,7 +245,7 @@ class Paper:
         if open_ones:
             kind, day, _ = self._activities[open_ones[-1]]
             self._activities[open_ones[-1]] = (kind, day, True)
-            self.journey = replace(self.journey, analysed_at=self.now, worked_at=self.now)
+            self.journey = self.journey._replace(analysed_at=self.now, worked_at=self.now)
             self._fold(self.loaded())
 
     def sign_in(self) -> None:
@@ -258,7 +258,7 @@ class Paper:
         self._fold(self.loaded())
 
     def book(self, until: datetime | None) -> None:
-        self.journey = replace(self.journey, held_until=until, worked_at=self.now)
+        self.journey = self.journey._replace(held_until=until, worked_at=self.now)
         self._got_in_touch()
         self._drop(("reminder", "call_no_answer"), "booking")
         self._fold(self.loaded())
@@ -328,7 +328,7 @@ class Paper:
     def _close(self, case: Case, outcome: FlagOutcome) -> None:
         case.closed_at, case.outcome = self.now, outcome
         self.last_closed = case
-        self.journey = replace(self.journey, open_flags=self.journey.open_flags - 1, worked_at=self.now)
+        self.journey = self.journey._replace(open_flags=self.journey.open_flags - 1, worked_at=self.now)
 
     @property
     def duplicates(self) -> tuple[Case, list[Case]] | None:
@@ -363,11 +363,11 @@ class Paper:
         for day in days & self.settled_by_flag:
             contact = self.journey.follow_up(day)
             if contact.settled_at == case.closed_at and self.journey.status is Status.OPEN:
-                self._put(replace(contact, settled_at=None))
+                self._put(contact._replace(settled_at=None))
                 self.settled_by_flag.discard(day)
         case.earlier.append((case.opened_at, case.closed_at))
         case.opened_at, case.closed_at, case.outcome, case.merged_into = self.now, None, None, None
-        self.journey = replace(self.journey, open_flags=self.journey.open_flags + 1)
+        self.journey = self.journey._replace(open_flags=self.journey.open_flags + 1)
         self._fold(self.loaded())
 
     def move(self, stage: str) -> None:
@@ -422,8 +422,7 @@ class Paper:
     def loaded(self) -> Journey:
         """The journey with all that the shell reads beside its row."""
         journey = self.journey
-        return replace(
-            journey,
+        return journey._replace(
             promise_due_on=min((on for on, kept in self.promises if not kept), default=None),
             goals=tuple(Goal(day, at) for day, at, dropped in self.goals if not dropped),
             conversed_at=self.conversed_at if journey.moved_back else None,
@@ -431,24 +430,24 @@ class Paper:
         )
 
     def _work_done(self) -> None:
-        self.journey = replace(self.journey, worked_at=self.now)
+        self.journey = self.journey._replace(worked_at=self.now)
         self._fold(self.loaded())
 
     def _first_contact(self) -> bool:
         if self.journey.first_contact_at is not None:
             return False
-        self.journey = replace(self.journey, first_contact_at=self.now, worked_at=self.now)
+        self.journey = self.journey._replace(first_contact_at=self.now, worked_at=self.now)
         self._drop(("unless_contact",), "sign_of_life")
         self._finish(("call_no_contact",))
         return True
 
     def _got_in_touch(self) -> None:
         self._first_contact()
-        self.journey = replace(self.journey, worked_at=self.now)
+        self.journey = self.journey._replace(worked_at=self.now)
 
     def _open_case(self, case: Case) -> None:
         self.cases.append(case)
-        self.journey = replace(self.journey, open_flags=self.journey.open_flags + 1)
+        self.journey = self.journey._replace(open_flags=self.journey.open_flags + 1)
         self._drop(("reminder", "call_no_answer"), "flag")
         self._fold(self.loaded())
 
@@ -458,14 +457,14 @@ class Paper:
     def _settle(self, days: Sequence[int]) -> None:
         settled = [day for day in days if not self.journey.follow_up(day).is_settled]
         for day in settled:
-            self._put(replace(self.journey.follow_up(day), settled_at=self.now))
+            self._put(self.journey.follow_up(day)._replace(settled_at=self.now))
             for kind in ("survey", "reminder", "call_no_answer"):
                 self._drop_key(f"{kind}:{day}", "settled")
             self._finish(rules.CALLS_OF_CONTACTS, day)
 
     def _put(self, contact: FollowUp) -> None:
         others = tuple(contact if f.day == contact.day else f for f in self.journey.follow_ups)
-        self.journey = replace(self.journey, follow_ups=others)
+        self.journey = self.journey._replace(follow_ups=others)
 
     def _drop(self, kinds: Sequence[str], why: str) -> None:
         for due in self._due.values():

@@ -12,7 +12,6 @@ from authlib.integrations.starlette_client import OAuth
 from httpx2 import HTTPError
 from joserfc.errors import JoseError
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -26,6 +25,7 @@ from portal.deps import Ask, PublicAsk, answer_in_writing, public_pages
 from portal.errors import N_, NotFound, Refused
 from portal.routes.public.sign_in import start_session
 from portal.settings import Settings
+from portal.threads import in_a_thread
 from portal.web import cookie_name, wiring_of
 
 PREFIX = "/company-sign-in"
@@ -106,7 +106,7 @@ async def _come_back(company: Any, request: Request) -> Response:
         raise _away() from failed
     identity = _identity(token, issuer=wiring_of(request).settings.oidc_issuer)
     request.session.clear()
-    return await run_in_threadpool(answer_in_writing, request, partial(_admit, identity=identity))
+    return await in_a_thread(answer_in_writing, request, partial(_admit, identity=identity))
 
 
 def _away() -> ProviderAway:
