@@ -134,7 +134,7 @@ class Ask:
         self.form = form
         self.files = files
         self.htmx = wants_fragment(request)
-        self.path: str = request.url.path
+        self.path = _path_of(request)
         self.me = None
         self._who = Who.ANYONE
         self._addressee: tuple[str, str] | None = None
@@ -489,6 +489,12 @@ def admit(guard: Guard, ask: Ask) -> None:
 
 
 SomeAsk = TypeVar("SomeAsk", bound=Ask)
+
+
+def _path_of(request: Request) -> str:
+    """As `request.url.path` has it, without the address around it."""
+    path: str = request.scope["path"]
+    return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
 
 async def _read(kind: type[SomeAsk], request: Request) -> SomeAsk:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_origin
 
 from email_validator import EmailNotValidError, validate_email
@@ -111,14 +112,16 @@ class Filled(Generic[Model]):
 def read_form(model: type[Model], form: FormFields) -> Filled[Model]:
     """The form as that model. Fields that it doesn't have are ignored; an empty input counts as not sent."""
     given: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
+    typed: dict[str, str] = {}
+    lists: dict[str, tuple[str, ...]] = {}
+    for name, comes_often in _fields_of(model):
         sent = form.getlist(name)
-        if get_origin(field.annotation) is list:
+        if sent:
+            typed[name], lists[name] = sent[-1], tuple(sent)
+        if comes_often:
             given[name] = [value for value in sent if value.strip()]
         elif sent and sent[-1].strip():
             given[name] = sent[-1]
-    typed = {name: form.getlist(name)[-1] for name in model.model_fields if name in form}
-    lists = {name: tuple(form.getlist(name)) for name in model.model_fields if name in form}
     try:
         value = model.model_validate(given)
     except ValidationError as wrong:
@@ -126,6 +129,12 @@ def read_form(model: type[Model], form: FormFields) -> Filled[Model]:
         return Filled(None, typed, errors, lists)
     errors = _what_pydantic_lets_pass(value, typed)
     return Filled(None if errors else value, typed, errors, lists)
+
+
+@cache
+def _fields_of(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
+    """Their names, and whether they may come several times."""
+    return tuple((name, get_origin(field.annotation) is list) for name, field in model.model_fields.items())
 
 
 def empty_form(typed: Mapping[str, object] | None = None) -> Filled[BaseModel]:
@@ -147,8 +156,7 @@ def _as_typed(value: object) -> str:
 def _what_pydantic_lets_pass(value: BaseModel, typed: Mapping[str, str]) -> dict[str, Sentence]:
     """`20260101` and `1e9` are dates to Pydantic (seconds since 1970), and integers have no end."""
     wrong = {}
-    for name in type(value).model_fields:
-        read = getattr(value, name)
+    for name, read in value:
         if isinstance(read, date) and name in typed and not re.match(r"\s*\d{4}-\d\d-\d\d", typed[name]):
             wrong[name] = Sentence(_PLAIN["date_from_datetime_parsing"])
         elif isinstance(read, int) and abs(read) > BIGGEST:

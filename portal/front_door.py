@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import secrets
+from functools import cache, lru_cache
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +50,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+
 
 def secure(response: Response, settings: Settings) -> Response:
     """The same response with the headers; for the one that is sent outside this layer (a crash)."""
@@ -57,10 +60,14 @@ def secure(response: Response, settings: Settings) -> Response:
 
 
 def _add_headers(headers: MutableHeaders, settings: Settings) -> None:
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    if settings.secure_cookies:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    there = {name for name, _ in headers.raw}
+    headers.raw.extend(each for each in _security_headers(settings.secure_cookies) if each[0] not in there)
+
+
+@cache
+def _security_headers(https: bool) -> tuple[tuple[bytes, bytes], ...]:
+    wanted = SECURITY_HEADERS | ({"Strict-Transport-Security": STRICT_TRANSPORT} if https else {})
+    return tuple((name.lower().encode(), value.encode()) for name, value in wanted.items())
 
 
 class FrontDoor:
@@ -87,7 +94,7 @@ class FrontDoor:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 _add_headers(headers, self.settings)
-                headers["X-Request-Id"] = request_id
+                headers.raw.append((b"x-request-id", request_id.encode()))
             await send(message)
 
         try:
@@ -114,6 +121,7 @@ class FrontDoor:
         return None
 
 
+@lru_cache(maxsize=100)
 def _hostname(host: str) -> str:
     """`Portal.Example:8000` is `portal.example`; `[::1]:8000` is `::1`."""
     try:

@@ -87,7 +87,7 @@ class Settings(BaseModel):
     @property
     def secure_cookies(self) -> bool:
         """`__Host-` cookies need https; plain http is for development on this machine alone."""
-        return urlsplit(self.base_url).scheme == "https"
+        return self.base_url[:6].lower() == "https:"
 
     @property
     def hosts(self) -> list[str]:

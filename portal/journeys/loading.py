@@ -189,7 +189,7 @@ class Found(NamedTuple):
 
 
 _ABOUT = tuple(_JOURNEYS.selected_columns)
-_About = namedtuple("_About", [column.key for column in _ABOUT])  # type: ignore[misc]
+_About: Any = namedtuple("_About", [column.key for column in _ABOUT])  # type: ignore[misc]
 _CONTACTS = (
     select(
         func.json_agg(
@@ -219,7 +219,7 @@ def found_in(row: Sequence[Any]) -> Found:
 
 
 def _instant(told: str | None) -> datetime | None:
-    return told and datetime.fromisoformat(told).astimezone(UTC)
+    return None if told is None else datetime.fromisoformat(told).astimezone(UTC)
 
 
 def load(db: Session, ids: Sequence[int], *, found: Found | None = None) -> dict[int, Change]:

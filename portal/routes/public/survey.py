@@ -63,6 +63,8 @@ def read_survey(form: SurveyForm, sent: FormFields) -> Came:
     """What was sent to a survey's page, kept as it was typed."""
     others = filling.others_in(form, sent)
     filled = read_form(AnswerForm, sent)
+    if not others:
+        return Came(filled, others)
     named = {field: _fields({field: value}) for field, value in filling.others_typed(form, others).items()}
     typed = {field: values.getlist(field)[-1] for field, values in named.items()}
     lists = {field: tuple(values.getlist(field)) for field, values in named.items()}
