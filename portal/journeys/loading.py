@@ -210,7 +210,7 @@ def columns_about_it() -> list[ColumnElement[Any]]:
 
 def found_in(row: Sequence[Any]) -> Found:
     """What `load` wants to know, of a row that ends with `columns_about_it`."""
-    about = _About._make(row[-1 - len(_ABOUT) : -1])
+    about: Any = _About._make(row[-1 - len(_ABOUT) : -1])
     contacts = [
         (about.id, day, due_on and date.fromisoformat(due_on), *map(_instant, instants))
         for day, due_on, *instants in row[-1] or ()
