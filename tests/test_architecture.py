@@ -65,7 +65,7 @@ LAYERS = (
         together(
             *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
             *("instants", "kit", "links", "logs", "outbound", "places", "reply_addresses", "settings", "statements"),
-            *("strict_json", "styles", "templating", "text", "turns", "vault", "words"),
+            *("strict_json", "styles", "templating", "text", "threads", "turns", "vault", "words"),
         ),
     ),
 )
