@@ -186,11 +186,7 @@ def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     if _TOGETHER not in db.info or len(rows) > 1:
         send(db, statement, *rows)
         return
-    if _is_in_new_savepoint(db):
-        _connection(db)
-    else:
-        db.flush()
-    words = statements.words_to_send(db.get_bind().dialect, statement, tuple(rows[0]))
+    words = statements.words_to_send(_connection(db).dialect, statement, tuple(rows[0]))
     values, waiting = words.given(rows[0]), db.info[_WAITING]
     if not waiting or not waiting[-1].has_room_for(words.tables, values):
         waiting.append(_Group())

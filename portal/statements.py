@@ -39,12 +39,10 @@ class Words(NamedTuple):
 
     def given(self, row: Mapping[str, Any]) -> Any:
         """The values as the driver takes them."""
-        values = {**self.known, **row}
-        for name, make in self.made.items():
-            values[name] = make(None)
-        for name, convert in self.convert.items():
-            values[name] = convert(values[name])
-        return [values[name] for name in self.order]
+        if self.known or self.made:
+            row = {**self.known, **{name: make(None) for name, make in self.made.items()}, **row}
+        convert = self.convert
+        return [convert[name](row[name]) if name in convert else row[name] for name in self.order]
 
 
 class Sent(NamedTuple):
