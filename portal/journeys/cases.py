@@ -78,7 +78,7 @@ def open_flag(
     write_down(db, _ONE_MORE, {"journey": journey_id})
     _forget(db, journey_id)
     change.after = journey._replace(open_flags=journey.open_flags + 1)
-    drop_reminders(db, journey_id, why="flag", now=now)
+    drop_reminders(db, journey_id, why="answer" if answer_id is not None else "flag", now=now)
     detail = {"flag": flag_id, "origin": origin, "words": words, "day": day}
     opened = Event(Happened.FLAG_OPENED, by, now, account_id, journey_id, contact_id, detail)
     _tell_of_new(db, flag_id, flag, now=now)

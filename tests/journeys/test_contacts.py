@@ -357,3 +357,10 @@ def test_what_the_customer_owes_holds_nothing(using: Story) -> None:
     using.promise((DAY_30 - timedelta(days=5)).date(), rules.Whose.YOU)
     using.live_until_day(30)
     assert using.stage == "follow_up_30"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SATISFIED, Outcome.DISSATISFIED])
+def test_an_answer_is_why_nobody_is_reminded_whatever_it_says(using: Story, outcome: Outcome) -> None:
+    using.live_until_day(30)
+    using.answer(30, outcome)
+    assert {using.due(key).result for key in ("reminder:30", "call_no_answer:30")} == {"answer"}
