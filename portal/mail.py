@@ -181,6 +181,7 @@ class DeliveredTo(StrEnum):
 
 
 WAITING = "sent_at IS NULL AND failed_at IS NULL AND suppressed_at IS NULL"
+FAILED = "failed_at IS NOT NULL"
 
 
 class LetterRow(Base):
@@ -191,6 +192,7 @@ class LetterRow(Base):
         CheckConstraint("(suppressed_at IS NULL) = (why = '')", name="suppressed_with_why"),
         CheckConstraint("sent_at IS NULL OR failed_at IS NULL", name="sent_or_failed"),
         Index("ix_letters_waiting", "rank", "try_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+        Index("ix_letters_failed", "failed_at", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
         Index("ix_letters_journey_id", "journey_id", "id"),
         Index("ix_letters_account_id", "account_id", "id"),
         Index("ix_letters_contact_id", "contact_id", "id"),

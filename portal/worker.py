@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import anonymous, leaving, occasions, quoting, sketching, tallies, triggers, verifying
+from portal.surveys import anonymous, leaving, occasions, quoting, returned, sketching, tallies, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -220,6 +220,12 @@ TIMETABLE: tuple[Job, ...] = (
     # The demo's clock must not stop every quarter of an hour for a calendar.
     Job("calendars", own_calendar.read_next, own_calendar.next_due, moves_the_clock=False),
     Job("mail", _deliver, mail.next_due, in_hand=mail.in_hand),
+    Job(
+        "surveys that came back",
+        lambda house, now, _stopping: returned.deal_with(house, now),
+        returned.next_due,
+        moves_the_clock=False,
+    ),
     Job("incoming mail", imap.poll, imap.next_due, moves_the_clock=False),
     Job(
         "answers counted",

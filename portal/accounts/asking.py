@@ -78,6 +78,8 @@ class Why(StrEnum):
     LATE = "late"
     NO_SURVEY = "no_survey"
     PLAN_FIRST = "plan_first"
+    UNDELIVERED = "undelivered"
+    """Its mail failed for good, or came back."""
 
 
 WHY_IT_WAITS: dict[str, str] = {

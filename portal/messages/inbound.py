@@ -265,7 +265,7 @@ def _note_returned(db: Session, parsed: Parsed, *, now: datetime) -> None:
         )
         if row is None:
             continue
-        row.sent_at, row.failed_at, row.error = None, now, f"It came back: {why}"[:500]
+        row.sent_at, row.failed_at, row.unsure_at, row.error = None, now, None, f"It came back: {why}"[:500]
         detail = {"letter": row.id, "kind": row.kind.value}
         audit.note(
             db, Event(Happened.MAIL_FAILED, "system", now, row.account_id, row.journey_id, row.contact_id, detail)

@@ -297,7 +297,7 @@ def turn(db: Session, house: House, row: LetterRow, why: str, now: datetime) -> 
                 _let_go(db, row, invitation, over, now=now)
         case Instead() as instead:
             if mail.withhold(db, row, why=_said(instead, row), now=now):
-                _instead(db, house, change, row, invitation, instead, now=now)
+                instead_of_mail(db, house, change, row, invitation, instead, now=now)
 
 
 AT_ONCE = timedelta(minutes=1)
@@ -326,7 +326,7 @@ def _let_go(db: Session, row: LetterRow, invitation: Invitation | None, over: _O
             db.execute(update(Invitation).where(Invitation.id == invitation.id).values(**told))
 
 
-def _instead(
+def instead_of_mail(
     db: Session,
     house: House,
     change: Change,
@@ -336,6 +336,7 @@ def _instead(
     *,
     now: datetime,
 ) -> None:
+    """What it becomes in the mail's place, with the journey held."""
     if (
         row.kind in _REMINDERS or invitation is None
     ):  # the call after silence comes anyway; the survey waits in the portal

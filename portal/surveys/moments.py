@@ -152,5 +152,6 @@ WHY_NO_MAIL: dict[str, str] = {
     Why.OUT_OF_HOURS: N_("Their hours were too far off."),
     Why.NO_HOUR: N_("None of their hours is on a working day."),
     Why.LATE: N_("Its day was more than two weeks ago."),
+    Why.UNDELIVERED: N_("Our mail could not be delivered."),
 }
 """Why a survey beyond the plan is no mail; what it is instead is said beside it."""

@@ -120,11 +120,12 @@ WHY_NOT: dict[str, str] = {
     "out_of_hours": N_("Their hours were too far off: a call instead."),
     "no_hour": N_("None of their hours is on a working day: a call instead."),
     "taken_in": N_("They were a customer before we knew them: a call instead of a survey."),
+    "undelivered": N_("Our mail could not be delivered: a call instead, and a card in the portal."),
     "missed": N_("The next check-in came before this one was answered."),
     **LOST_ITS_REASON,
 }
 """Why a survey did not go out as a mail, as a sentence for each reason that a contact keeps."""
-IN_THE_PORTAL = ("refused", "prefers_portal")
+IN_THE_PORTAL = ("refused", "prefers_portal", "undelivered")
 """Reasons for which it waits as a card in the portal."""
 
 

@@ -16,7 +16,8 @@ from portal.journeys import actions, cases
 from portal.journeys.models import Activity, DueAction, FollowUpRow
 from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Purpose
-from portal.surveys import figures, leaving, queries
+from portal.surveys import actions as surveys
+from portal.surveys import figures, leaving, queries, returned
 from portal.surveys.actions import Sending
 from portal.surveys.models import Invitation, Survey
 from portal.surveys.rules import Answers, Provenance
@@ -388,13 +389,85 @@ def test_a_reminder_rests_where_the_survey_left_later_than_it_was_to(town: Town)
     assert [state for _, state, _ in states(town, Kind.SURVEY_REMINDER)] == [LetterState.SENT] * 2
 
 
-def test_whose_survey_could_not_be_delivered_is_not_reminded_of_it_but_called(town: Town, maria: Customer) -> None:
+# What failed for good, or came back
+
+
+def come_back(town: Town, at: datetime, **facts: object) -> int:
+    """The mail server's word on the mails of the 30-day survey that left: nobody got them. How many that was news of."""
     with town.house.database.write() as db:
-        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(failed_at=DAY_30, error="550"))
-    town.live_until(DAY_30 + timedelta(days=7) - MINUTE)
-    assert (reminders(town), todo(town, maria)) == ([], [])
-    town.live_until(DAY_30 + timedelta(days=7))
-    assert (reminders(town), calls(town.house, maria)) == ([], [(ActivityKind.CALL_NO_ANSWER, 30)])
+        of_them = update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30, LetterRow.key.not_like(f"{leaving.AGAIN}%"))
+        db.execute(of_them.values(sent_at=None, failed_at=at, error="550 No such user", **facts))
+        assert returned.next_due(db) == (None if facts else at)
+    return returned.deal_with(town.house, at)
+
+
+def test_a_survey_that_came_back_is_none_that_went_out_and_becomes_a_call(town: Town, maria: Customer) -> None:
+    leave(town)
+    assert (delivered(town), invited(town, maria.contact_id)) == (1, (True, ""))
+    later = LATER + timedelta(hours=1)
+    assert come_back(town, later) == 1
+    assert (delivered(town), invited(town, maria.contact_id)) == (0, (False, "undelivered"))
+    assert [kind for kind, _ in todo(town, maria)] == [ActivityKind.CONTACT_BY_CALL]
+    assert (contact(town, maria).converted_why, waiting(town, maria)) == ("undelivered", [])
+    assert ledger(town)[-1][2:] == (Became.CALL, Why.UNDELIVERED, later)
+    assert returned.deal_with(town.house, later) == 0
+    town.live_until(DAY_30 + timedelta(days=8))
+    assert (reminders(town), calls(town.house, maria)) == ([], [(ActivityKind.CONTACT_BY_CALL, 30)])
+
+
+def test_who_never_got_the_mail_can_answer_in_the_portal_and_then_it_did_reach_nobody_by_mail(
+    town: Town, maria: Customer
+) -> None:
+    leave(town)
+    come_back(town, LATER)
+    with town.house.database.read() as db:
+        due = queries.due_survey(db, maria.contact_id, LATER)
+    assert due is not None
+    sending = Sending(Provenance.SIGNED_IN, f"contact:{maria.contact_id}")
+    with town.house.database.write() as db:
+        answers = Answers(csat=5, nps=9)
+        invitation_id = due.invitation_id
+        surveys.submit(db, town.house, invitation_id=invitation_id, answers=answers, sending=sending, now=LATER)
+    assert contact(town, maria).settled_at == LATER
+    assert delivered(town) == 0
+
+
+def test_what_was_answered_or_may_be_out_did_go_out(town: Town, maria: Customer) -> None:
+    leave(town)
+    assert come_back(town, LATER, unsure_at=LATER) == 0
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).values(unsure_at=None))
+    with town.house.database.read() as db:
+        invitation_id = db.scalars(select(Invitation.id)).one()
+    answer(town.house, invitation_id, Answers(csat=5, nps=9))
+    assert returned.deal_with(town.house, LATER) == 0
+    assert (delivered(town), invited(town, maria.contact_id)) == (1, (True, ""))
+
+
+def test_who_got_another_mail_of_it_was_asked(town: Town, maria: Customer) -> None:
+    leave(town)
+    with town.house.database.write() as db:
+        invitation_id = db.scalars(select(Invitation.id)).one()
+        surveys.send_again(db, town.house, invitation_id=invitation_id, now=LATER)
+    leave(town, LATER)
+    with town.house.database.write() as db:
+        first = db.scalars(select(LetterRow.id).where(LetterRow.kind == Kind.SURVEY_30).order_by(LetterRow.id)).first()
+        db.execute(update(LetterRow).where(LetterRow.id == first).values(sent_at=None, failed_at=LATER))
+    assert returned.deal_with(town.house, LATER) == 0
+    assert invited(town, maria.contact_id) == (True, "")
+
+
+def test_workers_that_hear_of_it_at_once_call_once(town: Town, maria: Customer) -> None:
+    leave(town)
+    with town.house.database.write() as db:
+        db.execute(update(LetterRow).where(LetterRow.kind == Kind.SURVEY_30).values(sent_at=None, failed_at=LATER))
+    workers = [threading.Thread(target=returned.deal_with, args=(town.house, LATER)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [kind for kind, _ in todo(town, maria)] == [ActivityKind.CONTACT_BY_CALL]
+    assert len(ledger(town)) == 1
 
 
 def test_a_reminder_that_they_refuse_while_it_waits_is_in_the_ledger_and_the_call_comes(
