@@ -48,9 +48,8 @@ def is_worth_comparing(connection: Connection) -> Callable[..., bool]:
     its table's (`portal.closed_sets`)."""
 
     @cache
-    def domains() -> frozenset[
-        str
-    ]:  # asked for only now: a question begins a transaction, and migrations have their own
+    def domains() -> frozenset[str]:
+        # Asked for only now: a question begins a transaction, and migrations have their own.
         return frozenset(connection.scalars(sa.text("SELECT conname FROM pg_constraint WHERE contypid <> 0")))
 
     def judge(thing: Any, name: str | None, kind: str, _is_reflected: bool, other: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MORNING = time(9, 0)
-"""When the plan's days begin for the customer (domain.md, "Time")."""
+"""When the plan's days begin for the customer."""
 
 EVENING = time(17, 0)
 """When business hours end."""

@@ -79,7 +79,7 @@ class Kind(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a mail may be sent at all (domain.md, "One contact budget"): service mail can't be refused, the others can."""
+    """Why a mail may be sent at all: service mail can't be refused, the others can."""
 
     SERVICE = "service"
     SURVEY = "survey"
@@ -116,7 +116,7 @@ class Manner(NamedTuple):
     sender: Sender
     rank: Rank
     forget: bool = False
-    """Forget address and words once sent: a friend's address is used for one mail only (domain.md, "Referrals")."""
+    """Forget address and words once sent: a friend's address is used for one mail only."""
     also: Purpose | None = None
     """A second purpose whose refusal stops it, too: a survey's reminder is about a survey and is a reminder."""
 
@@ -289,7 +289,7 @@ class ReplyTo(NamedTuple):
 
 
 class Withheld(Exception):
-    """A composer found that the letter has lost its reason; it is suppressed with `why` (domain.md: judged anew)."""
+    """A composer found that the letter has lost its reason; it is suppressed with `why`."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

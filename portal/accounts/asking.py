@@ -1,4 +1,4 @@
-"""Whether somebody may be asked for something now: the contact budget (domain.md, "One contact budget per person").
+"""Whether somebody may be asked for something now: the contact budget.
 
 Pure functions. `judge` gets one request and what is known of its person, and says: send it, wait until then, or do that
 instead. It never says "drop": what can't be sent becomes a call, a WhatsApp message, or a card in the portal. Service

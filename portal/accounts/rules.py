@@ -38,7 +38,7 @@ class Candidate:
 
 
 def next_consultant(candidates: list[Candidate]) -> int | None:
-    """The one with the fewest open journeys; among equals round robin (longest without a new one). domain.md, stage 1."""
+    """The one with the fewest open journeys; among equals round robin (longest without a new one)."""
     if not candidates:
         return None
     return min(
@@ -95,7 +95,7 @@ RIGHTS: dict[Standing, frozenset[Right]] = {
     Standing.INVITER: _EVERYBODY | {Right.INVITE_COLLEAGUES},
     Standing.COLLEAGUE: _EVERYBODY,
 }
-"""What somebody answered in a survey or told us was wrong is theirs: one case per unhappy person (domain.md, "Flags").
+"""What somebody answered in a survey or told us was wrong is theirs: one case per unhappy person.
 So nobody has the last two rights, the main contact least of all: who is afraid of their boss gives fives."""
 
 

@@ -1,8 +1,7 @@
 """The figures' arithmetic: scores with honest intervals, percentiles from a histogram. Pure functions.
 
-Sources: domain.md, "Surveys" and "Figures for managers"; adjusted Wald for a difference of proportions after Agresti and
-Min (2005) as Sauro and Lewis use it for the Net Promoter Score; Wilson (1927) for a proportion. NPS is a registered mark
-of its owners.
+Sources: adjusted Wald for a difference of proportions after Agresti and Min (2005) as Sauro and Lewis use it for the Net
+Promoter Score; Wilson (1927) for a proportion. NPS is a registered mark of its owners.
 """
 
 from collections.abc import Mapping

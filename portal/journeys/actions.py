@@ -119,7 +119,7 @@ def _take_in(db: Session, house: House, change: conduct.Change, under_way: Under
     change = conduct.load(db, [journey_id])[journey_id]
     if started is not None:
         journey, effects = rules.start_use(pipeline, change.after, started, by=by, holidays=house.holidays)
-        # Who is on the road already is not asked to start (domain.md: no mail for the past).
+        # Who is on the road already is not asked to start (no mail for the past).
         never = rules.meeting_offers(journey, house.holidays)
         change.take((journey, [effect for effect in effects if effect not in never]))
     change.take(rules.take_in(pipeline, change.after, now, house.holidays))
@@ -336,7 +336,7 @@ class HeardAnswer:
     is_promoter: bool = False
     """And the survey has us think of a referral then."""
     flags: bool = True
-    """Whether a dissatisfied one opens a flag; a follow-up's always does (domain.md, invariant 5)."""
+    """Whether a dissatisfied one opens a flag; a follow-up's always does (invariant 5)."""
     asks_what_is_missing: bool = True
     tells_consultant: bool = False
     earlier: tuple[int, ...] = ()

@@ -769,7 +769,7 @@ def _standing(db: Session, resolution_id: int) -> tuple[Resolution, Flag]:
 
 
 def tell_managers_of_late_flags(db: Session, *, now: datetime, limit: int = 200) -> int:
-    """Late cases go up to the manager, once each; gives how many. (domain.md, "Flags: closing the loop")"""
+    """Late cases go up to the manager, once each; gives how many."""
     flags = db.scalars(
         select(Flag)
         .where(Flag.alert_at <= now, Flag.closed_at.is_(None))

@@ -153,7 +153,7 @@ def recovery(
     db: Session, *, since: datetime, until: datetime, owner_id: int | None = None
 ) -> tuple[Recovery, Recovery]:
     """Recovery (score after a flag minus score before) of the cases rated in that time, for CSAT and NPS questions apart:
-    points of the two scales don't add up. (domain.md, "Figures for managers")"""
+    points of the two scales don't add up."""
     asked = {"since": since, "until": until} | ({} if owner_id is None else {"owner_id": owner_id})
     rows = db.execute(_RATED if owner_id is None else _RATED_OF_OWNER, asked).all()
     return (

@@ -1,8 +1,8 @@
 """What should happen to a journey: pure functions over frozen data, decisions and effects returned as data.
 
 A pipeline is data that names conditions and steps from the closed vocabularies below; this module owns what a name
-means. The shell (`actions.py`) locks the journey's row, asks `next_move`, stores the effects. Source: domain.md,
-"Pipelines, stages, journeys" and "The 30/60/90 contacts"; the invariants are numbered there.
+means. The shell (`actions.py`) locks the journey's row, asks `next_move`, stores the effects.
+The invariants are numbered in `tests/journeys/invariants.py`.
 """
 
 from collections.abc import Container
@@ -28,7 +28,7 @@ REMIND_AFTER_BUSINESS_DAYS = 3
 LATE_CONTACT_DAYS = 14
 """A contact that could not go out for so long (the worker stood still) is void as a mail and becomes a call."""
 DAYS_BETWEEN_SURVEYS = 14
-"""Nobody gets two surveys within so many days (domain.md, "One contact budget per person")."""
+"""Nobody gets two surveys within so many days."""
 
 
 class Status(StrEnum):
@@ -138,7 +138,7 @@ CALLS_OF_CONTACTS = (
 
 
 class Outcome(StrEnum):
-    """What one answer, or one conversation, says (domain.md, "Outcome of one answer")."""
+    """What one answer, or one conversation, says."""
 
     DISSATISFIED = "dissatisfied"
     NEUTRAL = "neutral"
@@ -667,7 +667,7 @@ def start_use(
 
 
 MEETING_OFFERS = (("kickoff", 0), ("day14", 14))
-"""The meetings that a plan offers by itself, and on which day of use (domain.md, stage 3)."""
+"""The meetings that a plan offers by itself, and on which day of use."""
 
 
 def meeting_offers(journey: Journey, holidays: Container[date] = NO_HOLIDAYS) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""The two pipelines that ship, After-sale and Relationship, as data (domain.md, "Pipelines, stages, journeys").
+"""The two pipelines that ship, After-sale and Relationship, as data.
 
 `load_shipped` puts a version into the database once; from then on the rows are the truth and administrators change them
 as new versions. Changing this file means raising `version`.

@@ -1,4 +1,4 @@
-"""How warm a customer is, from 0 to 100, as a sum that a consultant can read as sentences (domain.md, "Temperature").
+"""How warm a customer is, from 0 to 100, as a sum that a consultant can read as sentences.
 
 Pure: `read` adds up what is known; every part that counts is listed with its points. The quiet ones count.
 """

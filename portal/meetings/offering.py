@@ -1,4 +1,4 @@
-"""The meetings of the plan, offered by themselves: the kick-off as use starts, the check-in after two weeks (domain.md, stage 3).
+"""The meetings of the plan, offered by themselves: the kick-off as use starts, the check-in after two weeks.
 
 One mail for each, to the main contact, within their hours; its link opens a page of free times and books without signing in.
 Not where there is nothing to offer any more, and never to customers who were taken in under way.

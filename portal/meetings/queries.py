@@ -401,7 +401,7 @@ _PLAN_MEETINGS = (
 
 def offers_of_plan(db: Session, journey_id: int, *, day_of_use: int | None, now: datetime) -> dict[MeetingKind, Offer]:
     """The kick-off and the two-week check-in of a journey under way, by kind, each unless it took place: offered by
-    themselves once it is time (domain.md, stage 3). One statement."""
+    themselves once it is time. One statement."""
     rows = rows_of(db, _PLAN_MEETINGS, {"journey_id": journey_id})
     offered = kinds_to_offer({row.kind for row in rows}, day_of_use)
     made: dict[MeetingKind, Offer] = {}

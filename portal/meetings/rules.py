@@ -21,7 +21,7 @@ ONE_DAY = timedelta(days=1)
 
 
 class MeetingKind(StrEnum):
-    """The four meetings of a plan (domain.md, "The customer's plan": check-ins)."""
+    """The four meetings of a plan."""
 
     KICKOFF = "kickoff"
     DAY14 = "day14"

@@ -99,7 +99,7 @@ def is_done_already(move: Move, at: Step) -> bool:
 
 
 class Refusal(StrEnum):
-    """Why somebody can't be brought (domain.md, "Referrals")."""
+    """Why somebody can't be brought."""
 
     ONESELF = "oneself"
     COLLEAGUE = "colleague"

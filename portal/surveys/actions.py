@@ -108,7 +108,7 @@ class _Plan:
 
 def send_due(db: Session, house: House, rows: Sequence[Waiting], now: datetime) -> None:
     """Sends the follow-up surveys that are due to whom may be asked now; lets others wait for their hours; and turns those
-    that can't go out as a mail into calls, messages and cards, with the reason (domain.md, "One contact budget").
+    that can't go out as a mail into calls, messages and cards, with the reason.
 
     The rows were claimed, one a journey, so their journeys are held. The number of statements doesn't grow with them.
     """

@@ -31,7 +31,7 @@ from portal.surveys.rules import Answers, SurveyForm
 from portal.surveys.stored import known_form
 
 FEWEST = 5
-"""Groups of fewer are never shown (domain.md, "Surveys")."""
+"""Groups of fewer are never shown."""
 TICKET = "anonymous_ticket"
 
 

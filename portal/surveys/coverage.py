@@ -1,4 +1,4 @@
-"""Who of a customer's people was trained, asked, answered, is unhappy; and the silent ones by name (domain.md, "coverage")."""
+"""Who of a customer's people was trained, asked, answered, is unhappy; and the silent ones by name."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple

@@ -1,5 +1,5 @@
 """Survey mails as they leave the outbox: judged anew, since days may lie between, and what can't be a mail any more becomes
-what it would have become at once (domain.md, "One contact budget"): a call, a message, a card; never nothing.
+what it would have become at once: a call, a message, a card; never nothing.
 
 Composing only looks, outside any unit of work. What it withholds is judged once more with the journey held, and turned in
 the same unit of work that stops the letter: once, however many workers tried it.

@@ -1,4 +1,4 @@
-"""When somebody is asked beyond the plan's three contacts, and about what: pure functions (domain.md, "Surveys").
+"""When somebody is asked beyond the plan's three contacts, and about what: pure functions.
 
 An occasion is what one invitation is about, as a word that names it once for ever: `meeting:17`, `use:45`,
 `stage:deployment:3`, `pulse:2026-11-28`, `hand:12`; of the plan's contacts `day:30`.

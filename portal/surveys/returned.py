@@ -1,5 +1,5 @@
 """Surveys whose mail failed for good, or came back: nobody got them, so they are no surveys that went out, and become what
-they would have become had that been known before (domain.md, "One contact budget"): a call, a card in the portal."""
+they would have become had that been known before: a call, a card in the portal."""
 
 from datetime import datetime
 from functools import partial

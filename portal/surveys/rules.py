@@ -1,4 +1,4 @@
-"""What an answer says, what we ask, and what tells a person's answer from a machine's: pure functions (domain.md, "Surveys")."""
+"""What an answer says, what we ask, and what tells a person's answer from a machine's: pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ Does = Mapping[Verdict, tuple[Then, ...]]
 
 
 def does_by_default() -> Does:
-    """What the outcomes of a follow-up survey set going (domain.md, "Outcome of one answer")."""
+    """What the outcomes of a follow-up survey set going."""
     return {
         Verdict.DISSATISFIED: (Then.FLAG,),
         Verdict.NEUTRAL: (Then.ASK_WHAT_IS_MISSING,),
@@ -284,7 +284,7 @@ class Answers:
 
 
 def outcome(answers: Answers, thresholds: Thresholds) -> Outcome | None:
-    """What the answer says (domain.md, "Outcome of one answer"); None where it gives no evidence at all.
+    """What the answer says; None where it gives no evidence at all.
 
     One bad score or a call for help outweighs everything else; satisfied means that every score given is good.
     """

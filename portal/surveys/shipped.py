@@ -1,4 +1,4 @@
-"""The surveys that ship, as data: three follow-ups, one after meetings, the pulse (domain.md, "Surveys").
+"""The surveys that ship, as data: three follow-ups, one after meetings, the pulse.
 
 `load_shipped_surveys` puts a version into the database once; from then on the rows are the truth and administrators
 change them as new versions. Changing this file means raising `VERSION`.

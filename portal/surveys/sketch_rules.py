@@ -249,7 +249,7 @@ def moved(form: SurveyForm, place: int, by: int) -> SurveyForm:
 
 
 def settled_does(form: SurveyForm) -> Does:
-    """What its outcomes can set going: a follow-up always flags (domain.md, invariant 5), an anonymous one does nothing."""
+    """What its outcomes can set going: a follow-up always flags (invariant 5), an anonymous one does nothing."""
     if form.is_anonymous:
         return {verdict: () for verdict in Verdict}
     kept = {v: tuple(t for t in MAY_DO[v] if t in form.does.get(v, ())) for v in Verdict}

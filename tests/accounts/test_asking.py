@@ -1,4 +1,4 @@
-"""The contact budget: whom to ask, when, and what happens instead (domain.md, "One contact budget per person")."""
+"""The contact budget: whom to ask, when, and what happens instead."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta

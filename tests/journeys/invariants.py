@@ -1,4 +1,14 @@
-"""What must be true of every journey at any time, whatever happened in whatever order (domain.md, "Invariants")."""
+"""What must be true of every journey at any time, whatever happened in whatever order:
+
+1. Nobody is approved before the contacts of day 30, 60 and 90 are settled.
+2. While a flag is open a journey doesn't move on by itself.
+3. What happens by itself happens once for each journey, visit and action, however many workers run or die.
+4. An approved journey has one Relationship journey, however often it is approved.
+5. A dissatisfied answer has one flag, and a flag ends by a person's word on how.
+6. Visits leave no gap and never overlap: together they are as long as the journey is old.
+7. An answer that somebody was thanked for is never lost, and counts once.
+8. A corrected start of use moves every pending date of the plan by as many days, and no past one.
+"""
 
 from collections import Counter
 from datetime import date, datetime, timedelta

@@ -1,5 +1,5 @@
 """Workers killed in the middle of anything, again and again: in the end everything was done, and done once
-(domain.md, invariant 3). And the same with customers who answer and a consultant who settles flags, up to approval.
+(invariant 3). And the same with customers who answer and a consultant who settles flags, up to approval.
 """
 
 import multiprocessing

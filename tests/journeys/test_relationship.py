@@ -1,4 +1,4 @@
-"""The Relationship journey: it watches over the customer until the renewal (domain.md, "Relationship (ongoing)")."""
+"""The Relationship journey: it watches over the customer until the renewal."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The stage table, row by row: what entering sets going, and what moves a customer on (domain.md, "After-sale")."""
+"""The stage table, row by row: what entering sets going, and what moves a customer on."""
 
 from datetime import UTC, datetime, timedelta
 

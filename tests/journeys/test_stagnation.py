@@ -1,4 +1,4 @@
-"""Stagnation: business days without work by people; the consultant is told, then the manager (domain.md, "After-sale")."""
+"""Stagnation: business days without work by people; the consultant is told, then the manager."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Customers taken in under way: with their dates, and no mail for the past (domain.md, "Changing the rules safely")."""
+"""Customers taken in under way: with their dates, and no mail for the past."""
 
 from datetime import timedelta
 

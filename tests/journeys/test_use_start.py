@@ -1,5 +1,5 @@
 """Correcting the start of use: every pending date of the plan moves by the same number of days, and no past one
-(domain.md, invariant 8)."""
+(invariant 8)."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What an answer says: domain.md's table, for every answer there can be."""
+"""What an answer says: the table, for every answer there can be."""
 
 from datetime import UTC, date, datetime
 

@@ -121,7 +121,7 @@ def home(ask: CustomerAsk) -> Response:
 
 
 def _offer(ask: CustomerAsk, journey: CustomerJourney, plan: Plan) -> Offer | None:
-    """The meeting of the plan that it is time for: from the start of use on (domain.md, stage 3)."""
+    """The meeting of the plan that it is time for: from the start of use on."""
     of_plan = {point.key for point in plan.touchpoints if point.done_on is None}
     if journey.day_of_use is None or not of_plan & OFFERED:
         return None
