@@ -347,7 +347,9 @@ def instead_of_mail(
     if invitation.day is not None:
         contact = change.after.follow_up(invitation.day)
         is_over = change.after.status is not Status.OPEN or contact.is_settled or contact.missed_at is not None
-    if is_over:  # nothing is to be asked any more, by whichever way
+    if (
+        is_over or db.get_one(Contact, invitation.contact_id).disabled_at is not None
+    ):  # nothing is to be asked any more, by whichever way
         _forget(db, row, now=now)
         return
     _write_down(db, row, instead.became, instead.why, now, now=now)

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from portal import delivery, mail
 from portal.accounts.asking import Asked, Became, Why
 from portal.accounts.asking_models import RequestRow
+from portal.accounts.models import Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened, note
 from portal.journeys import actions, cases
@@ -430,6 +431,15 @@ def test_who_never_got_the_mail_can_answer_in_the_portal_and_then_it_did_reach_n
         surveys.submit(db, town.house, invitation_id=invitation_id, answers=answers, sending=sending, now=LATER)
     assert contact(town, maria).settled_at == LATER
     assert delivered(town) == 0
+
+
+def test_nobody_calls_who_has_left_meanwhile(town: Town, maria: Customer) -> None:
+    leave(town)
+    with town.house.database.write() as db:
+        db.execute(update(Contact).where(Contact.id == maria.contact_id).values(disabled_at=LATER))
+    assert come_back(town, LATER) == 1
+    assert (delivered(town), invited(town, maria.contact_id)) == (0, (False, "undelivered"))
+    assert (todo(town, maria), ledger(town)) == ([], [])
 
 
 def test_what_was_answered_or_may_be_out_did_go_out(town: Town, maria: Customer) -> None:
