@@ -18,7 +18,7 @@ from portal.threads import without_stopping
 
 T = TypeVar("T")
 
-MOST_AT_ONCE = 8
+MOST_AT_ONCE = 16
 """As many as go in one transaction: each waits for all of them."""
 
 
