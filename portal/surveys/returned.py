@@ -25,7 +25,8 @@ _ARRIVED = (
         _Other.journey_id == LetterRow.journey_id,
         _Other.contact_id == LetterRow.contact_id,
         _Other.kind == LetterRow.kind,
-        _Other.context == LetterRow.context,
+        # By what it asks about, and not by all that it says: their language may have changed since.
+        or_(Invitation.day.is_not(None), _Other.context["occasion"].as_string() == Invitation.occasion),
         or_(_Other.sent_at.is_not(None), _Other.unsure_at.is_not(None)),
     )
     .exists()

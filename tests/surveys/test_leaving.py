@@ -461,6 +461,9 @@ def test_who_got_another_mail_of_it_was_asked(town: Town, maria: Customer) -> No
         surveys.send_again(db, town.house, invitation_id=invitation_id, now=LATER)
     leave(town, LATER)
     with town.house.database.write() as db:
+        # In other words than the first, as where their language has changed.
+        again = update(LetterRow).where(LetterRow.key.like(f"{leaving.AGAIN}%"))
+        db.execute(again.values(context={"days": 30, "in_other_words": "pt-BR"}))
         first = db.scalars(select(LetterRow.id).where(LetterRow.kind == Kind.SURVEY_30).order_by(LetterRow.id)).first()
         db.execute(update(LetterRow).where(LetterRow.id == first).values(sent_at=None, failed_at=LATER))
     assert returned.deal_with(town.house, LATER) == 0
