@@ -26,7 +26,7 @@ from portal.clock import NO_HOLIDAYS, FixedClock
 from portal.db import Database
 from portal.house import House
 from portal.journeys.models import JourneyRow
-from portal.surveys import tallies
+from portal.surveys import counting
 from portal.surveys.models import AnswerRow, Invitation, Survey
 
 GOAL = 0.150
@@ -92,7 +92,7 @@ def count_days(url: str, database: Database) -> None:
     """What the worker does by and by: days that have ended are counted once."""
     house = House(settings_for(url), database, FixedClock(NOW), NO_HOLIDAYS)
     began, steps = time.perf_counter(), 0
-    while tallies.count_days(house, NOW):
+    while counting.count_days(house, NOW):
         steps += 1
     print(f"all days counted in {time.perf_counter() - began:.1f} s, {steps} steps", flush=True)
 

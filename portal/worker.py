@@ -35,7 +35,7 @@ from portal.referrals import actions as referrals
 from portal.referrals import letters as referral_letters
 from portal.referrals import prompts
 from portal.surveys import actions as surveys
-from portal.surveys import anonymous, leaving, occasions, quoting, returned, sketching, tallies, triggers, verifying
+from portal.surveys import anonymous, counting, leaving, occasions, quoting, returned, sketching, triggers, verifying
 
 log = logging.getLogger("portal.worker")
 
@@ -229,8 +229,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("incoming mail", imap.poll, imap.next_due, moves_the_clock=False),
     Job(
         "answers counted",
-        lambda house, now, _stopping: tallies.count_days(house, now),
-        tallies.next_due,
+        lambda house, now, _stopping: counting.count_days(house, now),
+        counting.next_due,
         moves_the_clock=False,
     ),
     Job("housekeeping", _housekeep, _next_housekeeping, moves_the_clock=False),

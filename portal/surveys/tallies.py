@@ -1,9 +1,8 @@
-"""How many answered what. Days that have ended are counted once, by the worker, and added up here; what came since, what
-changed since, and days that a period cuts in two are counted from the answers themselves. So the sum is exact, of what
-nobody changes while it is made.
+"""How many answered what. Days that have ended are counted once, by the worker (`surveys.counting`), and added up here;
+what came since, what changed since, and days that a period cuts in two are counted from the answers themselves. So the sum
+is exact, of what nobody changes while it is made.
 
-Which days changed is written down by the database (triggers of the migration `2611280512`), in the transaction that
-changes them. Two filters at once are counted from the answers: nobody keeps lines for every pair of them.
+Two filters at once are counted from the answers: nobody keeps lines for every pair of them.
 """
 
 import json
@@ -26,10 +25,8 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    delete,
     false,
     func,
-    insert,
     join,
     literal,
     literal_column,
@@ -38,21 +35,16 @@ from sqlalchemy import (
     true,
     type_coerce,
     union_all,
-    update,
 )
 from sqlalchemy.orm import Session, aliased
 
-from portal.accounts.models import Account, Contact
-from portal.db import DeploymentFact, Json, insert_for, rows_of
-from portal.house import House
+from portal.db import DeploymentFact, Json, rows_of
 from portal.instants import UtcDateTime, as_text
-from portal.journeys.models import JourneyRow, StageRow, Visit
 from portal.surveys.models import AnswerRow, Invitation
 from portal.surveys.narrowing import (
     COUNTED,
     Narrow,
     Shape,
-    is_visit_at,
     named,
     only,
     only_whom,
@@ -65,10 +57,6 @@ from portal.surveys.stored import known_form
 from portal.surveys.tally_models import AnswerTally, StaleTally
 
 A_DAY = timedelta(days=1)
-SETTLES = timedelta(hours=1)
-"""How long after its end a day is counted: by then every request of that day is done."""
-DAYS_AT_ONCE = 7
-MARKS_AT_ONCE = 5000
 LOOKED_AT_FIRST = timedelta(days=14)
 """Where the silent are looked for before the whole period is."""
 MOST_PARTS = 60
@@ -171,7 +159,7 @@ def _all_open_from(db: Session, narrow: Narrow, now: datetime) -> datetime:
     rows = rows_of(db, _last_closed(len(narrow.survey_ids)), values)
     closed = [sent_at for (sent_at,) in rows if sent_at is not None]
     # From a midnight on: a day is counted as a whole.
-    return _midnight(max(closed).astimezone(UTC).date() + A_DAY) if closed else _midnight(date.min)
+    return midnight(max(closed).astimezone(UTC).date() + A_DAY) if closed else midnight(date.min)
 
 
 @lru_cache(maxsize=50)
@@ -213,7 +201,7 @@ def _counted_by_survey(db: Session, narrow: Narrow, bounds: Sequence[datetime]) 
             if wants_help is not None:
                 count.help[bool(wants_help)] += sign * n
     for survey_id, part, others, n in _others(db, narrow, kept):
-        for key, value in _further(db, survey_id, others):
+        for key, value in further_in(db, survey_id, others):
             for period, sign in kept.parts[part].goes:
                 found[survey_id][period].further[key, value] += sign * n
     for survey_id, part, delivered, answered in rows_within(db, _delivered, narrow, kept.parts):
@@ -269,8 +257,8 @@ class _Kept(NamedTuple):
         """Answers that no line knows: those of stale days, and the newest."""
         if self.kind is None:
             return []
-        days = [Part(0, _midnight(day), _midnight(day + A_DAY)) for day in sorted(self.stale)]
-        return [*days, Part(0, _midnight(self.until), _midnight(date.max))]
+        days = [Part(0, midnight(day), midnight(day + A_DAY)) for day in sorted(self.stale)]
+        return [*days, Part(0, midnight(self.until), midnight(date.max))]
 
 
 def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
@@ -291,7 +279,7 @@ def _kept(db: Session, narrow: Narrow, bounds: Sequence[datetime]) -> _Kept:
     kind, value = chosen[0] if chosen else (Kind.EVERYBODY, "")
     first = bounds[0].astimezone(UTC).date()
     rows = rows_of(db, _STATE, {"kind": kind.value, "first": first})
-    until = next((_read_fact(fact)[0] for fact, _day in rows if fact), date.min)
+    until = next((read_fact(fact)[0] for fact, _day in rows if fact), date.min)
     stale = frozenset(day for day in (date.fromisoformat(day) for _fact, day in rows if day) if day < until)
     days = {at.date() for at in (bound.astimezone(UTC) for bound in bounds) if at.timetz() != MIDNIGHT}
     cut = {day: _segments(day, bounds) for day in days - stale if day < until}
@@ -311,9 +299,9 @@ def _segments(day: date, bounds: Sequence[datetime]) -> tuple[int, list[Part]]:
     """The period that the longest stretch of a day lies in, and the stretches that lie in other ones: few answers have to
     be counted, where the whole day's figure is known."""
     ends = [
-        _midnight(day),
-        *(at for at in bounds if _midnight(day) < at < _midnight(day + A_DAY)),
-        _midnight(day + A_DAY),
+        midnight(day),
+        *(at for at in bounds if midnight(day) < at < midnight(day + A_DAY)),
+        midnight(day + A_DAY),
     ]
     pieces = [Part(_period_at(since, bounds), since, before) for since, before in pairwise(ends)]
     most = max(pieces, key=lambda piece: piece.before - piece.since).period
@@ -334,21 +322,31 @@ _STATE = union_all(
 """Read in one statement, and before the lines: a day that is counted anew in between is read from the answers."""
 
 
-def _read_fact(fact: str) -> tuple[date, int]:
+def read_fact(fact: str) -> tuple[date, int]:
     day, _, times = fact.partition(" ")
     return date.fromisoformat(day), int(times)
 
 
 def _parts(days: Iterable[date], until: date, bounds: Sequence[datetime]) -> Iterator[Part]:
     """Those days and all from `until` on, as far as they lie within the bounds, and cut at each of them."""
-    for day, end in [*_stretches(sorted(days)), (until, date.max)]:
+    for day, end in [*stretches(sorted(days)), (until, date.max)]:
         for period, (since, before) in enumerate(pairwise(bounds)):
-            part = Part(period, max(_midnight(day), since), min(_midnight(end), before))
+            part = Part(period, max(midnight(day), since), min(midnight(end), before))
             if part.since < part.before:
                 yield part
 
 
-def _midnight(day: date) -> datetime:
+def stretches(days: Sequence[date]) -> list[tuple[date, date]]:
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and found[-1][1] == day:
+            found[-1] = (found[-1][0], day + A_DAY)
+        else:
+            found.append((day, day + A_DAY))
+    return found
+
+
+def midnight(day: date) -> datetime:
     return datetime.combine(day, MIDNIGHT)
 
 
@@ -410,7 +408,7 @@ def _period_of(day: date, bounds: Sequence[datetime], kept: _Kept) -> int:
     """The period that the line of a day is given to, as a whole."""
     if day in kept.stale:
         return OUTSIDE
-    return kept.cut[day] if day in kept.cut else _period_at(_midnight(day), bounds)
+    return kept.cut[day] if day in kept.cut else _period_at(midnight(day), bounds)
 
 
 def _period_at(at: datetime, bounds: Sequence[datetime]) -> int:
@@ -583,7 +581,7 @@ def _given(dialect: str, shape: Shape, parts: int, _edges: int, texts: tuple[str
     return _answers_in(dialect, shape, parts, (others if is_postgresql else cast(others, String),))
 
 
-def _further(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def further_in(db: Session, survey_id: int, others: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What an answer adds to: the question as such, and each value that was chosen; no words."""
     if not others:
         return
@@ -628,7 +626,7 @@ def _steps_since(bounds: Sequence[datetime], kept: _Kept) -> tuple[list[datetime
     """The edges of steps, and the period of each: a survey that was delivered then is counted by a line of that period, or
     by none (`OUTSIDE`)."""
     known = {part.since: (part.before, OUTSIDE) for part in kept.parts if part.instead == OUTSIDE}
-    known |= {_midnight(day): (_midnight(day + A_DAY), period) for day, period in kept.cut.items()}
+    known |= {midnight(day): (midnight(day + A_DAY), period) for day, period in kept.cut.items()}
     edges = sorted({*bounds, *known, *(before for before, _period in known.values())})
     periods, until, its = [OUTSIDE], edges[0], OUTSIDE
     for edge in edges:
@@ -707,11 +705,11 @@ def _quiet_from(
     unsure = kept.stale | kept.cut.keys()
     quiet = {day: n for day in delivered if (n := delivered[day] - answered[day.isoformat()]) > 0 and day not in unsure}
     days = [*quiet, *(day for day in kept.cut if day >= first)]
-    chosen = [Part(0, max(_midnight(day), since), min(_midnight(day + A_DAY), until)) for day in days]
+    chosen = [Part(0, max(midnight(day), since), min(midnight(day + A_DAY), until)) for day in days]
     by_hand = [
         part
         for part in kept.parts
-        if part.since >= _midnight(first) and part.since.astimezone(UTC).date() not in kept.cut
+        if part.since >= midnight(first) and part.since.astimezone(UTC).date() not in kept.cut
     ]
     parts: list[Part] = []
     known = 0
@@ -734,182 +732,3 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
         else:
             found.append(part)
     return found
-
-
-# Counting days, for the worker
-
-
-def next_due(db: Session) -> datetime | None:
-    """When a day can be counted, or has to be counted anew."""
-    fact = db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == COUNTED_UNTIL))
-    if fact is None:
-        first = _first_day(db)
-        return _midnight(first + A_DAY) + SETTLES if first is not None else None
-    if db.scalar(select(StaleTally.id).limit(1)) is not None:
-        return _midnight(date(2000, 1, 1))
-    return _midnight(_read_fact(fact)[0] + A_DAY) + SETTLES
-
-
-def count_days(house: House, now: datetime) -> int:
-    """Counts a week of days that have ended, and those that changed; gives how many days, or changes, that were.
-
-    Read first and written afterwards, so that nobody waits for the reading. Who finds that another worker has counted
-    meanwhile gives up; what changed after the reading has left a mark that stays, and is counted again.
-    """
-    with house.database.read() as db:
-        fact = db.scalar(select(DeploymentFact.value).where(DeploymentFact.name == COUNTED_UNTIL))
-        marks = rows_of(db, _MARKS)
-        if fact is None:
-            first = _first_day(db)
-            if first is None:
-                return 0
-            until, times = first, 0
-        else:
-            until, times = _read_fact(fact)
-        ended = (now - SETTLES).astimezone(UTC).date()
-        new_until = max(until, min(ended, until + DAYS_AT_ONCE * A_DAY))
-        days = sorted({day for _id, day in marks if day < until})[:DAYS_AT_ONCE]
-        days += [until + n * A_DAY for n in range((new_until - until).days)]
-        done = [number for number, day in marks if day >= until or day in set(days)]
-        lines = [line for start, end in _stretches(days) for line in _lines(db, start, end)]
-    if not days and not done:
-        return 0
-    with house.database.write() as db:
-        if not _is_first(db, fact, f"{new_until.isoformat()} {times + 1}"):
-            return 0
-        db.execute(delete(AnswerTally).where(AnswerTally.day.in_(days)))
-        if lines:
-            db.connection().execute(insert(AnswerTally), lines)
-        for start in range(0, len(done), 500):
-            db.execute(delete(StaleTally).where(StaleTally.id.in_(done[start : start + 500])))
-    return len(days) + len(done)
-
-
-_MARKS = select(StaleTally.id, StaleTally.day).order_by(StaleTally.id).limit(MARKS_AT_ONCE)
-
-
-def _first_day(db: Session) -> date | None:
-    moments = (db.scalar(select(func.min(AnswerRow.submitted_at))), db.scalar(select(func.min(Invitation.sent_at))))
-    return min((moment.astimezone(UTC).date() for moment in moments if moment is not None), default=None)
-
-
-def _is_first(db: Session, known: str | None, new: str) -> bool:
-    fact: Any = DeploymentFact.__table__
-    if known is None:
-        written: Any = insert_for(db, fact).values(name=COUNTED_UNTIL, value=new)
-        written = written.on_conflict_do_nothing(index_elements=["name"])
-    else:
-        written = update(fact).where(fact.c.name == COUNTED_UNTIL, fact.c.value == known).values(value=new)
-    return db.connection().execute(written.returning(fact.c.name)).first() is not None
-
-
-def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
-    found: list[tuple[date, date]] = []
-    for day in days:
-        if found and found[-1][1] == day:
-            found[-1] = (found[-1][0], day + A_DAY)
-        else:
-            found.append((day, day + A_DAY))
-    return found
-
-
-def _lines(db: Session, first: date, end: date) -> list[dict[str, Any]]:
-    """The lines of all days from the first up to before the end."""
-    between = {"first": _midnight(first), "end": _midnight(end)}
-    counts: dict[tuple[int, Kind, str, date], Counter[str]] = defaultdict(Counter)
-    sent: dict[tuple[int, Kind, str, date], Counter[str]] = defaultdict(Counter)
-    seen: set[int] = set()
-    for row in rows_of(db, _ANSWERS_OF_DAYS, between):
-        adds = ["answers"]
-        adds += ["comments"] if row.has_words else []
-        adds += [f"nps:{row.nps}"] if row.nps is not None else []
-        adds += [f"csat:{row.csat}"] if row.csat is not None else []
-        adds += [f"help:{'yes' if row.wants_help else 'no'}"] if row.wants_help is not None else []
-        adds += [f"further:{key}:{value}" for key, value in _further(db, row.survey_id, row.others)]
-        for kind, value in _whose(row, is_known=row.id in seen):
-            counts[row.survey_id, kind, value, row.at.date()].update(adds)
-        seen.add(row.id)
-    # Where a survey was when it was delivered, and not when it was answered, is what its share is about.
-    seen.clear()
-    for row in rows_of(db, _ANSWERED_OF_DAYS, between):
-        for kind, value in _whose(row, is_known=row.id in seen):
-            sent[row.survey_id, kind, value, row.at.date()][row.sent_at.date().isoformat()] += 1
-        seen.add(row.id)
-    seen.clear()
-    for row in rows_of(db, _DELIVERED_OF_DAYS, between):
-        for kind, value in _whose(row, is_known=row.id in seen):
-            counts[row.survey_id, kind, value, row.at.date()]["delivered"] += 1
-        seen.add(row.id)
-    return [
-        {
-            "survey_id": survey_id,
-            "kind": kind.value,
-            "value": value,
-            "day": day,
-            "counts": dict(counts[survey_id, kind, value, day]),
-            "sent": dict(sent[survey_id, kind, value, day]),
-        }
-        for survey_id, kind, value, day in sorted({*counts, *sent})
-    ]
-
-
-def _whose(row: Any, *, is_known: bool) -> Iterator[tuple[Kind, str]]:
-    """Whose lines a row adds to. One that comes again does so for another stage alone."""
-    if row.stage is not None:
-        yield Kind.STAGE, row.stage
-    if is_known:
-        return
-    yield Kind.EVERYBODY, ""
-    yield Kind.PLAN, row.plan
-    yield Kind.LANGUAGE, row.language
-    if row.owner_id is not None:
-        yield Kind.OWNER, str(row.owner_id)
-
-
-def _of_whom(query: Any, row: Any, at: Any) -> Any:
-    """With the columns that `_whose` reads."""
-    who = (StageRow.key.label("stage"), Account.plan, Contact.language, JourneyRow.owner_id)
-    return (
-        query.add_columns(*who)
-        .join(Account, Account.id == row.account_id)
-        .join(Contact, Contact.id == row.contact_id)
-        .join(JourneyRow, JourneyRow.id == row.journey_id)
-        .outerjoin(Visit, and_(*is_visit_at(row, at)))
-        .outerjoin(StageRow, StageRow.id == Visit.stage_id)
-    )
-
-
-_BETWEEN = (bindparam("first", type_=AnswerRow.submitted_at.type), bindparam("end", type_=AnswerRow.submitted_at.type))
-_ANSWERS_OF_DAYS = _of_whom(
-    select(
-        AnswerRow.id,
-        Invitation.survey_id,
-        AnswerRow.submitted_at.label("at"),
-        AnswerRow.nps,
-        AnswerRow.csat,
-        AnswerRow.wants_help,
-        case((AnswerRow.comment != "", 1), else_=0).label("has_words"),
-        AnswerRow.others,
-    )
-    .select_from(AnswerRow)
-    .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    .where(COUNTED, AnswerRow.submitted_at >= _BETWEEN[0], AnswerRow.submitted_at < _BETWEEN[1]),
-    AnswerRow,
-    AnswerRow.submitted_at,
-)
-_ANSWERED_OF_DAYS = _of_whom(
-    select(AnswerRow.id, Invitation.survey_id, AnswerRow.submitted_at.label("at"), Invitation.sent_at)
-    .select_from(AnswerRow)
-    .join(Invitation, Invitation.id == AnswerRow.invitation_id)
-    .where(COUNTED, AnswerRow.submitted_at >= _BETWEEN[0], AnswerRow.submitted_at < _BETWEEN[1])
-    .where(Invitation.sent_at.is_not(None)),
-    Invitation,
-    Invitation.sent_at,
-)
-_DELIVERED_OF_DAYS = _of_whom(
-    select(Invitation.id, Invitation.survey_id, Invitation.sent_at.label("at")).where(
-        Invitation.sent_at >= _BETWEEN[0], Invitation.sent_at < _BETWEEN[1]
-    ),
-    Invitation,
-    Invitation.sent_at,
-)

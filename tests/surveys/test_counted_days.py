@@ -13,7 +13,7 @@ from portal.accounts.models import Account, Contact, Staff
 from portal.accounts.rules import Language, Role
 from portal.house import House
 from portal.journeys.models import JourneyRow, StageRow, Visit
-from portal.surveys import tallies
+from portal.surveys import counting, tallies
 from portal.surveys.models import AnswerRow, Invitation, Survey
 from portal.surveys.narrowing import Narrow
 from portal.surveys.rules import Option, Question, QuestionKind, SurveyForm, SurveyPurpose, Thresholds, Wording
@@ -273,7 +273,7 @@ def check(crowd: Crowd) -> None:
 
 
 def count_all(house: House) -> None:
-    while tallies.count_days(house, NOW):
+    while counting.count_days(house, NOW):
         pass
 
 
@@ -291,7 +291,7 @@ def test_figures_are_exact_before_and_after_days_are_counted_and_whatever_change
     count_all(crowd.house)
     with crowd.house.database.read() as db:
         assert db.scalar(select(func.count()).select_from(StaleTally)) == 0
-        assert tallies.next_due(db) > NOW  # type: ignore[operator]
+        assert counting.next_due(db) > NOW  # type: ignore[operator]
     check(crowd)
 
 
@@ -331,17 +331,17 @@ def test_counting_that_was_overtaken_writes_nothing(town: Town, monkeypatch: pyt
     count_all(crowd.house)
     with crowd.house.database.write() as db:
         db.execute(update(Account).values(plan="Pro" if PLANS[0] == "Team" else "Team"))
-    read, again = tallies._lines, []
+    read, again = counting._lines, []
 
     def overtaken(*given: Any) -> list[dict[str, Any]]:
         lines = read(*given)
         if not again:
             again.append(1)
-            assert tallies.count_days(crowd.house, NOW) > 0
+            assert counting.count_days(crowd.house, NOW) > 0
         return lines
 
-    monkeypatch.setattr(tallies, "_lines", overtaken)
-    assert tallies.count_days(crowd.house, NOW) == 0
+    monkeypatch.setattr(counting, "_lines", overtaken)
+    assert counting.count_days(crowd.house, NOW) == 0
     check(crowd)
 
 
