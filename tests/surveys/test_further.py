@@ -19,7 +19,7 @@ from portal.journeys import conduct, due
 from portal.journeys.models import DueAction, Flag, FollowUpRow, JourneyRow
 from portal.journeys.shipped import RELATIONSHIP
 from portal.mail import Kind, LetterRow
-from portal.surveys import occasions, queries, rounds, triggers
+from portal.surveys import occasions, queries, returned, rounds, triggers
 from portal.surveys.actions import Sending, send_again, submit
 from portal.surveys.leaving import compose_survey
 from portal.surveys.models import AnswerRow, Invitation
@@ -226,6 +226,27 @@ def test_a_fresh_link_of_a_survey_beyond_the_plan(asking: Town) -> None:
 
 
 # On a day of use, in a stage
+
+
+def test_a_mail_about_one_meeting_that_came_back_is_known_from_the_one_about_another(asking: Town) -> None:
+    maria = asking.customer()
+    meet(asking, maria)
+    meet(asking, maria, meeting_id=2, at=START + timedelta(days=15))
+    later = NINE_NEXT_DAY + timedelta(days=15)
+    work(asking, NINE_NEXT_DAY)
+    work(asking, later)
+    of_them = update(LetterRow).where(LetterRow.kind == Kind.SURVEY_MEETING)
+    first, second = letters(asking, Kind.SURVEY_MEETING)
+    with asking.house.database.write() as db:
+        db.execute(of_them.where(LetterRow.id == second.id).values(sent_at=later))
+        db.execute(of_them.where(LetterRow.id == first.id).values(failed_at=later))
+    assert returned.deal_with(asking.house, later) == 1
+    assert invited(asking) == [("meeting:1", "undelivered", False), ("meeting:2", "", True)]
+    assert ledger(asking) == [
+        (Asked.MEETING, "meeting:1", Became.CARD, Why.UNDELIVERED),
+        (Asked.MEETING, "meeting:2", Became.MAIL, None),
+    ]
+    assert returned.deal_with(asking.house, later) == 0
 
 
 def new_trigger(town: Town, kind: TriggerKind, days: int, *, stage: str = "", key: str = "pulse") -> int:

@@ -3,9 +3,11 @@
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from portal import delivery, mail
 from portal.accounts.asking import Asked, Became, Why
@@ -13,7 +15,9 @@ from portal.accounts.asking_models import RequestRow
 from portal.accounts.models import Contact
 from portal.accounts.rules import Channel
 from portal.audit import Event, Happened, note
+from portal.house import House
 from portal.journeys import actions, cases
+from portal.journeys.conduct import Change
 from portal.journeys.models import Activity, DueAction, FollowUpRow
 from portal.journeys.rules import ActivityKind, FlagOrigin, Outcome
 from portal.mail import Kind, LetterRow, LetterState, Purpose
@@ -468,6 +472,27 @@ def test_who_got_another_mail_of_it_was_asked(town: Town, maria: Customer) -> No
         db.execute(update(LetterRow).where(LetterRow.id == first).values(sent_at=None, failed_at=LATER))
     assert returned.deal_with(town.house, LATER) == 0
     assert invited(town, maria.contact_id) == (True, "")
+
+
+def test_one_that_we_have_a_mistake_with_keeps_no_other_from_its_turn(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maria, other = town.customer(), town.customer(name="Otto Lund", email="otto@lumen.example")
+    town.live_until(LATER)
+    instead = leaving.instead_of_mail
+
+    def mistaken(db: Session, house: House, change: Change, *rest: Any, **named: Any) -> None:
+        if change.after.id == maria.journey_id:
+            raise LookupError("a mistake of ours")
+        instead(db, house, change, *rest, **named)
+
+    monkeypatch.setattr(leaving, "instead_of_mail", mistaken)
+    assert come_back(town, LATER) == 2
+    assert (invited(town, maria.contact_id), todo(town, maria)) == ((True, ""), [])
+    assert invited(town, other.contact_id) == (False, "undelivered")
+    assert [kind for kind, _ in todo(town, other)] == [ActivityKind.CONTACT_BY_CALL]
+    with town.house.database.read() as db:
+        assert returned.next_due(db) is None  # it isn't tried again and again
 
 
 def test_workers_that_hear_of_it_at_once_call_once(town: Town, maria: Customer) -> None:
