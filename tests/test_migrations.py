@@ -305,6 +305,29 @@ def test_a_closed_set_that_is_a_type_takes_more_words_and_nothing_else(
     assert [mood for (mood,) in rows(empty, "SELECT mood FROM days ORDER BY id")] == ["good", "sleepy", "bad"]
 
 
+def test_a_closed_set_that_is_told_by_case_takes_more_words_and_nothing_else(
+    empty: Database, alembic: Alembic, scripts: Callable[..., Path]
+) -> None:
+    tell = "from portal.closed_sets import tell_by_{}\ntell_by_{}('days', 'mood')"
+    add = "from portal.closed_sets import add_words\nadd_words('days', 'mood', ['sleepy'])"
+    ours = scripts(
+        MOODS.replace("nullable=False", "nullable=True"), tell.format("case", "case"), add, tell.format("list", "list")
+    )
+    told = {}
+    for revision in ("2", "3", "4"):
+        alembic(command.upgrade, revision, scripts=ours)
+        with pytest.raises(IntegrityError, match="ck_days_mood"), empty.write() as db:
+            db.execute(text("INSERT INTO days VALUES (5, 'furious')"))
+        with empty.write() as db:
+            db.execute(text("INSERT INTO days VALUES (:id, NULL)"), {"id": 10 + int(revision)})
+        if empty.dialect == "sqlite":
+            told[revision] = "CASE" in rows(empty, "SELECT sql FROM sqlite_schema WHERE name = 'days'")[0][0]
+    assert told in ({}, {"2": True, "3": True, "4": False})
+    with empty.write() as db:
+        db.execute(text("INSERT INTO days VALUES (2, 'sleepy'), (3, 'bad')"))
+    assert len(rows(empty, "SELECT mood FROM days")) == 6
+
+
 def test_every_closed_set_holds_the_words_of_its_model_and_no_other(empty: Database, alembic: Alembic) -> None:
     alembic(command.upgrade, "head")
     with empty.read() as db:
@@ -316,7 +339,8 @@ def test_every_closed_set_holds_the_words_of_its_model_and_no_other(empty: Datab
             )
         else:
             made = db.scalars(text("SELECT sql FROM sqlite_schema WHERE type = 'table' AND sql IS NOT NULL"))
-            held = dict(found for sql in made for found in re.findall(r"CONSTRAINT (ck_\w+) CHECK \((.*?'\))", sql))
+            told = r"CONSTRAINT (ck_\w+) CHECK \((CASE .*? END|.*?'\))"
+            held = dict(found for sql in made for found in re.findall(told, sql))
     sets = [(it.name, each.type) for it in Base.metadata.sorted_tables for each in it.c if isinstance(each.type, Enum)]
     assert len(sets) > SEVERAL
     for name, kind in sets:
