@@ -5,10 +5,10 @@ from collections import defaultdict, namedtuple
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, BindParameter, ColumnElement, Row, bindparam, event, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
 from portal.accounts.models import Account, Contact
@@ -190,22 +190,24 @@ class Found(NamedTuple):
 
 _ABOUT = tuple(_JOURNEYS.selected_columns)
 _About: Any = namedtuple("_About", [column.key for column in _ABOUT])  # type: ignore[misc]
-_CONTACTS = (
-    select(
-        func.json_agg(
-            aggregate_order_by(func.json_build_array(*tuple(_FOLLOW_UPS.selected_columns)[1:]), FollowUpRow.day),
-            type_=JSON(),
-        )
+
+
+def _contacts(dialect: str) -> ColumnElement[Any]:
+    """The contacts of the journey, one list in another, by no order."""
+    columns = tuple(_FOLLOW_UPS.selected_columns)[1:]
+    listed: Any = (
+        func.json_agg(func.json_build_array(*columns), type_=JSON())
+        if dialect == "postgresql"
+        else func.json_group_array(func.json_array(*columns), type_=JSON())
     )
-    .where(FollowUpRow.journey_id == JourneyRow.id)
-    .scalar_subquery()
-)
+    contacts: ColumnElement[Any] = select(listed).where(FollowUpRow.journey_id == JourneyRow.id).scalar_subquery()
+    return contacts
 
 
-def columns_about_it() -> list[ColumnElement[Any]]:
-    """What `load` asks about one journey, as the last columns of a PostgreSQL statement about something of it: it is joined
-    with the journey and its account, and sent by who holds the journey. `found_in` reads their values."""
-    return [*(column.label(f"its_{column.key}") for column in _ABOUT), _CONTACTS]
+def columns_about_it(dialect: str) -> list[ColumnElement[Any]]:
+    """What `load` asks about one journey, as the last columns of a statement about something of it: it is joined with the
+    journey and its account, and sent by who holds the journey. `found_in` reads their values."""
+    return [*(column.label(f"its_{column.key}") for column in _ABOUT), _contacts(dialect)]
 
 
 def found_in(row: Sequence[Any]) -> Found:
@@ -215,11 +217,14 @@ def found_in(row: Sequence[Any]) -> Found:
         (about.id, day, due_on and date.fromisoformat(due_on), *map(_instant, instants))
         for day, due_on, *instants in row[-1] or ()
     ]
-    return Found((about,), contacts)
+    return Found((about,), sorted(contacts, key=itemgetter(1)))
 
 
 def _instant(told: str | None) -> datetime | None:
-    return None if told is None else datetime.fromisoformat(told).astimezone(UTC)
+    if told is None:
+        return None
+    at = datetime.fromisoformat(told)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)  # SQLite's say no zone, and are in UTC
 
 
 def load(db: Session, ids: Sequence[int], *, found: Found | None = None) -> dict[int, Change]:

@@ -74,8 +74,8 @@ class Held(NamedTuple):
     next_id: int | None
     """The number for an answer that is stored now, where the database gives it ahead: what follows from the answer needn't
     wait for the row."""
-    journey: Found | None
-    """Its journey, where it was asked about on the same way to the database."""
+    journey: Found
+    """Its journey."""
 
     @property
     def counted(self) -> Counted | None:
@@ -111,18 +111,18 @@ def hold_page(db: Session, house: House, token: str, *, nonce: str, now: datetim
     return queries.page_of(db, found[0], now), _held(*found)
 
 
-def _row(db: Session, invitation_id: int, *, nonce: str) -> tuple[Any, Found | None] | None:
+def _row(db: Session, invitation_id: int, *, nonce: str) -> tuple[Any, Found] | None:
     it = {"invitation_id": invitation_id}
     its = {**it, "form_nonce": nonce}
     if db.get_bind().dialect.name == "postgresql":
         # In a statement of its own: it has to see what those did who held it before.
-        _, found = rows_of_each(db, (_HOLD, it), (_HELD_WITH_JOURNEY, its))
-        return (found[0], conduct.found_in(found[0])) if found else None
-    found = rows_of(db, _HELD, its)  # SQLite's transactions hold everything
-    return (found[0], None) if found else None
+        _, found = rows_of_each(db, (_HOLD, it), (_HELD_ON_POSTGRESQL, its))
+    else:
+        found = rows_of(db, _HELD_ON_SQLITE, its)  # whose transactions hold everything
+    return (found[0], conduct.found_in(found[0])) if found else None
 
 
-def _held(row: Any, journey: Found | None) -> Held:
+def _held(row: Any, journey: Found) -> Held:
     return Held._make([*(getattr(row, name, None) for name in _NAMES), journey])
 
 
@@ -147,9 +147,11 @@ _HELD = queries.PAGE.add_columns(
     cases.call_waits(Invitation.journey_id, Invitation.day).label("call_waits"),
     cases.is_flagged(Invitation.journey_id, Invitation.day).label("is_flagged"),
 )
-_HELD_WITH_JOURNEY = _HELD.join(Account, Account.id == JourneyRow.account_id).add_columns(
-    Sequence("answers_id_seq").next_value().label("next_id"), *conduct.columns_about_it()
+_WITH_ACCOUNT = _HELD.join(Account, Account.id == JourneyRow.account_id)
+_HELD_ON_POSTGRESQL = _WITH_ACCOUNT.add_columns(
+    Sequence("answers_id_seq").next_value().label("next_id"), *conduct.columns_about_it("postgresql")
 )
+_HELD_ON_SQLITE = _WITH_ACCOUNT.add_columns(*conduct.columns_about_it("sqlite"))
 _NAMES = Held._fields[:-1]
 _ITS_ACCOUNT = select(Invitation.account_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
 _ITS_JOURNEY = select(Invitation.journey_id).where(Invitation.id == bindparam("invitation_id")).scalar_subquery()
