@@ -51,8 +51,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from portal import statements
 from portal.instants import UtcDateTime
+from portal.pipelines import Written
 from portal.places import MIGRATIONS
-from portal.statements import Asked, Sent, Written
+from portal.statements import Asked, Sent
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -183,11 +184,17 @@ def together(db: Session) -> Iterator[None]:
 
 def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     """`send` for what nobody needs a result of; within `together` it may wait."""
+    names = tuple(rows[0])
+    _write_down(db, statement, names, *([row[name] for name in names] for row in rows))
+
+
+def _write_down(db: Session, statement: Any, names: tuple[str, ...], *rows: Sequence[Any]) -> None:
+    """The same, given the values of each row in the order of their names."""
     if _TOGETHER not in db.info or len(rows) > 1:
-        send(db, statement, *rows)
+        _send(db, statement, names, rows)
         return
-    words = statements.words_to_send(_connection(db).dialect, statement, tuple(rows[0]))
-    values, waiting = words.given(rows[0]), db.info[_WAITING]
+    words = statements.words_to_send(_connection(db).dialect, statement, names)
+    values, waiting = words.placed(rows[0]), db.info[_WAITING]
     if not waiting or not waiting[-1].has_room_for(words.tables, values):
         waiting.append(_Group())
     waiting[-1].add(statement.table, words.sql, values)
@@ -265,8 +272,14 @@ def _moved(by: int, number: re.Match[str]) -> str:
 
 def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> Sent:
     """An `INSERT`, `UPDATE` or `DELETE` that is built once, sent with these rows of values (all with the same names)."""
+    names = tuple(rows[0])
+    return _send(db, statement, names, [[row[name] for name in names] for row in rows])
+
+
+def _send(db: Session, statement: Any, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Sent:
     connection = connection_of(db)
-    return statements.send(connection, statements.words_to_send(connection.dialect, statement, tuple(rows[0])), rows)
+    words = statements.words_to_send(connection.dialect, statement, names)
+    return statements.send(connection, words, [words.placed(row) for row in rows])
 
 
 def insert_for(db: Session | Connection, table: Any) -> Any:
@@ -290,7 +303,7 @@ def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, kn
         return
     dialect, names = db.get_bind().dialect.name, tuple(rows[0])
     if len(rows) <= A_FEW:
-        write_down(db, _insert_few(dialect, table, names, tuple(known_by), len(rows)), numbered(rows))
+        write_few(db, _insert_few(dialect, table, names, tuple(known_by), len(rows)), rows)
         return
     as_document = dialect == "postgresql"
     statement = _insert_statement(dialect, table, names, tuple(known_by), as_document)
@@ -303,13 +316,19 @@ def insert_new(db: Session, table: Any, rows: Sequence[Mapping[str, Any]], *, kn
 A_FEW = 4
 
 
-def numbered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The values of a few rows for one statement: `r0_name`, `r1_name`, …"""
-    return {f"r{number}_{name}": value for number, row in enumerate(rows) for name, value in row.items()}
+def write_few(db: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`write_down` of a few rows (all with the same names) with a statement of `insert_few`."""
+    names = tuple(rows[0])
+    _write_down(db, statement, _numbered(names, len(rows)), [row[name] for row in rows for name in names])
+
+
+@lru_cache(maxsize=300)
+def _numbered(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    return tuple(f"r{number}_{name}" for number in range(count) for name in names)
 
 
 def insert_few(dialect: str, table: Any, names: Sequence[str], count: int) -> Any:
-    """`INSERT` of so many rows, for `numbered` ones. Columns left out have their default as the table's class says."""
+    """`INSERT` of so many rows, for `write_few`. Columns left out have their default as the table's class says."""
     left_out = [each for each in table.c if each.default is not None and each.name not in names]
     same = {each.name: each.default.arg if each.default.is_scalar else _empty(each) for each in left_out}
     rows = [
@@ -348,7 +367,7 @@ def insert_all(db: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> No
     """A few rows in one statement."""
     if rows:
         dialect = db.get_bind().dialect.name
-        write_down(db, _insert_all(dialect, table, tuple(rows[0]), len(rows)), numbered(rows))
+        write_few(db, _insert_all(dialect, table, tuple(rows[0]), len(rows)), rows)
 
 
 @lru_cache(maxsize=100)
@@ -370,13 +389,18 @@ def update_each(
     """
     if not rows:
         return
-    as_document = db.get_bind().dialect.name == "postgresql" and len(rows) > 1
-    same = tuple((also or {}).items())
-    statement = _update_statement(table, tuple(rows[0]), tuple(by), tuple(where), same, as_document)
+    as_document = len(rows) > 1 and db.get_bind().dialect.name == "postgresql"
+    same, names = tuple((also or {}).items()), tuple(rows[0])
+    statement = _update_statement(table, names, tuple(by), tuple(where), same, as_document)
     if as_document:
         connection_of(db).execute(statement, _documents(rows))
     else:
-        write_down(db, statement, *({f"its_{name}": value for name, value in row.items()} for row in rows))
+        _write_down(db, statement, _its(names), *([row[name] for name in names] for row in rows))
+
+
+@lru_cache(maxsize=200)
+def _its(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"its_{name}" for name in names)
 
 
 @lru_cache(maxsize=200)
@@ -440,7 +464,7 @@ class Database:
             options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 40}
         else:
             self._writer = nullcontext()
-            options = {"pool_size": pool_size, "max_overflow": pool_size}
+            options = {"pool_size": pool_size, "max_overflow": pool_size, "pool_use_lifo": True}
         self.write_engine = create_engine(self.url, **options)
         self.read_engine = create_engine(self.url, isolation_level="AUTOCOMMIT", **options)
         if self.dialect == "sqlite":
@@ -455,6 +479,9 @@ class Database:
             event.listen(self.write_engine, "before_cursor_execute", _first_what_waits)
             event.listen(self.write_engine, "rollback_savepoint", _nothing_waits)
             event.listen(self.write_engine, "rollback", _nothing_waits)
+            _write_savepoints_directly(self.write_engine.dialect)
+            event.listen(self.write_engine, "rollback", _roll_back_with_plans_kept)
+            event.listen(self.write_engine, "reset", _reset_with_plans_kept)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -501,7 +528,8 @@ class Database:
 
 
 def _write_savepoints_directly(dialect: Any) -> None:
-    """Each unit of work that shares its transaction has one, and SQLAlchemy's way takes a hundred times as long as theirs."""
+    """Each unit of work that shares its transaction has one, and SQLAlchemy's way takes a hundred times as long as theirs.
+    PostgreSQL's driver throws away the plans of all its statements with each that it rolls back."""
 
     def does(words: str) -> Callable[[Connection, str], Any]:
         return lambda connection, name: statements.driven(connection, words + name, (), returns=False)
@@ -509,6 +537,16 @@ def _write_savepoints_directly(dialect: Any) -> None:
     dialect.do_savepoint = does("SAVEPOINT ")
     dialect.do_release_savepoint = does("RELEASE SAVEPOINT ")
     dialect.do_rollback_to_savepoint = does("ROLLBACK TO SAVEPOINT ")
+
+
+def _roll_back_with_plans_kept(connection: Connection) -> None:
+    # Each refused form would cost the next ones their plans. What SQLAlchemy does next finds it done.
+    if not connection.invalidated:
+        statements.roll_back(connection.info)
+
+
+def _reset_with_plans_kept(_connection: Any, record: ConnectionPoolEntry, _state: Any) -> None:
+    statements.roll_back(record.info)  # a transaction that was left as it stood: an interrupted commit
 
 
 def _open_sqlite_to_write(connection: Any, _record: ConnectionPoolEntry) -> None:

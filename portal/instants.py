@@ -29,8 +29,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def in_utc(value: datetime | None) -> datetime | None:
     """As PostgreSQL's driver takes an instant, and gives it."""
-    if value is None:
-        return None
+    if value is None or value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise ValueError("an instant needs a zone")
     return value.astimezone(UTC)
@@ -43,7 +43,7 @@ def as_text(value: datetime | None) -> str | None:
     if value.tzinfo is None:
         raise ValueError("an instant needs a zone")
     # In UTC first: the two hours of a clock change are equal in their own zone.
-    return _as_text(value.astimezone(UTC))
+    return _as_text(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
 @lru_cache(maxsize=1000)

@@ -4,19 +4,21 @@ SQLAlchemy writes them, and says how each value gets there and back, once for ea
 that each time one is sent costs more than most of them need at the database.
 """
 
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from psycopg import RawCursor
+import psycopg
 from sqlalchemy import Connection, Dialect, Executable, Insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.util import find_tables
 
 from portal.instants import UtcDateTime, as_text, from_text, in_utc
+from portal.pipelines import Heard, Line, Written
 
 Convert = Callable[[Any], Any]
 
@@ -25,24 +27,41 @@ class Words(NamedTuple):
     """A statement as one kind of database wants it, and how its values get there."""
 
     sql: str
-    known: Mapping[str, Any]
+    names: tuple[str, ...]
+    """Of the values that it is given."""
+    known: tuple[Any, ...]
     """Values that are the same each time."""
-    made: Mapping[str, Convert]
-    """Values that a column has by default and that are made anew each time."""
-    convert: Mapping[str, Convert]
-    order: tuple[str, ...]
-    """Names in the order of their places in it."""
+    made: tuple[Callable[[Any], Any], ...]
+    """What makes values anew each time that a column has by default."""
+    pick: Callable[[Sequence[Any]], Sequence[Any]]
+    """Of all of these, one after another, each where its place is in the statement."""
+    instants: tuple[int, ...]
+    """Places of moments."""
+    as_instant: Convert
+    convert: tuple[tuple[int, Convert], ...]
+    """Places of what else the driver takes in another way."""
     returns: bool
     """Whether rows come back."""
     tables: frozenset[Any]
     """Which it writes or asks."""
 
-    def given(self, row: Mapping[str, Any]) -> Any:
-        """The values as the driver takes them."""
+    def given(self, row: Mapping[str, Any]) -> list[Any]:
+        """The values as the driver takes them. Errors: ValueError where there are more than it was built for."""
+        if len(row) != len(self.names):
+            raise ValueError(f"the statement was built for {', '.join(self.names)}")
+        return self.placed([row[name] for name in self.names])
+
+    def placed(self, values: Sequence[Any]) -> list[Any]:
+        """The same for values in the order of their `names`."""
         if self.known or self.made:
-            row = {**self.known, **{name: make(None) for name, make in self.made.items()}, **row}
-        convert = self.convert
-        return [convert[name](row[name]) if name in convert else row[name] for name in self.order]
+            values = [*values, *self.known, *[make(None) for make in self.made]]
+        placed = list(self.pick(values))
+        for place in self.instants:
+            if (moment := placed[place]) is not None:
+                placed[place] = self.as_instant(moment)
+        for place, convert in self.convert:
+            placed[place] = convert(placed[place])
+        return placed
 
 
 class Sent(NamedTuple):
@@ -74,47 +93,46 @@ def words_to_send(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> W
     return words
 
 
-def send(connection: Connection, words: Words, rows: Sequence[Mapping[str, Any]]) -> Sent:
-    """Sends it with these rows of values. What it returns comes as the driver gives it: numbers and text only."""
-    if len(rows) == 1:
-        done = driven(connection, words.sql, words.given(rows[0]), returns=words.returns)
+def send(connection: Connection, words: Words, placed: Sequence[Sequence[Any]]) -> Sent:
+    """Sends it with these rows of values, placed. What it returns comes as the driver gives it: numbers and text only."""
+    if len(placed) == 1:
+        done = driven(connection, words.sql, placed[0], returns=words.returns)
     else:
-        done = driven(connection, words.sql, [words.given(row) for row in rows], returns=words.returns, many=True)
-    return Sent(done.cursor.rowcount, done.rows)
+        done = driven(connection, words.sql, placed, returns=words.returns, many=True)
+    return Sent(done.rowcount, done.rows)
 
 
 class Done(NamedTuple):
-    """What the driver gave: rows as it gives them, and its cursor, which can say more. psycopg works that out anew each
-    time it is asked, and the description of some columns takes as long as their row."""
+    """What the driver gave: rows as it gives them, how many were changed, and something that has a `description` of them:
+    the drivers work that out anew each time they are asked."""
 
     rows: Sequence[Any]
-    cursor: Any
+    rowcount: int
+    described: Any
 
 
 def driven(connection: Connection, sql: str, values: Any, *, returns: bool = True, many: bool = False) -> Done:
     """A statement as the driver takes it, with all the rows it `returns`: SQLite works some of it out only while they are
     fetched. Its errors are SQLAlchemy's."""
-    pooled, heard = _ready(connection)
+    if connection.dialect.name == "postgresql":
+        if not many:
+            (heard,) = _said(connection, (Written(sql, values, returns),))
+            return Done(heard.rows, heard.rowcount, heard)
+        each = _said(connection, [Written(sql, one, returns) for one in values], as_one=True)
+        return Done([row for heard in each for row in heard.rows], sum(heard.rowcount for heard in each), each[0])
+    pooled, listening = _ready(connection)
     cursor = None
     try:
-        cursor = _cursor_of(pooled)
-        if heard:
-            heard(connection, cursor, sql, values, None, many)
+        cursor = pooled.driver_connection.cursor()
+        if listening:
+            listening(connection, cursor, sql, values, None, many)
         if many:
             cursor.executemany(sql, values)
         else:
             cursor.execute(sql, values)
-        return Done(cursor.fetchall() if returns else (), cursor)
+        return Done(cursor.fetchall() if returns else (), cursor.rowcount, cursor)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _as_sqlalchemy_says(connection, error, (pooled, cursor), sql, values, many=many) from error
-
-
-class Written(NamedTuple):
-    """A statement with its values, as the driver takes them."""
-
-    sql: str
-    values: Any
-    returns: bool = False
 
 
 def driven_at_once(
@@ -122,39 +140,51 @@ def driven_at_once(
 ) -> list[Sequence[Any]]:
     """Several on PostgreSQL, one after another but all in one way there and back, which costs more than most of them.
     `and_commit`: with the end of their transaction; what SQLAlchemy does to end it finds it done."""
-    if len(these) == 1 and not and_commit:
-        return [driven(connection, these[0].sql, these[0].values, returns=these[0].returns).rows]
-    pooled, heard = _ready(connection)
-    driver = pooled.driver_connection
-    cursors: list[Any] = []
+    return [heard.rows for heard in _said(connection, these, and_commit=and_commit)]
+
+
+def _said(
+    connection: Connection, these: Sequence[Written], *, and_commit: bool = False, as_one: bool = False
+) -> list[Heard]:
+    """`as_one`: the same statement with many rows of values."""
+    pooled, listening = _ready(connection)
+    if listening and as_one:
+        listening(connection, None, these[0].sql, [each.values for each in these], None, True)
+    elif listening:
+        for each in these:
+            listening(connection, None, each.sql, each.values, None, False)
     try:
-        unasked = RawCursor(driver)  # one is enough for all that returns nothing
-        with driver.pipeline():
-            for each in these:
-                cursor = RawCursor(driver) if each.returns else unasked
-                if heard:
-                    heard(connection, cursor, each.sql, each.values, None, False)
-                cursor.execute(each.sql, each.values)
-                cursors.append(cursor)
-            if and_commit:  # the driver's own way to say it waits for the answer, and leaving the block waits once more
-                unasked.execute("COMMIT", prepare=False)
-        return [cursor.fetchall() if each.returns else () for each, cursor in zip(these, cursors, strict=True)]
+        return _line_of(pooled).say(these, and_commit=and_commit)
     except connection.dialect.loaded_dbapi.Error as error:
         sql, values = "; ".join(each.sql for each in these), [each.values for each in these]
         raise _as_sqlalchemy_says(connection, error, (pooled, None), sql, values) from error
+
+
+def roll_back(info: Mapping[str, Any]) -> None:
+    """Ends a transaction on PostgreSQL if one stands, and keeps the plans, which the driver's own way throws away. `info`: of
+    the connection in its pool. Nothing where that is gone: who rolls it back next hears so."""
+    line: Line | None = info.get(_LINE)
+    if line is not None:
+        with suppress(psycopg.Error):
+            line.roll_back()
+
+
+def _line_of(pooled: Any) -> Line:
+    """Of a connection to PostgreSQL, for as long as it is open."""
+    info: dict[str, Any] = pooled.info
+    known: Line | None = info.get(_LINE)
+    if known is None:
+        known = info[_LINE] = Line(pooled.driver_connection)
+    return known
+
+
+_LINE = "portal.line"
 
 
 def _ready(connection: Connection) -> tuple[Any, Any]:
     if not connection.in_transaction():  # after one that failed within a unit of work: never each statement by itself
         connection.begin()
     return connection.connection, connection.engine.dispatch.before_cursor_execute
-
-
-def _cursor_of(pooled: Any) -> Any:
-    """psycopg's own kind takes values by number, as PostgreSQL does. The usual one looks for names in the statement first,
-    and beyond fifty of them does so each time."""
-    driver = pooled.driver_connection
-    return driver.cursor() if isinstance(driver, sqlite3.Connection) else RawCursor(driver)
 
 
 def _as_sqlalchemy_says(
@@ -257,7 +287,7 @@ def _first_driven(
         known[dialect.name] = None
         return connection.execute(statement, values).all()
     done = driven(connection, words.sql, words.given(values))
-    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.cursor.description))
+    known[dialect.name] = question = _Question(words, *_way_back(dialect, statement, done.described.description))
     return question.rows(done.rows)
 
 
@@ -284,21 +314,40 @@ def _worked_out(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Wor
         raise ValueError("a list of values makes a statement anew each time: write its values out")
     if unknown := set(names) - set(compiled.binds):
         raise ValueError(f"the statement has no {', '.join(sorted(unknown))}")
-    by_default = {column.key for column in compiled.insert_prefetch}
-    needed = {name for name, bind in compiled.binds.items() if bind.required or bind.callable}
-    if missing := needed - by_default - set(names):
-        raise ValueError(f"the statement needs {', '.join(sorted(missing))}")
-    convert = {
-        name: how for name, bind in compiled.binds.items() if (how := _to_driver(bind.type, dialect)) is not None
-    }
     defaults = {column.key: column.default for column in compiled.insert_prefetch}
+    needed = {name for name, bind in compiled.binds.items() if bind.required or bind.callable}
+    if missing := needed - set(defaults) - set(names):
+        raise ValueError(f"the statement needs {', '.join(sorted(missing))}")
     made = {name: default.arg for name, default in defaults.items() if not default.is_scalar}
     known = {name: bind.value for name, bind in compiled.binds.items() if name not in {*names, *made}}
     known |= {name: default.arg for name, default in defaults.items() if default.is_scalar}
-    for name in set(known) & set(convert):
-        known[name] = convert.pop(name)(known[name])
-    tables = frozenset(find_tables(statement, check_columns=True, include_selects=True, include_crud=True))
-    return Words(str(compiled), known, made, convert, tuple(compiled.positiontup), returns, tables)
+    order = tuple(compiled.positiontup)
+    everything = (*names, *known, *made)
+    kinds = {name: bind.type for name, bind in compiled.binds.items()}
+    convert = {name: how for name, kind in kinds.items() if (how := _to_driver(kind, dialect)) is not None}
+    moments = {name for name, kind in kinds.items() if isinstance(kind, UtcDateTime)}
+    same = tuple(convert[name](value) if name in convert else value for name, value in known.items())
+    anew = [(place, name) for place, name in enumerate(order) if name in convert and name not in known]
+    return Words(
+        sql=str(compiled),
+        names=names,
+        known=same,
+        made=tuple(made.values()),
+        pick=_picked([everything.index(name) for name in order], len(everything)),
+        instants=tuple(place for place, name in anew if name in moments),
+        as_instant=_instant_to_driver(dialect),
+        convert=tuple((place, convert[name]) for place, name in anew if name not in moments),
+        returns=returns,
+        tables=frozenset(find_tables(statement, check_columns=True, include_selects=True, include_crud=True)),
+    )
+
+
+def _picked(places: Sequence[int], of: int) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    if list(places) == list(range(of)):
+        return lambda values: values
+    if len(places) < 2:  # `itemgetter` gives one without a sequence around it
+        return lambda values: [values[place] for place in places]
+    return itemgetter(*places)
 
 
 @cache
@@ -310,9 +359,13 @@ def _by_number(kind: Any) -> Dialect:
 
 def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:
     if isinstance(kind, UtcDateTime):
-        return as_text if dialect.name == "sqlite" else in_utc
+        return _instant_to_driver(dialect)
     how: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return how
+
+
+def _instant_to_driver(dialect: Dialect) -> Convert:
+    return as_text if dialect.name == "sqlite" else in_utc
 
 
 def _from_driver(kind: Any, dialect: Dialect, described: Any) -> Convert | None:

@@ -64,8 +64,20 @@ LAYERS = (
         "the ground",
         together(
             *("boundary", "catalogues", "charts", "clock", "closed_sets", "copies", "db", "errors", "house", "icons"),
-            *("instants", "kit", "links", "logs", "outbound", "places", "reply_addresses", "settings", "statements"),
-            *("strict_json", "styles", "templating", "text", "threads", "turns", "vault", "words"),
+            *("instants", "kit", "links", "logs", "outbound", "pipelines", "places"),
+            *(
+                "reply_addresses",
+                "settings",
+                "statements",
+                "strict_json",
+                "styles",
+                "templating",
+                "text",
+                "threads",
+                "turns",
+                "vault",
+                "words",
+            ),
         ),
     ),
 )

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from portal.audit import AuditEvent, Happened
@@ -263,3 +263,56 @@ def test_postgresql_gets_what_waits_in_one_way_there_and_back(database: Database
         ways.append(1)
     with database.read() as db:
         assert (ways, db.scalar(select(FACTS.c.value))) == ([1], "2")
+
+
+def test_a_connection_that_ends_within_a_unit_of_work_fails_it_and_no_other(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite has no server")
+    other = Database(database.url.render_as_string(hide_password=False))
+
+    def cut_short(number: int) -> None:
+        with database.write() as db, together(db):
+            send(db, NEW, event(number))
+            mine = db.scalar(text("SELECT pg_backend_pid()"))
+            with other.write() as their_db:
+                assert their_db.scalar(text(f"SELECT pg_terminate_backend({mine}, 5000)"))
+            write_down(db, NEW_FACT, {"name": f"fact {number}", "value": "1"})
+
+    try:
+        for number in range(3):
+            with pytest.raises(OperationalError) as failed:
+                cut_short(number)
+            assert failed.value.connection_invalidated
+            with database.write() as db, together(db):
+                write_down(db, NEW_FACT, {"name": f"other {number}", "value": "1"})
+    finally:
+        other.close()
+    assert kept(database) == []
+    with database.read() as db:
+        assert len(db.scalars(select(FACTS.c.name)).all()) == 3
+
+
+def test_plans_outlive_what_was_refused(database: Database) -> None:
+    """A form that is refused would cost those behind it their plans otherwise."""
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite plans anew each time")
+    plans = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT INTO deployment_facts%'")
+
+    def tried(db: Session, number: int) -> None:
+        with db.begin_nested():
+            send(db, NEW_FACT, {"name": f"within {number}", "value": "1"})
+            raise LookupError
+
+    def refused(number: int) -> None:
+        with database.write() as db:
+            with pytest.raises(LookupError):
+                tried(db, number)
+            send(db, NEW_FACT, {"name": f"fact {number}", "value": "1"})
+            raise LookupError
+
+    for number in range(4):
+        with pytest.raises(LookupError):
+            refused(number)
+    with database.write() as db:
+        assert db.scalar(plans) == 1
+        assert db.scalar(select(func.count()).select_from(FACTS)) == 0

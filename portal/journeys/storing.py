@@ -24,10 +24,10 @@ from portal.db import (
     insert_few,
     insert_new,
     insert_on,
-    numbered,
     together,
     update_each,
     write_down,
+    write_few,
 )
 from portal.errors import N_
 from portal.house import House
@@ -179,7 +179,7 @@ def _write_due(db: Session, changes: Sequence[Change], *, now: datetime) -> None
         distinct = {(row["journey_id"], row["key"]): row for row in rows}
         if len(distinct) <= A_FEW:
             few = list(distinct.values())
-            write_down(db, _wait_or_move(dialect, tuple(few[0]), len(few)), numbered(few))
+            write_few(db, _wait_or_move(dialect, tuple(few[0]), len(few)), few)
         else:
             write_down(db, _wait_or_move(dialect), *rows)
     moved = [
