@@ -9,7 +9,7 @@ import re
 import select as sockets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -45,7 +45,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -185,7 +185,13 @@ def together(db: Session) -> Iterator[None]:
 def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     """`send` for what nobody needs a result of; within `together` it may wait."""
     names = tuple(rows[0])
-    _write_down(db, statement, names, *([row[name] for name in names] for row in rows))
+    _write_down(db, statement, names, *(_in_order(names, row) for row in rows))
+
+
+def _in_order(names: tuple[str, ...], row: Mapping[str, Any]) -> list[Any]:
+    if len(row) != len(names):
+        raise ValueError(f"rows of one statement have the same names, not {', '.join(row)} and {', '.join(names)}")
+    return [row[name] for name in names]
 
 
 def _write_down(db: Session, statement: Any, names: tuple[str, ...], *rows: Sequence[Any]) -> None:
@@ -273,7 +279,7 @@ def _moved(by: int, number: re.Match[str]) -> str:
 def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> Sent:
     """An `INSERT`, `UPDATE` or `DELETE` that is built once, sent with these rows of values (all with the same names)."""
     names = tuple(rows[0])
-    return _send(db, statement, names, [[row[name] for name in names] for row in rows])
+    return _send(db, statement, names, [_in_order(names, row) for row in rows])
 
 
 def _send(db: Session, statement: Any, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Sent:
@@ -319,7 +325,8 @@ A_FEW = 4
 def write_few(db: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """`write_down` of a few rows (all with the same names) with a statement of `insert_few`."""
     names = tuple(rows[0])
-    _write_down(db, statement, _numbered(names, len(rows)), [row[name] for row in rows for name in names])
+    values = [value for row in rows for value in _in_order(names, row)]
+    _write_down(db, statement, _numbered(names, len(rows)), values)
 
 
 @lru_cache(maxsize=300)
@@ -395,7 +402,7 @@ def update_each(
     if as_document:
         connection_of(db).execute(statement, _documents(rows))
     else:
-        _write_down(db, statement, _its(names), *([row[name] for name in names] for row in rows))
+        _write_down(db, statement, _its(names), *(_in_order(names, row) for row in rows))
 
 
 @lru_cache(maxsize=200)
@@ -534,9 +541,21 @@ def _write_savepoints_directly(dialect: Any) -> None:
     def does(words: str) -> Callable[[Connection, str], Any]:
         return lambda connection, name: statements.driven(connection, words + name, (), returns=False)
 
+    back = does("ROLLBACK TO SAVEPOINT ")
+
+    def release(connection: Connection, name: str) -> None:
+        try:
+            statements.driven(connection, f"RELEASE SAVEPOINT {name}", (), returns=False)
+        except DBAPIError:
+            # What waited goes with it, and was refused. SQLAlchemy takes the savepoint for gone then, and goes back no more.
+            if not connection.invalidated:
+                with suppress(DBAPIError):  # SQLite has given up the whole transaction
+                    back(connection, name)
+            raise
+
     dialect.do_savepoint = does("SAVEPOINT ")
-    dialect.do_release_savepoint = does("RELEASE SAVEPOINT ")
-    dialect.do_rollback_to_savepoint = does("ROLLBACK TO SAVEPOINT ")
+    dialect.do_release_savepoint = release
+    dialect.do_rollback_to_savepoint = back
 
 
 def _roll_back_with_plans_kept(connection: Connection) -> None:

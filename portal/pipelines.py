@@ -9,15 +9,18 @@ errors stay psycopg's.
 import select
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from psycopg import Connection, OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
 MOST_KNOWN = 200
 """Statements that a connection knows, those used last."""
+CANCELLED_WITHIN = 3.0
+"""Seconds for the server to hear that nobody waits for its answer any more."""
 
 
 class Written(NamedTuple):
@@ -50,6 +53,7 @@ class Line:
         self._names: OrderedDict[str, bytes | None] = OrderedDict()
         """None: it came once so far, and is planned for good when it comes again."""
         self._named = 0
+        self._to_forget: list[bytes] = []
 
     def say(self, these: Sequence[Written], *, and_commit: bool = False) -> list[Heard]:
         """Each after the other, in a transaction that begins with them where none did yet; `and_commit`: and its end.
@@ -69,10 +73,12 @@ class Line:
         self, these: Sequence[Written], dumped: Sequence[Any], *, first: bytes = b"", last: bytes = b""
     ) -> list[Heard]:
         line, sent = self._driver.pgconn, _Sent()
+        results: list[Any] = []
         if line.status != ConnStatus.OK:
             raise OperationalError("the connection is closed")
         try:
             line.enter_pipeline_mode()
+            self._forget(line, sent)
             if first:
                 line.send_query_params(first, None)
                 sent.results.append(None)
@@ -83,45 +89,66 @@ class Line:
                 line.send_query_params(last, None)
                 sent.results.append(None)
             line.pipeline_sync()
-            results = _results(line)
+            _listen(line, results)
             line.exit_pipeline_mode()
-        except BaseException:
-            self._driver.close()  # nobody knows how far it came
+        except BaseException as broken:
+            self._give_up(line)
+            if isinstance(broken, OperationalError) and (last_words := _failure(results)) is not None:
+                raise OperationalError(str(self._error(last_words))) from broken  # they say why
             raise
-        for place, (sql, name) in sent.new.items():
-            if results[place].status == ExecStatus.COMMAND_OK:
-                self._names[sql] = name
-        for result in results:
-            if result.status == ExecStatus.FATAL_ERROR:
-                raise self._failed(result)
+        self._learn(sent, results)
+        if (failure := _failure(results)) is not None:
+            raise self._error(failure)
         return [
             self._told(these[number].returns, result)
             for number, result in zip(sent.results, results, strict=True)
             if number is not None
         ]
 
+    def _forget(self, line: Any, sent: "_Sent") -> None:
+        # Before all else: nothing is done behind a statement that fails.
+        for name in self._to_forget:
+            line.send_close_prepared(name)
+            sent.results.append(None)
+        self._to_forget.clear()
+
     def _send(self, line: Any, sql: str, values: Any, sent: "_Sent") -> None:
-        names = self._names
-        if (name := names.get(sql)) is not None:
-            names.move_to_end(sql)
+        name = self._names.get(sql) or sent.named.get(sql)
+        if name is not None:
             line.send_query_prepared(name, values)
-        elif sql in names:
+        elif sql in self._names:
             self._named += 1
-            name = b"said_%d" % self._named
-            sent.new[len(sent.results)] = (sql, name)
+            name = sent.named[sql] = b"said_%d" % self._named
+            sent.new[len(sent.results)] = sql
             sent.results.append(None)
             line.send_prepare(name, sql.encode())
             line.send_query_prepared(name, values)
         else:
-            names[sql] = None
-            if len(names) > MOST_KNOWN and (oldest := names.popitem(last=False)[1]) is not None:
-                line.send_close_prepared(oldest)
-                sent.results.append(None)
+            self._names[sql] = None
             line.send_query_params(sql.encode(), values)
+        if sql in self._names:
+            self._names.move_to_end(sql)
 
-    def _failed(self, result: Any) -> BaseException:
-        error = error_from_result(result, self._values.encoding)
-        if isinstance(error, InvalidSqlStatementName):  # somebody had the server forget them
+    def _learn(self, sent: "_Sent", results: Sequence[Any]) -> None:
+        for place, sql in sent.new.items():
+            if results[place].status == ExecStatus.COMMAND_OK:
+                self._names[sql] = sent.named[sql]
+        while len(self._names) > MOST_KNOWN:
+            if (oldest := self._names.popitem(last=False)[1]) is not None:
+                self._to_forget.append(oldest)
+
+    def _give_up(self, line: Any) -> None:
+        """Nobody knows how far it came. What the server has and hasn't done yet, it must not do: it would go on to the
+        COMMIT."""
+        if line.status == ConnStatus.OK:
+            with suppress(Exception):
+                self._driver.cancel_safe(timeout=CANCELLED_WITHIN)
+        self._driver.close()
+
+    def _error(self, failure: Any) -> BaseException:
+        error = error_from_result(failure, self._values.encoding)
+        if error.sqlstate in _PLANS_ARE_STALE:
+            self._to_forget += [name for name in self._names.values() if name is not None]
             self._names.clear()
         return error
 
@@ -129,30 +156,37 @@ class Line:
         if not returns:
             return Heard((), result.command_tuples or 0, result)
         self._values.set_pgresult(result)
-        return Heard(self._values.load_rows(0, result.ntuples, tuple), result.ntuples, result)
+        rows = self._values.load_rows(0, result.ntuples, tuple)
+        self._values.set_pgresult(None)  # it would be kept until the next
+        return Heard(rows, result.ntuples, result)
+
+
+_PLANS_ARE_STALE = frozenset({"26000", "0A000"})
+"""Somebody had the server forget a statement, or a table has changed so that a plan's rows would be others."""
 
 
 class _Sent:
-    """What went out: whose each result will be (None: one of our own), and which were planned for good."""
+    """What went out: whose each result will be (None: one of our own), and which statements get a name."""
 
     def __init__(self) -> None:
         self.results: list[int | None] = []
-        self.new: dict[int, tuple[str, bytes]] = {}
+        self.new: dict[int, str] = {}
+        self.named: dict[str, bytes] = {}
 
 
-def _results(line: Any) -> list[Any]:
-    """One for each that was sent, up to the end of the pipeline."""
-    there = select.poll()
-    there.register(line.socket, select.POLLIN | select.POLLOUT)
+def _failure(results: Sequence[Any]) -> Any | None:
+    return next((result for result in results if result.status == ExecStatus.FATAL_ERROR), None)
+
+
+def _listen(line: Any, results: list[Any]) -> None:
+    """One result for each that was sent, up to the end of the pipeline."""
     while line.flush():
-        if there.poll()[0][1] & ~select.POLLOUT:
+        if _wait(line, select.POLLIN | select.POLLOUT) & ~select.POLLOUT:
             line.consume_input()  # a server that talks doesn't listen
-    there.modify(line.socket, select.POLLIN)
-    results: list[Any] = []
     is_first = True
     while True:
         while line.is_busy():
-            there.poll()
+            _wait(line, select.POLLIN)
             line.consume_input()
         result = line.get_result()
         if result is None:  # the end of one statement's
@@ -160,7 +194,13 @@ def _results(line: Any) -> list[Any]:
                 raise OperationalError("the server has ended the connection")
             is_first = True
         elif result.status == ExecStatus.PIPELINE_SYNC:
-            return results
+            return
         else:
             results.append(result)
             is_first = False
+
+
+def _wait(line: Any, events: int) -> int:
+    there = select.poll()
+    there.register(line.socket, events)
+    return there.poll()[0][1]

@@ -158,6 +158,10 @@ def _said(
     except connection.dialect.loaded_dbapi.Error as error:
         sql, values = "; ".join(each.sql for each in these), [each.values for each in these]
         raise _as_sqlalchemy_says(connection, error, (pooled, None), sql, values) from error
+    except BaseException as error:
+        if pooled.driver_connection.closed:  # it was interrupted, and given up: rolling back would say so in its place
+            connection.invalidate(error)
+        raise
 
 
 def roll_back(info: Mapping[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Statements that go to the driver as they are, and connections that the server has ended."""
 
 import itertools
+import signal
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -316,3 +318,69 @@ def test_plans_outlive_what_was_refused(database: Database) -> None:
     with database.write() as db:
         assert db.scalar(plans) == 1
         assert db.scalar(select(func.count()).select_from(FACTS)) == 0
+
+
+def test_rows_with_other_names_are_a_mistake(database: Database) -> None:
+    one, more = {"name": "fact 1", "value": "1"}, {"value": "2", "name": "fact 2", "by": "nobody"}
+    with database.write() as db:
+        for write in (
+            lambda: insert_all(db, FACTS, [one, more]),
+            lambda: send(db, NEW_FACT, one, more),
+            lambda: write_down(db, NEW_FACT, one, more),
+        ):
+            with pytest.raises(ValueError, match="the same names"):
+                write()
+        insert_all(db, FACTS, [one, {"value": "2", "name": "fact 2"}])  # in another order
+    with database.read() as db:
+        assert db.execute(select(FACTS).order_by(FACTS.c.name)).all() == [("fact 1", "1"), ("fact 2", "2")]
+
+
+def test_a_savepoint_whose_waiting_writes_are_refused_is_undone_and_the_rest_goes_on(database: Database) -> None:
+    def tried(db: Session) -> None:
+        with db.begin_nested():
+            write_down(db, NEW_FACT, {"name": "fact 2", "value": "within"})
+            write_down(db, NEW_FACT, {"name": "fact 1", "value": "again"})
+
+    with database.write() as db, together(db):
+        write_down(db, NEW_FACT, {"name": "fact 1", "value": "before"})
+        for _ in range(3):
+            with pytest.raises(IntegrityError):
+                tried(db)
+        write_down(db, NEW_FACT, {"name": "fact 3", "value": "behind"})
+    with database.read() as db:
+        assert db.scalars(select(FACTS.c.name).order_by(FACTS.c.name)).all() == ["fact 1", "fact 3"]
+
+
+class Interrupted(BaseException):
+    """As KeyboardInterrupt is, which pytest would take for its own."""
+
+
+def test_who_is_interrupted_hears_so_and_nothing_is_kept(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite is no way off")
+    other = Database(database.url.render_as_string(hide_password=False))
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    def held_up(*, nested: bool) -> None:
+        with database.write() as db, together(db), db.begin_nested() if nested else nullcontext():
+            write_down(db, NEW_FACT, {"name": "ghost", "value": "1"})
+            if nested:
+                rows_of(db, select(FACTS.c.name))
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for nested in (False, True):
+            with other.write() as their_db:
+                their_db.execute(text("LOCK TABLE deployment_facts"))
+                signal.setitimer(signal.ITIMER_REAL, 0.3)
+                with pytest.raises(Interrupted):
+                    held_up(nested=nested)
+            with database.write() as db, together(db):
+                write_down(db, NEW_FACT, {"name": f"fact {nested}", "value": "1"})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        other.close()
+    with database.read() as db:
+        assert db.scalars(select(FACTS.c.name).order_by(FACTS.c.name)).all() == ["fact False", "fact True"]

@@ -1,5 +1,6 @@
 """What goes to PostgreSQL past the driver's cursors, and what is left behind where something breaks off."""
 
+import select
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -156,11 +157,9 @@ def test_a_server_that_ends_the_connection_is_an_error_and_no_wait(driver: "psyc
     assert kept(url) == []
 
 
-def test_who_is_interrupted_while_waiting_leaves_no_line_half_heard(
-    driver: "psycopg.Connection[Any]", url: str
-) -> None:
-    """What was asked would be the answer to the next question."""
-    line = Line(driver)
+def test_who_is_interrupted_while_waiting_has_done_nothing(driver: "psycopg.Connection[Any]", url: str) -> None:
+    """Neither now nor once the server gets on: it has the COMMIT already. And nobody takes what was asked for an answer."""
+    line, backend = Line(driver), driver.info.backend_pid
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE told")
 
@@ -175,5 +174,62 @@ def test_who_is_interrupted_while_waiting_leaves_no_line_half_heard(
         finally:
             signal.signal(signal.SIGALRM, before)
     assert driver.closed
+    with psycopg.connect(url, autocommit=True) as other:
+        ended = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND pg_sleep(0.02) IS NOT NULL"
+        while other.execute(ended, [backend]).fetchone() != (0,):
+            pass
+    assert kept(url) == []
     with pytest.raises(psycopg.OperationalError):
+        line.say([ME])
+
+
+def test_many_rows_of_one_statement_have_one_plan(driver: "psycopg.Connection[Any]") -> None:
+    line = Line(driver)
+    for start in (0, 100):
+        line.say([told(number, str(number)) for number in range(start, start + 50)])
+    assert line.say([PLANS])[0].rows == [(1,)]
+
+
+def test_a_table_that_changed_costs_one_failure(driver: "psycopg.Connection[Any]", url: str) -> None:
+    line, question = Line(driver), Written("SELECT words FROM told", (), returns=True)
+    for _ in range(3):
+        line.say([question], and_commit=True)
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("ALTER TABLE told ALTER COLUMN words TYPE VARCHAR(40)")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        line.say([question])
+    line.roll_back()
+    for _ in range(3):
+        assert line.say([question], and_commit=True)[0].rows == []
+    assert line.say([PLANS])[0].rows == [(1,)]
+
+
+def test_what_was_used_last_is_kept(driver: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipelines, "MOST_KNOWN", 3)
+    line = Line(driver)
+    said = [Written(f"SELECT {number}", (), returns=True) for number in range(4)]
+    for number in (0, 1, 2, 0, 3, 0):
+        line.say([said[number]])
+    named = Written("SELECT statement FROM pg_prepared_statements ORDER BY 1", (), returns=True)
+    assert line.say([named])[0].rows == [("SELECT 0",)]
+
+
+def test_plans_that_were_let_go_are_gone_at_the_server_too_whatever_fails(
+    driver: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipelines, "MOST_KNOWN", 3)
+    line = Line(driver)
+    for number in range(20):
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                line.say([Written(f"SELECT {number}", (), returns=True), Written("SELECT 1 / 0", (), returns=True)])
+            line.roll_back()
+    assert line.say([PLANS])[0].rows[0][0] <= 4
+
+
+def test_the_servers_last_words_are_heard(driver: "psycopg.Connection[Any]") -> None:
+    line = Line(driver)
+    line.say([Written("SET idle_in_transaction_session_timeout = 50", ())])
+    select.select([driver.fileno()], [], [], 10)  # it speaks once it ends it
+    with pytest.raises(psycopg.OperationalError, match="idle-in-transaction"):
         line.say([ME])
