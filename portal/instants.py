@@ -46,6 +46,12 @@ def as_text(value: datetime | None) -> str | None:
     return _as_text(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
+def as_text_with_zone(value: datetime | None) -> str | None:
+    """As PostgreSQL takes an instant in a statement."""
+    text = as_text(value)
+    return None if text is None else f"{text}+00"
+
+
 @lru_cache(maxsize=1000)
 def _as_text(value: datetime) -> str:
     # One moment is written many times in a unit of work.

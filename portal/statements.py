@@ -4,6 +4,7 @@ SQLAlchemy writes them, and says how each value gets there and back, once for ea
 that each time one is sent costs more than most of them need at the database.
 """
 
+import json
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,11 +14,11 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg
-from sqlalchemy import Connection, Dialect, Executable, Insert
+from sqlalchemy import JSON, Connection, Dialect, Executable, Insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.util import find_tables
 
-from portal.instants import UtcDateTime, as_text, from_text, in_utc
+from portal.instants import UtcDateTime, as_text, as_text_with_zone, from_text, in_utc
 from portal.pipelines import Heard, Line, Written
 
 Convert = Callable[[Any], Any]
@@ -364,12 +365,21 @@ def _by_number(kind: Any) -> Dialect:
 def _to_driver(kind: Any, dialect: Dialect) -> Convert | None:
     if isinstance(kind, UtcDateTime):
         return _instant_to_driver(dialect)
-    how: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    impl = kind.dialect_impl(dialect)
+    how: Convert | None = impl.bind_processor(dialect)
+    if how is not None and isinstance(impl, JSON) and dialect.name == "postgresql":
+        return partial(_as_json_text, how)
     return how
 
 
+def _as_json_text(how: Convert, value: Any) -> str | None:
+    # The text that the driver would make of what SQLAlchemy hands to it, in a fraction of its time.
+    wrapped = how(value)
+    return None if wrapped is None else json.dumps(wrapped.obj)
+
+
 def _instant_to_driver(dialect: Dialect) -> Convert:
-    return as_text if dialect.name == "sqlite" else in_utc
+    return as_text if dialect.name == "sqlite" else as_text_with_zone
 
 
 def _from_driver(kind: Any, dialect: Dialect, described: Any) -> Convert | None:
