@@ -53,7 +53,7 @@ from portal import statements
 from portal.instants import UtcDateTime
 from portal.pipelines import Written
 from portal.places import MIGRATIONS
-from portal.statements import Asked, Sent
+from portal.statements import Asked, Sent, in_order
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -185,13 +185,7 @@ def together(db: Session) -> Iterator[None]:
 def write_down(db: Session, statement: Any, *rows: Mapping[str, Any]) -> None:
     """`send` for what nobody needs a result of; within `together` it may wait."""
     names = tuple(rows[0])
-    _write_down(db, statement, names, *(_in_order(names, row) for row in rows))
-
-
-def _in_order(names: tuple[str, ...], row: Mapping[str, Any]) -> list[Any]:
-    if len(row) != len(names):
-        raise ValueError(f"rows of one statement have the same names, not {', '.join(row)} and {', '.join(names)}")
-    return [row[name] for name in names]
+    _write_down(db, statement, names, *(in_order(names, row) for row in rows))
 
 
 def _write_down(db: Session, statement: Any, names: tuple[str, ...], *rows: Sequence[Any]) -> None:
@@ -279,7 +273,7 @@ def _moved(by: int, number: re.Match[str]) -> str:
 def send(db: Session, statement: Any, *rows: Mapping[str, Any]) -> Sent:
     """An `INSERT`, `UPDATE` or `DELETE` that is built once, sent with these rows of values (all with the same names)."""
     names = tuple(rows[0])
-    return _send(db, statement, names, [_in_order(names, row) for row in rows])
+    return _send(db, statement, names, [in_order(names, row) for row in rows])
 
 
 def _send(db: Session, statement: Any, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Sent:
@@ -325,7 +319,7 @@ A_FEW = 4
 def write_few(db: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """`write_down` of a few rows (all with the same names) with a statement of `insert_few`."""
     names = tuple(rows[0])
-    values = [value for row in rows for value in _in_order(names, row)]
+    values = [value for row in rows for value in in_order(names, row)]
     _write_down(db, statement, _numbered(names, len(rows)), values)
 
 
@@ -402,7 +396,7 @@ def update_each(
     if as_document:
         connection_of(db).execute(statement, _documents(rows))
     else:
-        _write_down(db, statement, _its(names), *(_in_order(names, row) for row in rows))
+        _write_down(db, statement, _its(names), *(in_order(names, row) for row in rows))
 
 
 @lru_cache(maxsize=200)

@@ -28,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def in_utc(value: datetime | None) -> datetime | None:
-    """As PostgreSQL's driver takes an instant, and gives it."""
+    """As PostgreSQL's driver gives an instant."""
     if value is None or value.tzinfo is UTC:
         return value
     if value.tzinfo is None:

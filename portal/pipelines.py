@@ -126,8 +126,7 @@ class Line:
         else:
             self._names[sql] = None
             line.send_query_params(sql.encode(), values)
-        if sql in self._names:
-            self._names.move_to_end(sql)
+        self._names.move_to_end(sql)
 
     def _learn(self, sent: "_Sent", results: Sequence[Any]) -> None:
         for place, sql in sent.new.items():

@@ -48,9 +48,7 @@ class Words(NamedTuple):
 
     def given(self, row: Mapping[str, Any]) -> list[Any]:
         """The values as the driver takes them. Errors: ValueError where there are more than it was built for."""
-        if len(row) != len(self.names):
-            raise ValueError(f"the statement was built for {', '.join(self.names)}")
-        return self.placed([row[name] for name in self.names])
+        return self.placed(in_order(self.names, row))
 
     def placed(self, values: Sequence[Any]) -> list[Any]:
         """The same for values in the order of their `names`."""
@@ -63,6 +61,13 @@ class Words(NamedTuple):
         for place, convert in self.convert:
             placed[place] = convert(placed[place])
         return placed
+
+
+def in_order(names: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
+    """The values of these names. Errors: ValueError where there are more; KeyError where one is missing."""
+    if len(row) != len(names):
+        raise ValueError(f"rows of one statement have the same names, not {', '.join(row)} and {', '.join(names)}")
+    return [row[name] for name in names]
 
 
 class Sent(NamedTuple):
